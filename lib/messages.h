@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MESSAGES_H
+#define MESSAGES_H 1
+
+/* What a switch and a host say to each other: every message on the wire and
+ * every constant of time that both ends must agree on.
+ *
+ * Messages travel in UDP, port MIGRATE_PORT to port MIGRATE_PORT, between a
+ * switch's migration address and a host's address.  All of them start with
+ * 'struct migrate_header', are a multiple of 8 bytes long, and are sealed:
+ * 'mac' is SipHash-2-4 (siphash.h) over
+ *
+ *      source address (16 bytes) | destination address (16 bytes) |
+ *      the first 16 bytes of the header | everything after the header
+ *
+ * where an IPv4 address is written as an IPv4-mapped IPv6 address
+ * (RFC 4291 2.5.5.2).  The outer addresses are under the seal so that a
+ * message for one host means nothing to another.
+ *
+ * This file is read by BPF programs as well, so it needs only kernel types.
+ * The bytes are explained one by one in docs/protocol.md. */
+
+#include <linux/types.h>
+
+#define MIGRATE_PORT 7471           /* UDP, both ends. */
+#define MIGRATE_VERSION 1
+
+#define MIGRATE_KEY_LEN 16          /* Bytes of a fabric key. */
+
+/* The longest message, in bytes of UDP payload. */
+#define MIGRATE_MESSAGE_MAX 9000
+
+enum migrate_type {
+    MIGRATE_BUNDLE = 1,         /* Switch -> host: infuse this connection. */
+    MIGRATE_REPORT = 2,         /* Host -> switch: what became of flows. */
+    MIGRATE_ABORT = 3,          /* Switch -> host: end these flows. */
+    MIGRATE_HELLO = 4,          /* Switch -> host: are you there? */
+    MIGRATE_STATUS = 5,         /* Host -> switch: the answer to HELLO. */
+    MIGRATE_AUDIT = 6,          /* Switch -> host: which flows do you have? */
+    MIGRATE_MAPPINGS = 7,       /* Host -> switch: the answer to AUDIT. */
+};
+
+/* An IPv6 address, or an IPv4 address mapped into one. */
+struct migrate_address {
+    __u8 byte[16];
+};
+
+/* Starts every message. */
+struct migrate_header {
+    __u8 version;               /* MIGRATE_VERSION. */
+    __u8 type;                  /* enum migrate_type. */
+    __u8 key_id;                /* Which key sealed it: see seal.h. */
+    __u8 reserved;              /* 0. */
+    __be16 length;              /* Bytes, this header included; n * 8. */
+    __be16 count;               /* Records that follow, where they do. */
+    __be32 epoch;               /* The sender's incarnation, not 0. */
+    __be32 sequence;            /* HELLO, AUDIT: counts up; answers echo it.
+                                 * BUNDLE: transmission number, from 0. */
+    __be64 mac;                 /* The seal.  Little-endian bytes, as SipHash
+                                 * writes its result. */
+};
+
+/* Bits of 'options' in a bundle: what the switch negotiated with the client
+ * when it answered the SYN. */
+enum {
+    MIGRATE_OPT_WSCALE = 1 << 0,    /* RFC 7323 2. */
+    MIGRATE_OPT_SACK = 1 << 1,      /* RFC 2018. */
+    MIGRATE_OPT_TSTAMP = 1 << 2,    /* RFC 7323 3. */
+};
+
+/* MIGRATE_BUNDLE: one live connection.  After it comes the IP packet that the
+ * host's stack shall see first ('packet_len' bytes, checksums correct), and
+ * zeros up to 'header.length'.
+ *
+ * The packet's sequence number is one past the client's ISN and its
+ * acknowledgment number one past the switch's, so both ISNs are in it. */
+struct migrate_bundle {
+    struct migrate_header header;
+
+    /* The mapping: flow ID <-> (client, service). */
+    __be32 flow_id;
+    __be32 service_id;          /* Migration_Service id. */
+    struct migrate_address client;
+    struct migrate_address service;
+    __be16 client_port;
+    __be16 service_port;
+    __u8 family;                /* 4 or 6: of client, service and packet. */
+
+    /* TCP state. */
+    __u8 options;               /* MIGRATE_OPT_*. */
+    __u8 snd_wscale;            /* The client's shift, 0..14. */
+    __u8 rcv_wscale;            /* The shift the switch promised, 0..14. */
+    __be16 mss;                 /* The client's MSS, bytes. */
+    __be16 packet_len;          /* Bytes of the packet after this struct. */
+    __be32 tsval;               /* The client's latest TSval. */
+    __be32 tsecr;               /* ... and the switch's TSval it echoed. */
+    __be32 reserved;            /* 0. */
+};
+
+enum migrate_event {
+    MIGRATE_CONFIRM = 1,        /* Infused: the connection is ESTABLISHED. */
+    MIGRATE_REFUSE = 2,         /* Not infused, and never will be. */
+    MIGRATE_RELEASE = 3,        /* The connection is closed. */
+};
+
+/* Why a host refused. */
+enum migrate_reason {
+    MIGRATE_REASON_NONE = 0,
+    MIGRATE_REASON_NO_LISTENER = 1, /* Nothing listens on address:port. */
+    MIGRATE_REASON_BACKLOG = 2,     /* The listener's accept queue is full. */
+    MIGRATE_REASON_KERNEL = 3,      /* The kernel would not take the state. */
+    MIGRATE_REASON_TABLE = 4,       /* The mapping table is full. */
+    MIGRATE_REASON_FLOW_ID = 5,     /* The flow ID maps another connection. */
+    MIGRATE_REASON_CLOSED = 6,      /* A late duplicate: it has ended. */
+    MIGRATE_REASON_BUSY = 7,        /* The 4-tuple is in use by a socket that
+                                     * was not migrated. */
+    MIGRATE_N_REASONS
+};
+
+/* MIGRATE_REPORT: 'header.count' of these. */
+struct migrate_report {
+    __be32 flow_id;
+    __u8 event;                 /* enum migrate_event. */
+    __u8 reason;                /* enum migrate_reason. */
+    __be16 reserved;            /* 0. */
+    __be32 rcv_nxt;             /* CONFIRM: next byte the host expects from
+                                 * the client (TCP sequence), else 0. */
+    __be32 reserved2;           /* 0. */
+};
+
+/* MIGRATE_ABORT: 'header.count' of these.  The host ends the connection, if
+ * there is one, without a word to the client and reports RELEASE. */
+struct migrate_abort {
+    __be32 flow_id;
+    __be32 reserved;            /* 0. */
+};
+
+/* MIGRATE_HELLO: 'header.count' of these, the addresses whose connections
+ * the switch may send.  The host makes them its own. */
+struct migrate_vip {
+    struct migrate_address address;
+};
+
+/* MIGRATE_STATUS: one of these. */
+struct migrate_status {
+    __be32 connections;         /* Live migrated connections. */
+    __be32 capacity;            /* The most it can hold. */
+};
+
+/* MIGRATE_AUDIT has no body: its 'sequence' tells audits apart.
+ * MIGRATE_MAPPINGS: 'header.count' of these, a slice of the host's live
+ * mappings for the asking switch; a slice of none ends the answer. */
+struct migrate_mapping {
+    __be32 flow_id;
+    __be32 service_id;
+    struct migrate_address client;
+    struct migrate_address service;
+    __be16 client_port;
+    __be16 service_port;
+    __be32 reserved;            /* 0. */
+};
+
+/* Times, in milliseconds. */
+#define MIGRATE_HELLO_INTERVAL 200  /* Switch asks each host so often... */
+#define MIGRATE_HELLO_TIMEOUT 700   /* ...and after this silence it is down. */
+#define MIGRATE_RETRANSMIT 50       /* First wait for CONFIRM; then doubled. */
+#define MIGRATE_ATTEMPT 300         /* Silence after which a host is given up
+                                     * for one connection. */
+#define MIGRATE_DEADLINE 1000       /* A request is accepted or refused. */
+#define MIGRATE_LINGER 10000        /* A closed flow's mapping and record stay
+                                     * so long, so that duplicates find it. */
+
+_Static_assert(sizeof(struct migrate_header) == 24, "wire format");
+_Static_assert(sizeof(struct migrate_bundle) == 88, "wire format");
+_Static_assert(sizeof(struct migrate_report) == 16, "wire format");
+_Static_assert(sizeof(struct migrate_abort) == 8, "wire format");
+_Static_assert(sizeof(struct migrate_vip) == 16, "wire format");
+_Static_assert(sizeof(struct migrate_status) == 8, "wire format");
+_Static_assert(sizeof(struct migrate_mapping) == 48, "wire format");
+
+/* A flow ID travels in the TCP ports: high half source, low half
+ * destination. */
+static inline __u16
+flow_id_src_port(__u32 flow_id)
+{
+    return flow_id >> 16;
+}
+
+static inline __u16
+flow_id_dst_port(__u32 flow_id)
+{
+    return flow_id & 0xffff;
+}
+
+#endif /* messages.h */
