@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOST_H
+#define HOST_H 1
+
+/* The hosts that a switch sends connections to: what is known of each, and
+ * whether it is there.  Owned by the engine and guarded by its caller. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "address.h"
+
+#define HOST_MAX 4096           /* Hosts of one engine. */
+
+struct host {
+    char *name;
+    struct migrate_address address;
+    uint16_t index;             /* In the engine's host table. */
+    bool configured;            /* Some pool may name it; false: leaving, kept
+                                 * while it has connections. */
+    bool mac_known;             /* Whether 'mac' (next hop) was learned. */
+    uint8_t mac[6];
+    bool up;                    /* Answered within MIGRATE_HELLO_TIMEOUT. */
+    uint32_t epoch;             /* The agent's incarnation. */
+    int64_t last_heard;         /* Milliseconds. */
+    uint32_t n_connections;     /* Handed to it by this engine, not closed. */
+    uint64_t n_handoffs;        /* Confirmed since the engine began. */
+    uint64_t n_refused;
+    uint64_t n_silent;          /* Given up without an answer. */
+};
+
+/* Whether 'host' may get a new connection. */
+static inline bool
+host_usable(const struct host *host)
+{
+    return host->configured && host->up && host->mac_known;
+}
+
+#endif /* host.h */

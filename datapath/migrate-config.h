@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MIGRATE_CONFIG_H
+#define MIGRATE_CONFIG_H 1
+
+/* What an operator configured for one switch, as plain data: the OVSDB tables
+ * Migration_Service, _Rule, _Pool and _Host, checked for syntax only.  The
+ * caller owns everything in it; the engine copies what it keeps. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "seal.h"
+
+enum service_protocol {
+    PROTOCOL_HTTP,              /* Decide by an HTTP/1 request. */
+    PROTOCOL_TCP,               /* Decide at the first ACK or data. */
+};
+
+enum service_placement {
+    PLACEMENT_TABLE,            /* A row in the engine's record table. */
+    PLACEMENT_FLOW,             /* ... and an OpenFlow flow, once confirmed. */
+};
+
+enum pool_policy {
+    POOL_ROUND_ROBIN,
+    POOL_LEAST_CONNECTIONS,
+    POOL_SOURCE_HASH,
+};
+
+struct host_config {
+    char *name;
+    struct migrate_address address;
+};
+
+struct member_config {
+    size_t host;                /* Index in migrate_config's 'hosts'. */
+    uint16_t weight;            /* 0: no new connections. */
+};
+
+struct pool_config {
+    char *name;
+    enum pool_policy policy;
+    struct member_config *members;
+    size_t n_members;
+};
+
+/* One condition of a rule, as the OVSDB column 'match' has it: 'key' is
+ * "host", "path-prefix", "method" or "header.NAME". */
+struct match_config {
+    char *key;
+    char *value;
+};
+
+struct rule_config {
+    uint16_t priority;
+    struct match_config *matches;   /* All must hold. */
+    size_t n_matches;
+    size_t pool;                /* Index in migrate_config's 'pools'. */
+};
+
+#define NO_POOL SIZE_MAX
+
+struct service_config {
+    char *name;
+    uint32_t id;                /* Not 0. */
+    enum service_protocol protocol;
+    enum service_placement placement;
+    struct rule_config *rules;
+    size_t n_rules;
+    size_t default_pool;        /* Index in 'pools', or NO_POOL. */
+};
+
+struct migrate_config {
+    struct migrate_address address; /* The migration address. */
+    uint8_t mac[6];             /* The bridge's Ethernet address. */
+    uint16_t mtu;               /* Longest IP packet sent to a host, bytes. */
+    struct keyring keys;
+
+    struct host_config *hosts;
+    size_t n_hosts;
+    struct pool_config *pools;
+    size_t n_pools;
+    struct service_config *services;
+    size_t n_services;
+};
+
+#endif /* migrate-config.h */

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef POLICY_H
+#define POLICY_H 1
+
+/* Services, rules and pools: which host a request goes to.
+ *
+ * A policy is compiled from a configuration once and answers selections until
+ * it is replaced.  It refers to hosts by index in the engine's host table. */
+
+#include "host.h"
+#include "http.h"
+#include "migrate-config.h"
+
+struct policy;
+
+struct rule;
+
+struct pool {
+    char *name;
+    enum pool_policy policy;
+    struct pool_member *members;
+    size_t n_members;
+};
+
+struct service {
+    char *name;
+    uint32_t id;
+    enum service_protocol protocol;
+    enum service_placement placement;
+    struct rule *rules;         /* Highest priority first; among equals, in
+                                 * configuration order. */
+    size_t n_rules;
+    struct pool *default_pool;  /* Or NULL. */
+    uint32_t n_connections;     /* Kept by the engine. */
+    uint64_t n_handoffs;
+};
+
+/* Hosts already tried for one connection. */
+#define TRIED_MAX 4
+struct tried {
+    uint16_t host[TRIED_MAX];
+    size_t n;
+};
+
+/* Compiles 'config'.  'host_index' maps its hosts to the engine's host table.
+ * On an error in the configuration (duplicate service id, unknown match key,
+ * bad pattern, empty pool...) returns NULL and sets '*error' to a message
+ * that names the thing and the remedy, which the caller frees. */
+struct policy *policy_create(const struct migrate_config *config,
+                             const uint16_t *host_index, char **error);
+void policy_destroy(struct policy *);
+
+/* The service with 'id', or NULL. */
+struct service *policy_service(const struct policy *, uint32_t id);
+
+/* The pool that 'request' (NULL: none was read) selects, or NULL.  '*rule' is
+ * the index of the rule that did, in 'service->rules', or -1 for the default
+ * pool. */
+struct pool *service_classify(const struct service *,
+                              const struct request *, int *rule);
+
+/* Text that explains rule 'rule' of 'service', such as
+ * "path-prefix=/images/", for people; "default" if 'rule' is -1. */
+const char *service_rule_text(const struct service *, int rule);
+
+/* Picks a usable host of 'pool' with nonzero weight that is not in 'tried',
+ * by the pool's policy, for a client at 'client'.  Returns its index in
+ * 'hosts', or -1 if there is none. */
+int pool_select(struct pool *, struct host *const *hosts,
+                const struct migrate_address *client, const struct tried *);
+
+#endif /* policy.h */
