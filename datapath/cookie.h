@@ -46,11 +46,14 @@ struct syn_options {
 struct cookie_secrets {
     struct siphash_key key[2];  /* By the low bit of the generation. */
     uint64_t generation;        /* The current one. */
+    struct siphash_key fabric;  /* What 'key' was derived from... */
+    bool ready;                 /* ... if it was. */
 };
 
 /* Brings 'secrets' to what they are at 'now' (milliseconds of real time, as
  * all switches of the fabric have it) under the fabric's current key.  Cheap
- * when nothing changed.  A zeroed struct is a valid start. */
+ * when nothing changed.  A zeroed struct is a valid start.  A change of the
+ * fabric's key ends the cookies that are out. */
 void cookie_secrets_update(struct cookie_secrets *, const struct seal_key *,
                            int64_t now);
 

@@ -24,7 +24,10 @@ struct host {
     bool up;                    /* Answered within MIGRATE_HELLO_TIMEOUT. */
     uint32_t epoch;             /* The agent's incarnation. */
     int64_t last_heard;         /* Milliseconds. */
+    unsigned int unanswered;    /* Hellos since then. */
+    uint32_t load;              /* Live connections, as it says itself. */
     uint32_t n_connections;     /* Handed to it by this engine, not closed. */
+    uint32_t n_records;         /* Of the engine that name it. */
     uint64_t n_handoffs;        /* Confirmed since the engine began. */
     uint64_t n_refused;
     uint64_t n_silent;          /* Given up without an answer. */

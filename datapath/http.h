@@ -5,8 +5,14 @@
 /* The head of an HTTP/1 request, read as its bytes come in (RFC 9112), with
  * llhttp.  The parser keeps offsets into the caller's buffer, which holds all
  * bytes of the connection from the first on and may move as it grows; it owns
- * no memory. */
+ * no memory.
+ *
+ * The switch and the server must not read one request in two ways, so the
+ * switch refuses what servers differ about: folded headers, two Hosts, space
+ * before a colon, bytes outside ASCII in the target, a missing CR...  llhttp
+ * must have been compiled with LLHTTP_STRICT_MODE=1 for that. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <llhttp/llhttp.h>
@@ -36,10 +42,14 @@ struct http_parser {
     llhttp_t llhttp;
     const char *base;           /* The buffer, while http_feed() runs. */
     enum http_result result;
-    struct http_span method;
+    bool head_complete;         /* llhttp has seen the whole head. */
+    bool too_many;              /* Headers: the rest are not in 'headers'. */
     struct http_span target;    /* The request target as it was sent. */
-    struct http_header headers[HTTP_MAX_HEADERS];
+    struct http_span method;    /* Set once complete... */
+    struct http_span host;      /* ... as is the value of Host.  len 0:
+                                 * none. */
     size_t n_headers;
+    struct http_header headers[HTTP_MAX_HEADERS];
 };
 
 /* Prepares 'parser' for a new connection. */
@@ -60,7 +70,8 @@ struct request {
     struct request_field method;
     struct request_field host;  /* Without port; from the target if absolute,
                                  * else from Host.  len 0: none. */
-    struct request_field path;  /* Path of the target, query included. */
+    struct request_field path;  /* Path of the target, query included; "*" for
+                                 * OPTIONS *, len 0 for CONNECT. */
     const char *buffer;
     const struct http_header *headers;
     size_t n_headers;

@@ -50,6 +50,9 @@ struct policy *policy_create(const struct migrate_config *config,
                              const uint16_t *host_index, char **error);
 void policy_destroy(struct policy *);
 
+/* Steps through the services: '*at' starts at 0; NULL ends. */
+const struct service *policy_next(const struct policy *, size_t *at);
+
 /* The service with 'id', or NULL. */
 struct service *policy_service(const struct policy *, uint32_t id);
 

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+
+/* Packets of clients: the handshake without memory, the request as it comes
+ * in, and everything after the handoff. */
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+
+/* A packet of a client, and what it belongs to. */
+struct arrival {
+    struct frame *frame;
+    struct packet packet;
+    struct tcp_options options; /* Parsed where they are needed. */
+    struct tuple tuple;
+    struct service *service;
+    int64_t now;
+};
+
+static enum migrate_verdict
+drop(struct migrate *m, enum migrate_counter counter)
+{
+    count(m, counter);
+    return MIGRATE_DROP;
+}
+
+/* Answers 'a' without a record. */
+static void
+reply_stateless(struct migrate *m, const struct arrival *a, uint8_t flags,
+                uint32_t seq, uint32_t ack, struct tcp_options *options)
+{
+    const struct packet *p = &a->packet;
+    struct segment s = {
+        .eth_dst = a->frame->data + 6, .eth_src = a->frame->data,
+        .src = &p->dst, .dst = &p->src,
+        .src_port = p->dst_port, .dst_port = p->src_port,
+        .seq = seq, .ack = ack,
+        .window = ASSEMBLY_MAX,
+        .flags = flags,
+        .options = options,
+    };
+
+    options->tsecr = options->tsval;
+    options->tsval = ts_clock(m, a->now);
+    engine_output(m, segment_build(&s, m->scratch));
+}
+
+/* Remembers that hosts must know the service address 'vip'. */
+static void
+learn_vip(struct migrate *m, const struct migrate_address *vip)
+{
+    for (size_t i = 0; i < m->n_vips; i++) {
+        if (address_equals(&m->vips[i], vip)) {
+            return;
+        }
+    }
+    if (m->n_vips < MAX_VIPS) {
+        m->vips[m->n_vips++] = *vip;
+        m->next_hello = 0;
+    }
+}
+
+static enum migrate_verdict
+syn(struct migrate *m, struct arrival *a)
+{
+    struct tcp_options *o = &a->options;
+    struct syn_options syn;
+    struct record *r;
+    uint32_t isn;
+
+    if (a->packet.flags & (TCP_ACK | TCP_RST | TCP_FIN)) {
+        return drop(m, COUNTER_DROP_FLAGS);
+    }
+    r = record_find(m->records, &a->tuple);
+    if (r) {
+        r->syn_seen = true;
+    }
+    learn_vip(m, &a->packet.dst);
+
+    syn.mss = o->mss ? o->mss : 536;    /* RFC 9293 3.7.1. */
+    syn.wscale_ok = o->wscale_ok;
+    syn.wscale = o->wscale;
+    syn.sack_ok = o->sack_ok;
+    isn = cookie_make(&m->secrets, &a->tuple, a->packet.seq, &syn);
+
+    o->mss = m->mtu - (a->packet.family == 4 ? 40 : 60);
+    o->wscale = RCV_WSCALE;
+    reply_stateless(m, a, TCP_SYN | TCP_ACK, isn, a->packet.seq + 1, o);
+    count(m, COUNTER_SYN);
+    return MIGRATE_DROP;
+}
+
+void
+client_reply(struct migrate *m, struct pending *pending, uint8_t flags,
+             uint32_t seq, const void *payload, size_t len, int64_t now)
+{
+    const struct record *r = pending->record;
+    const struct tuple *tuple = &r->tuple;
+    uint32_t in_order = (r->state == RECORD_REJECTED
+                         ? pending->discarded : pending->assembly.len);
+    struct tcp_options options = {
+        .tstamp_ok = pending->tstamp_ok,
+        .tsval = ts_clock(m, now),
+        .tsecr = pending->tsval,
+    };
+    struct segment s = {
+        .eth_dst = pending->client_mac, .eth_src = pending->switch_mac,
+        .src = &tuple->service, .dst = &tuple->client,
+        .src_port = tuple->service_port, .dst_port = tuple->client_port,
+        .seq = seq,
+        .ack = (pending->client_isn + 1 + in_order
+                + (pending->fin && pending->fin_ofs == in_order)),
+        .window = (ASSEMBLY_MAX
+                   >> (pending->syn.wscale_ok ? RCV_WSCALE : 0)),
+        .flags = flags,
+        .options = &options,
+        .payload = payload,
+        .payload_len = len,
+    };
+
+    if (r->state == RECORD_GATHER) {
+        pending->acked = pending->assembly.len;
+    }
+    engine_output(m, segment_build(&s, m->scratch));
+}
+
+static void
+reply_ack(struct migrate *m, struct pending *pending, int64_t now)
+{
+    client_reply(m, pending, TCP_ACK, pending->record->isn + 1, NULL, 0, now);
+}
+
+/* Keeps the memory of unfinished requests within its bounds, at the expense
+ * of the oldest. */
+static void
+evict(struct migrate *m, const struct pending *keep)
+{
+    while (m->pending_bytes > MAX_PENDING_BYTES) {
+        struct pending *oldest = TAILQ_FIRST(&m->gathering);
+
+        if (!oldest || oldest == keep) {
+            break;
+        }
+        count(m, COUNTER_DROP_EVICTED);
+        client_reply(m, oldest, TCP_RST | TCP_ACK, oldest->record->isn + 1,
+                     NULL, 0, oldest->started);
+        engine_forget(m, oldest->record);
+    }
+}
+
+static void
+charge(struct migrate *m, struct pending *pending)
+{
+    uint32_t bytes = (sizeof *pending + pending->assembly.allocated
+                      + (pending->parser ? sizeof *pending->parser : 0));
+
+    m->pending_bytes += bytes - pending->charged;
+    pending->charged = bytes;
+    evict(m, pending);
+}
+
+/* Reads on in the request and acts on what it has become. */
+static void
+classify(struct migrate *m, struct pending *pending, int64_t now)
+{
+    struct http_parser local, *parser = pending->parser;
+    const char *data = pending->assembly.data;
+    struct request request;
+    enum http_result result;
+
+    if (pending->service->protocol == PROTOCOL_TCP) {
+        handoff_start(m, pending, NULL, now);
+        return;
+    }
+    if (!parser) {
+        parser = &local;
+        http_init(parser);
+    }
+    result = http_feed(parser, data, pending->parsed, pending->assembly.len);
+    pending->parsed = pending->assembly.len;
+    if (result == HTTP_COMPLETE) {
+        http_request(parser, data, &request);
+        handoff_start(m, pending, &request, now);
+    } else if (result == HTTP_INVALID) {
+        reject_start(m, pending, 400, now);
+    } else if (result == HTTP_TOO_LARGE) {
+        reject_start(m, pending, 431, now);
+    } else if (pending->fin && pending->fin_ofs == pending->assembly.len) {
+        reject_start(m, pending, 400, now);
+    } else {
+        if (parser == &local) {
+            pending->parser = malloc(sizeof local);
+            if (!pending->parser) {
+                engine_forget(m, pending->record);
+                return;
+            }
+            *pending->parser = local;
+            charge(m, pending);
+        }
+        if (pending->assembly.n_ranges) {
+            reply_ack(m, pending, now);     /* Tells what is missing. */
+        }
+        timers_set(&m->timers, &pending->timer,
+                   (pending->acked < pending->assembly.len
+                    ? now + DELAYED_ACK
+                    : pending->started + REQUEST_TIMEOUT));
+    }
+}
+
+void
+client_timeout(struct migrate *m, struct pending *pending, int64_t now)
+{
+    struct record *r = pending->record;
+
+    if (r->state == RECORD_REJECTED) {
+        reject_timeout(m, pending, now);
+    } else if (now >= pending->started + REQUEST_TIMEOUT) {
+        reject_start(m, pending, 408, now);
+    } else {
+        count(m, COUNTER_DELAYED_ACK);
+        reply_ack(m, pending, now);
+        timers_set(&m->timers, &pending->timer,
+                   pending->started + REQUEST_TIMEOUT);
+    }
+}
+
+/* What every packet of the client tells. */
+static void
+note_client(struct pending *pending, const struct arrival *a)
+{
+    const struct packet *p = &a->packet;
+
+    pending->window = p->window;
+    if (a->options.tstamp_ok
+        && (int32_t) (a->options.tsval - pending->tsval) > 0) {
+        pending->tsval = a->options.tsval;
+    }
+}
+
+/* Takes in the 'len' bytes at 'data' at offset 'ofs' of the request, and the
+ * FIN behind them if 'fin'. */
+static enum migrate_verdict
+take(struct migrate *m, struct pending *pending, uint32_t ofs,
+     const void *data, uint32_t len, bool fin, int64_t now)
+{
+    if (ofs > ASSEMBLY_MAX
+        || !assembly_add(&pending->assembly, ofs, data, len)) {
+        return drop(m, COUNTER_DROP_WINDOW);
+    }
+    if (fin) {
+        pending->fin = true;
+        pending->fin_ofs = ofs + len;
+    }
+    charge(m, pending);
+    classify(m, pending, now);
+    return MIGRATE_DROP;
+}
+
+/* Takes a segment of an unfinished request. */
+static enum migrate_verdict
+gather(struct migrate *m, struct record *r, struct arrival *a)
+{
+    struct pending *pending = r->pending;
+    const struct packet *p = &a->packet;
+    uint32_t ofs = p->seq - (pending->client_isn + 1);
+    uint32_t len = p->payload_len;
+    uint32_t old = 0;           /* Bytes from before the first. */
+
+    r->touched = a->now;
+    if (p->flags & TCP_RST) {
+        if (ofs != pending->assembly.len) {     /* RFC 5961 3.2. */
+            return drop(m, COUNTER_DROP_WINDOW);
+        }
+        count(m, COUNTER_CLIENT_RESET);
+        engine_forget(m, r);
+        return MIGRATE_DROP;
+    }
+    if (p->ack != r->isn + 1) {
+        return drop(m, COUNTER_DROP_WINDOW);
+    }
+    note_client(pending, a);
+    if ((int32_t) ofs < 0) {
+        old = -ofs < len ? -ofs : len;
+    }
+    ofs += old;
+    len -= old;
+    if ((int32_t) (ofs + len - pending->assembly.len) <= 0
+        && !(p->flags & TCP_FIN && !pending->fin)) {
+        reply_ack(m, pending, a->now);          /* Nothing new. */
+        return MIGRATE_DROP;
+    }
+    return take(m, pending, ofs, a->frame->data + p->payload + old, len,
+                p->flags & TCP_FIN, a->now);
+}
+
+/* Makes a record for the connection whose cookie 'a' has proven. */
+static enum migrate_verdict
+connection_new(struct migrate *m, struct arrival *a,
+               const struct syn_options *syn_options)
+{
+    const struct packet *p = &a->packet;
+    struct record *r = record_add(m->records, &a->tuple);
+    struct pending *pending = r ? calloc(1, sizeof *pending) : NULL;
+
+    if (!pending) {
+        if (r) {
+            record_remove(m->records, r);
+        }
+        return drop(m, COUNTER_DROP_TABLE_FULL);
+    }
+    r->state = RECORD_GATHER;
+    r->service_id = a->service->id;
+    r->isn = p->ack - 1;
+    r->touched = a->now;
+    r->pending = pending;
+    pending->record = r;
+    pending->generation = m->generation;
+    pending->generation->refs++;
+    pending->service = a->service;
+    pending->started = a->now;
+    memcpy(pending->client_mac, a->frame->data + 6, 6);
+    memcpy(pending->switch_mac, a->frame->data, 6);
+    pending->client_isn = p->seq - 1;
+    pending->syn = *syn_options;
+    pending->tstamp_ok = a->options.tstamp_ok;
+    pending->tsval = a->options.tsval;
+    assembly_init(&pending->assembly);
+    TAILQ_INSERT_TAIL(&m->gathering, pending, by_age);
+    pending->window = p->window;
+    count(m, COUNTER_GATHER);
+    return take(m, pending, 0, a->frame->data + p->payload, p->payload_len,
+                p->flags & TCP_FIN, a->now);
+}
+
+/* A packet that belongs to no record: only one that proves the cookie
+ * matters. */
+static enum migrate_verdict
+stranger(struct migrate *m, struct arrival *a)
+{
+    const struct packet *p = &a->packet;
+    bool starts = (p->payload_len
+                   || (a->service->protocol == PROTOCOL_TCP
+                       && !(p->flags & TCP_FIN)));
+    struct syn_options syn_options;
+
+    if (p->flags & TCP_RST || !(p->flags & TCP_ACK)) {
+        return drop(m, COUNTER_DROP_NO_RECORD);
+    }
+    if (cookie_check(&m->secrets, &a->tuple, p->seq - 1, p->ack - 1,
+                     &syn_options)) {
+        if (starts) {
+            return (frame_csum_ok(a->frame, p)
+                    ? connection_new(m, a, &syn_options)
+                    : drop(m, COUNTER_DROP_CHECKSUM));
+        } else if (p->flags & TCP_FIN) {
+            /* It closes without a request. */
+            reply_stateless(m, a, TCP_FIN | TCP_ACK, p->ack, p->seq + 1,
+                            &a->options);
+            return drop(m, COUNTER_PROBE);
+        }
+        return drop(m, COUNTER_ACK_DROP);
+    }
+    if (!p->payload_len && !(p->flags & TCP_FIN)) {
+        /* A keepalive probe has the sequence number before the next. */
+        if (cookie_check(&m->secrets, &a->tuple, p->seq, p->ack - 1,
+                         &syn_options)) {
+            reply_stateless(m, a, TCP_ACK, p->ack, p->seq + 1, &a->options);
+            return drop(m, COUNTER_PROBE);
+        }
+        return drop(m, COUNTER_ACK_DROP);
+    }
+    return drop(m, p->payload_len ? COUNTER_DROP_COOKIE
+                : COUNTER_DROP_NO_RECORD);
+}
+
+/* Sends a packet on to the host of 'r' under its flow ID. */
+static enum migrate_verdict
+forward(struct migrate *m, struct record *r, struct arrival *a)
+{
+    const struct host *host = m->hosts[r->host];
+
+    if (!host->mac_known) {
+        return drop(m, COUNTER_DROP_NO_HOST);
+    }
+    if (r->state != RECORD_LINGER) {
+        r->touched = a->now;
+    }
+    r->packets++;
+    r->bytes += a->frame->len;
+    m->counters[COUNTER_ENCAPSULATED_BYTES] += a->frame->len;
+    count(m, COUNTER_ENCAPSULATED);
+    frame_redirect(a->frame, &a->packet, host->mac, m->mac,
+                   &m->address, &host->address,
+                   htons(flow_id_src_port(r->flow_id)),
+                   htons(flow_id_dst_port(r->flow_id)));
+    return MIGRATE_FORWARD;
+}
+
+/* A packet of a connection whose host has not confirmed yet. */
+static enum migrate_verdict
+offered(struct migrate *m, struct record *r, struct arrival *a)
+{
+    const struct packet *p = &a->packet;
+
+    note_client(r->pending, a);
+    if (p->flags & TCP_RST) {
+        enum migrate_verdict verdict = forward(m, r, a);
+
+        count(m, COUNTER_CLIENT_RESET);
+        handoff_released(m, r, a->now);
+        return verdict;
+    }
+    if (p->flags & TCP_ACK && (int32_t) (p->ack - (r->isn + 1)) > 0
+        && frame_csum_ok(a->frame, p)) {
+        /* Only the host can have sent what is acknowledged here. */
+        count(m, COUNTER_CONFIRMED_ACK);
+        handoff_confirmed(m, r, r->pending->client_isn + 1
+                          + r->pending->acked, a->now);
+    }
+    return forward(m, r, a);
+}
+
+static enum migrate_verdict
+service_packet(struct migrate *m, struct arrival *a)
+{
+    const struct packet *p = &a->packet;
+    struct record *r = record_find(m->records, &a->tuple);
+    struct syn_options syn_options;
+
+    if (!r) {
+        return (tcp_options_parse(a->frame, p, &a->options)
+                ? stranger(m, a) : drop(m, COUNTER_DROP_MALFORMED));
+    }
+    if (r->syn_seen && p->ack - 1 != r->isn
+        && cookie_check(&m->secrets, &a->tuple, p->seq - 1, p->ack - 1,
+                        &syn_options)
+        && frame_csum_ok(a->frame, p)) {
+        if (!p->payload_len && a->service->protocol != PROTOCOL_TCP) {
+            return drop(m, COUNTER_ACK_DROP);
+        }
+        count(m, COUNTER_REPLACED);
+        engine_forget(m, r);
+        return (tcp_options_parse(a->frame, p, &a->options)
+                ? connection_new(m, a, &syn_options)
+                : drop(m, COUNTER_DROP_MALFORMED));
+    }
+    if (r->state == RECORD_LIVE || r->state == RECORD_LINGER) {
+        return forward(m, r, a);
+    }
+    if (!tcp_options_parse(a->frame, p, &a->options)) {
+        return drop(m, COUNTER_DROP_MALFORMED);
+    }
+    if (r->state == RECORD_OFFERED) {
+        return offered(m, r, a);
+    }
+    if (!frame_csum_ok(a->frame, p)) {
+        return drop(m, COUNTER_DROP_CHECKSUM);
+    }
+    if (r->state == RECORD_GATHER) {
+        return gather(m, r, a);
+    }
+    note_client(r->pending, a);
+    reject_packet(m, r->pending, p, a->now);
+    return MIGRATE_DROP;
+}
+
+enum migrate_verdict
+migrate_service_frame(struct migrate *m, uint32_t service_id,
+                      struct frame *frame, int64_t now)
+{
+    struct arrival a = { .frame = frame, .now = now };
+    struct packet *p = &a.packet;
+
+    switch (frame_parse(frame, p)) {
+    case FRAME_TCP:
+        break;
+    case FRAME_MALFORMED:
+        return drop(m, COUNTER_DROP_MALFORMED);
+    case FRAME_FRAGMENT:
+        return drop(m, COUNTER_DROP_FRAGMENT);
+    case FRAME_UDP:
+    case FRAME_ARP:
+    case FRAME_OTHER:
+        return drop(m, COUNTER_DROP_NOT_TCP);
+    }
+    a.service = (m->configured
+                 ? policy_service(m->generation->policy, service_id) : NULL);
+    if (!a.service) {
+        return drop(m, COUNTER_DROP_NO_SERVICE);
+    }
+    a.tuple.client = p->src;
+    a.tuple.service = p->dst;
+    a.tuple.client_port = p->src_port;
+    a.tuple.service_port = p->dst_port;
+    if (!(p->flags & TCP_SYN)) {
+        return service_packet(m, &a);
+    }
+    if (!frame_csum_ok(frame, p)) {
+        return drop(m, COUNTER_DROP_CHECKSUM);
+    }
+    return (tcp_options_parse(frame, p, &a.options)
+            ? syn(m, &a) : drop(m, COUNTER_DROP_MALFORMED));
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+
+/* Frames for the switch itself: the sealed messages of hosts, and ARP for the
+ * addresses that are steered here. */
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine.h"
+
+#define HELLOS_UNANSWERED 3     /* Then a host is down: it was silent for
+                                 * MIGRATE_HELLO_TIMEOUT at least, and asked
+                                 * meanwhile. */
+
+static void __attribute__((format(printf, 2, 3)))
+log_event(struct migrate *m, const char *format, ...)
+{
+    char message[256];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    m->ops->log(m->aux, message);
+}
+
+static struct host *
+find_host(struct migrate *m, const struct migrate_address *address)
+{
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        if (m->hosts[i] && address_equals(&m->hosts[i]->address, address)) {
+            return m->hosts[i];
+        }
+    }
+    return NULL;
+}
+
+/* Asks for the Ethernet address of 'host'. */
+static void
+send_arp_request(struct migrate *m, const struct host *host)
+{
+    static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
+    struct arp arp = {
+        .op = ARP_REQUEST,
+        .sender = m->address,
+        .target = host->address,
+    };
+
+    memcpy(arp.sender_mac, m->mac, 6);
+    arp_build(&arp, broadcast, m->scratch);
+    engine_output(m, ARP_FRAME_LEN);
+}
+
+static void
+send_hello(struct migrate *m, struct host *host)
+{
+    struct migrate_header *message = engine_message(m, host);
+
+    memcpy(message + 1, m->vips, m->n_vips * sizeof m->vips[0]);
+    engine_send(m, host, MIGRATE_HELLO,
+                sizeof *message + m->n_vips * sizeof(struct migrate_vip),
+                m->n_vips, m->hello_sequence);
+    count(m, COUNTER_HELLO);
+}
+
+void
+control_hellos(struct migrate *m, int64_t now)
+{
+    m->hello_sequence++;
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        struct host *host = m->hosts[i];
+
+        if (!host || !host->configured) {
+            continue;
+        }
+        if (host->up && host->unanswered >= HELLOS_UNANSWERED
+            && now - host->last_heard >= MIGRATE_HELLO_TIMEOUT) {
+            host->up = false;
+            log_event(m, "host %s is down: no answer for %d ms", host->name,
+                      (int) (now - host->last_heard));
+        }
+        /* A host that is away may come back with another address. */
+        if (!host->up && address_is_v4(&host->address)) {
+            send_arp_request(m, host);
+        }
+        if (host->mac_known) {
+            send_hello(m, host);
+            host->unanswered++;
+        }
+    }
+}
+
+void
+control_abort(struct migrate *m, const struct host *host, uint32_t flow_id)
+{
+    struct migrate_header *message = engine_message(m, host);
+    struct migrate_abort abort = { .flow_id = htonl(flow_id) };
+
+    memcpy(message + 1, &abort, sizeof abort);
+    engine_send(m, host, MIGRATE_ABORT, sizeof *message + sizeof abort, 1, 0);
+    count(m, COUNTER_ABORT);
+}
+
+static void
+report(struct migrate *m, struct host *host, const struct migrate_report *rep,
+       int64_t now)
+{
+    struct record *r = record_find_flow(m->records, ntohl(rep->flow_id));
+
+    if (!r || m->hosts[r->host] != host) {
+        count(m, COUNTER_REPORT_UNKNOWN);
+        if (rep->event == MIGRATE_CONFIRM) {
+            /* Given up here meanwhile, so nobody would ever tell it. */
+            control_abort(m, host, ntohl(rep->flow_id));
+        }
+        return;
+    }
+    switch (rep->event) {
+    case MIGRATE_CONFIRM:
+        if (r->state == RECORD_OFFERED) {
+            handoff_confirmed(m, r, ntohl(rep->rcv_nxt), now);
+        }
+        break;
+    case MIGRATE_REFUSE:
+        if (r->state == RECORD_OFFERED) {
+            handoff_refused(m, r, rep->reason, now);
+        }
+        break;
+    case MIGRATE_RELEASE:
+        handoff_released(m, r, now);
+        break;
+    default:
+        count(m, COUNTER_DROP_CONTROL);
+        break;
+    }
+}
+
+static void
+reports(struct migrate *m, struct host *host,
+        const struct migrate_header *header, int64_t now)
+{
+    const uint8_t *at = (const uint8_t *) (header + 1);
+    size_t n = ntohs(header->count);
+
+    if (ntohs(header->length)
+        < sizeof *header + n * sizeof(struct migrate_report)) {
+        count(m, COUNTER_DROP_CONTROL);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct migrate_report rep;
+
+        memcpy(&rep, at + i * sizeof rep, sizeof rep);
+        report(m, host, &rep, now);
+    }
+}
+
+static void
+status(struct migrate *m, struct host *host, const struct frame *frame,
+       const struct migrate_header *header, int64_t now)
+{
+    struct migrate_status s;
+
+    if (ntohs(header->length) < sizeof *header + sizeof s) {
+        count(m, COUNTER_DROP_CONTROL);
+        return;
+    }
+    memcpy(&s, header + 1, sizeof s);
+    count(m, COUNTER_STATUS);
+    if (!host->up) {
+        log_event(m, "host %s is up", host->name);
+    } else if (host->epoch != ntohl(header->epoch)) {
+        log_event(m, "host %s: the agent was restarted", host->name);
+    }
+    host->up = true;
+    host->epoch = ntohl(header->epoch);
+    host->load = ntohl(s.connections);
+    host->last_heard = now;
+    host->unanswered = 0;
+    memcpy(host->mac, frame->data + 6, 6);
+    host->mac_known = true;
+}
+
+static enum migrate_verdict
+message(struct migrate *m, const struct frame *frame,
+        const struct packet *p, int64_t now)
+{
+    /* Aligned, for the structs of messages.h. */
+    uint64_t buffer[MIGRATE_MESSAGE_MAX / 8];
+    const struct migrate_header *header = (void *) buffer;
+    struct host *host = find_host(m, &p->src);
+
+    if (!host) {
+        count(m, COUNTER_DROP_STRANGER);
+        return MIGRATE_DROP;
+    }
+    if (p->payload_len > sizeof buffer || !address_equals(&p->dst,
+                                                          &m->address)) {
+        count(m, COUNTER_DROP_CONTROL);
+        return MIGRATE_DROP;
+    }
+    memcpy(buffer, frame->data + p->payload, p->payload_len);
+    if (!seal_check(&m->keys, &p->src, &p->dst, buffer, p->payload_len)) {
+        count(m, COUNTER_DROP_SEAL);
+        return MIGRATE_DROP;
+    }
+    if (header->type == MIGRATE_REPORT) {
+        reports(m, host, header, now);
+    } else if (header->type == MIGRATE_STATUS) {
+        status(m, host, frame, header, now);
+    } else {
+        count(m, COUNTER_DROP_CONTROL);
+    }
+    return MIGRATE_DROP;
+}
+
+/* Answers requests, since whoever steers them here means the switch to; learns
+ * from replies, which others may want to see as well. */
+static enum migrate_verdict
+arp_packet(struct migrate *m, const struct frame *frame,
+           const struct packet *p)
+{
+    struct host *host;
+    struct arp arp;
+
+    arp_read(frame, p, &arp);
+    host = find_host(m, &arp.sender);
+    if (host && !host->mac_known) {
+        memcpy(host->mac, arp.sender_mac, 6);
+        host->mac_known = true;
+        m->next_hello = 0;
+    }
+    if (arp.op == ARP_REQUEST) {
+        struct arp reply = {
+            .op = ARP_REPLY,
+            .sender = arp.target,
+            .target = arp.sender,
+        };
+
+        memcpy(reply.sender_mac, m->mac, 6);
+        memcpy(reply.target_mac, arp.sender_mac, 6);
+        arp_build(&reply, arp.sender_mac, m->scratch);
+        engine_output(m, ARP_FRAME_LEN);
+        count(m, COUNTER_ARP_REPLY);
+        return MIGRATE_DROP;
+    }
+    return MIGRATE_FORWARD;
+}
+
+enum migrate_verdict
+migrate_control_frame(struct migrate *m, struct frame *frame, int64_t now)
+{
+    struct packet p;
+
+    if (!m->configured) {
+        return MIGRATE_FORWARD;
+    }
+    switch (frame_parse(frame, &p)) {
+    case FRAME_UDP:
+        if (p.dst_port != htons(MIGRATE_PORT)) {
+            return MIGRATE_FORWARD;
+        }
+        if (!frame_csum_ok(frame, &p)) {
+            count(m, COUNTER_DROP_CHECKSUM);
+            return MIGRATE_DROP;
+        }
+        return message(m, frame, &p, now);
+    case FRAME_ARP:
+        return arp_packet(m, frame, &p);
+    case FRAME_MALFORMED:
+        count(m, COUNTER_DROP_MALFORMED);
+        return MIGRATE_DROP;
+    case FRAME_FRAGMENT:
+        count(m, COUNTER_DROP_FRAGMENT);
+        return MIGRATE_DROP;
+    case FRAME_TCP:
+    case FRAME_OTHER:
+        break;
+    }
+    return MIGRATE_FORWARD;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COUNTERS_H
+#define COUNTERS_H 1
+
+/* What happened to frames, by name.  Every frame that goes no further, and
+ * every step of a connection's life, is counted under one of these. */
+
+#define MIGRATE_COUNTERS                                                     \
+    /* Clients. */                                                           \
+    COUNTER(SYN, "syn", "SYNs answered with a cookie")                       \
+    COUNTER(PROBE, "probe", "keepalive probes and empty closes answered "    \
+            "without a record")                                              \
+    COUNTER(ACK_DROP, "ack-drop", "empty ACKs of a handshake, not needed")   \
+    COUNTER(GATHER, "gather", "connections that sent data, proven by "       \
+            "cookie")                                                        \
+    COUNTER(DELAYED_ACK, "delayed-ack", "ACKs for incomplete requests")      \
+    COUNTER(ENCAPSULATED, "encapsulated", "packets sent on under a flow ID") \
+    COUNTER(ENCAPSULATED_BYTES, "encapsulated-bytes",                        \
+            "bytes of these, Ethernet header included")                      \
+    /* Handoffs. */                                                          \
+    COUNTER(BUNDLE, "bundle", "bundles sent")                                \
+    COUNTER(BUNDLE_BYTES, "bundle-bytes", "bytes of these, Ethernet header " \
+            "included")                                                      \
+    COUNTER(BUNDLE_RETRANSMIT, "bundle-retransmit", "bundles sent again")    \
+    COUNTER(CONTINUATION, "continuation", "packets of requests longer than " \
+            "a bundle")                                                      \
+    COUNTER(CONFIRMED, "confirmed", "handoffs confirmed by the host")        \
+    COUNTER(CONFIRMED_ACK, "confirmed-ack", "handoffs confirmed by the "     \
+            "client's ACK")                                                  \
+    COUNTER(RELEASED, "released", "connections that ended at the host")      \
+    COUNTER(REFUSED, "refused", "handoffs that a host refused")              \
+    COUNTER(SILENT, "silent", "handoffs that a host did not answer")         \
+    COUNTER(RETARGETED, "retargeted", "connections offered to another host") \
+    COUNTER(ABORT, "abort", "aborts sent for handoffs given up")             \
+    COUNTER(CLIENT_RESET, "client-reset", "connections reset by the client " \
+            "before they were confirmed")                                    \
+    COUNTER(REPLACED, "replaced", "records replaced by a new connection "    \
+            "from the same port")                                            \
+    COUNTER(IDLE, "idle", "records dropped because nothing came for long")   \
+    /* Answers of the engine's own. */                                       \
+    COUNTER(REJECT_400, "reject-400", "malformed requests")                  \
+    COUNTER(REJECT_408, "reject-408", "requests not completed in time")      \
+    COUNTER(REJECT_431, "reject-431", "request heads too large")             \
+    COUNTER(REJECT_503, "reject-503", "requests without a host")             \
+    COUNTER(RESET, "reset", "connections reset")                             \
+    /* Drops. */                                                             \
+    COUNTER(DROP_MALFORMED, "drop-malformed", "frames with broken headers")  \
+    COUNTER(DROP_FRAGMENT, "drop-fragment", "IP fragments")                  \
+    COUNTER(DROP_NOT_TCP, "drop-not-tcp", "other than TCP to a service")     \
+    COUNTER(DROP_FLAGS, "drop-flags", "senseless TCP flags")                 \
+    COUNTER(DROP_CHECKSUM, "drop-checksum", "wrong checksums")               \
+    COUNTER(DROP_NO_SERVICE, "drop-no-service", "packets for a service id "  \
+            "that is not configured")                                        \
+    COUNTER(DROP_COOKIE, "drop-cookie", "data of no known connection and "   \
+            "without a right cookie")                                        \
+    COUNTER(DROP_NO_RECORD, "drop-no-record", "RSTs and FINs of no known "   \
+            "connection")                                                    \
+    COUNTER(DROP_WINDOW, "drop-window", "segments outside the window")       \
+    COUNTER(DROP_TABLE_FULL, "drop-table-full", "new connections beyond the "\
+            "most there may be")                                             \
+    COUNTER(DROP_EVICTED, "drop-evicted", "oldest unfinished requests given "\
+            "up for newer ones")                                             \
+    COUNTER(DROP_NO_HOST, "drop-no-host", "packets for a host whose "        \
+            "Ethernet address is unknown")                                   \
+    /* Control. */                                                           \
+    COUNTER(ARP_REPLY, "arp-reply", "ARP requests answered")                 \
+    COUNTER(HELLO, "hello", "hellos sent")                                   \
+    COUNTER(STATUS, "status", "answers to them")                             \
+    COUNTER(DROP_SEAL, "drop-seal", "control messages with a wrong seal, "   \
+            "length or version")                                             \
+    COUNTER(DROP_STRANGER, "drop-stranger", "control messages from a host "  \
+            "that is not configured")                                        \
+    COUNTER(DROP_CONTROL, "drop-control", "control messages that make no "   \
+            "sense here")                                                    \
+    COUNTER(REPORT_UNKNOWN, "report-unknown", "reports of unknown flows")
+
+enum migrate_counter {
+#define COUNTER(ENUM, NAME, TEXT) COUNTER_##ENUM,
+    MIGRATE_COUNTERS
+#undef COUNTER
+    N_COUNTERS
+};
+
+#endif /* counters.h */

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ENGINE_H
+#define ENGINE_H 1
+
+/* What the parts of the engine share: migrate.c (life and configuration),
+ * client.c (packets of clients), handoff.c (connections on their way to a
+ * host), reject.c (error responses), control.c (messages of hosts, ARP). */
+
+#include <sys/queue.h>
+
+#include "assembly.h"
+#include "http.h"
+#include "migrate.h"
+#include "policy.h"
+#include "timers.h"
+
+#define MAX_VIPS 32             /* Service addresses told to hosts. */
+#define RCV_WSCALE 7            /* The shift promised to clients: windows of
+                                 * up to 8 MiB. */
+#define DELAYED_ACK 40          /* ms; clients retransmit after 200 at the
+                                 * earliest (RFC 6298 2.4 in practice). */
+#define REQUEST_TIMEOUT 10000   /* ms for a request to be complete. */
+#define IDLE_TIMEOUT (4 * 3600 * 1000)  /* ms without a packet. */
+#define SWEEP_INTERVAL 100      /* ms between looks at part of the table... */
+#define SWEEP_ROUND 2000        /* ...so that all is seen once in so many. */
+#define MAX_PENDING_BYTES (64u << 20)   /* Of unfinished requests. */
+#define FRAME_MAX (ETH_LEN + MIGRATE_MESSAGE_MAX + 64)
+
+/* A policy, kept while pending connections select by it. */
+struct generation {
+    struct policy *policy;
+    unsigned int refs;
+};
+
+/* What a connection needs until its host has confirmed. */
+struct pending {
+    TAILQ_ENTRY(pending) by_age;    /* In migrate's 'gathering'. */
+    struct timer timer;
+    struct record *record;
+    struct generation *generation;
+    struct service *service;
+    int64_t started;
+
+    /* Layer 2 and TCP as the client has them. */
+    uint8_t client_mac[6], switch_mac[6];
+    uint32_t client_isn;
+    struct syn_options syn;
+    bool tstamp_ok;
+    uint32_t tsval;             /* The client's latest. */
+    uint16_t window;            /* As in its latest header. */
+    uint32_t acked;             /* Bytes of data that the switch has ACKed. */
+    bool fin;                   /* The client's FIN came... */
+    uint32_t fin_ofs;           /* ...behind so many bytes. */
+
+    /* The request. */
+    struct assembly assembly;
+    uint32_t charged;           /* Bytes counted in 'pending_bytes'. */
+    struct http_parser *parser; /* While it is incomplete. */
+    uint32_t parsed;            /* Bytes fed to it. */
+
+    /* The handoff. */
+    struct pool *pool;
+    int rule;
+    struct tried tried;
+    int64_t decided;
+    bool flow_id_changed;       /* The first was taken at the host. */
+    unsigned int transmissions; /* Of the bundle, to this host. */
+    int64_t offered;            /* First of them. */
+    bool confirmed;             /* ...but not all that was ACKed is there. */
+    uint32_t host_has;          /* Bytes of data that the host has. */
+
+    /* The error response. */
+    const struct rejection *rejection;
+    int64_t rejected;
+    uint32_t discarded;         /* Bytes of data taken in. */
+    bool response_acked;
+};
+
+TAILQ_HEAD(pending_list, pending);
+
+struct migrate {
+    const struct migrate_ops *ops;
+    void *aux;
+
+    /* Configuration. */
+    bool configured;
+    struct migrate_address address;
+    uint8_t mac[6];
+    uint16_t mtu;
+    struct keyring keys;
+    struct generation *generation;
+    struct host *hosts[HOST_MAX];
+    size_t n_hosts;             /* Slots used in 'hosts', which may be NULL. */
+
+    /* State. */
+    uint32_t epoch;
+    uint32_t next_flow_id;
+    uint32_t ts_offset;         /* Of the engine's timestamp clock. */
+    struct cookie_secrets secrets;
+    struct record_table *records;
+    struct pending_list gathering;  /* Oldest first. */
+    size_t pending_bytes;
+    struct timers timers;
+    struct migrate_address vips[MAX_VIPS];
+    size_t n_vips;
+    bool vips_changed;
+    uint32_t hello_sequence;
+    int64_t next_hello;
+    int64_t next_sweep;
+    uint32_t sweep_at;
+    uint64_t counters[N_COUNTERS];
+
+    uint8_t scratch[FRAME_MAX]; /* The frame being built. */
+};
+
+static inline void
+count(struct migrate *m, enum migrate_counter counter)
+{
+    m->counters[counter]++;
+}
+
+/* The engine's TCP timestamp clock. */
+static inline uint32_t
+ts_clock(const struct migrate *m, int64_t now)
+{
+    return (uint32_t) now + m->ts_offset;
+}
+
+/* migrate.c. */
+
+/* Frees 'record' and all that hangs on it. */
+void engine_forget(struct migrate *, struct record *);
+
+/* Frees 'pending', whose record goes on without it. */
+void pending_destroy(struct migrate *, struct pending *);
+
+/* Sends the 'len' bytes in 'scratch'. */
+static inline void
+engine_output(struct migrate *m, size_t len)
+{
+    m->ops->output(m->aux, m->scratch, len);
+}
+
+/* Seals the message at 'scratch + udp_overhead(host)', whose header but for
+ * type-specific fields is filled in here, and sends it to 'host'. */
+void engine_send(struct migrate *, const struct host *, uint8_t type,
+                 size_t len, uint16_t n_records, uint32_t sequence);
+
+/* Where in 'scratch' a message to 'host' goes. */
+void *engine_message(struct migrate *, const struct host *);
+
+/* client.c. */
+
+/* Sends the client of 'pending' a segment with 'flags', in reply to all that
+ * came in order. */
+void client_reply(struct migrate *, struct pending *, uint8_t flags,
+                  uint32_t seq, const void *payload, size_t len,
+                  int64_t now);
+
+/* Does what is due for an incomplete request. */
+void client_timeout(struct migrate *, struct pending *, int64_t now);
+
+/* handoff.c. */
+
+/* The request of 'pending' (NULL: there is none to read) is complete: selects
+ * a host and offers the connection to it. */
+void handoff_start(struct migrate *, struct pending *,
+                   const struct request *, int64_t now);
+
+/* Its host has 'record' no more, or never had it. */
+void handoff_end(struct migrate *, struct record *);
+
+/* Events of a connection that was offered. */
+void handoff_confirmed(struct migrate *, struct record *, uint32_t rcv_nxt,
+                       int64_t now);
+void handoff_refused(struct migrate *, struct record *, uint8_t reason,
+                     int64_t now);
+void handoff_released(struct migrate *, struct record *, int64_t now);
+void handoff_timeout(struct migrate *, struct pending *, int64_t now);
+
+/* reject.c. */
+
+struct rejection;
+
+/* Ends 'pending' with an error response of status 'status' if its service
+ * speaks HTTP, else with a reset. */
+void reject_start(struct migrate *, struct pending *, unsigned int status,
+                  int64_t now);
+
+/* Takes a packet of a client that is being told an error. */
+void reject_packet(struct migrate *, struct pending *, const struct packet *,
+                   int64_t now);
+void reject_timeout(struct migrate *, struct pending *, int64_t now);
+
+/* control.c. */
+
+/* Looks after hosts: hellos, ARP, who is down. */
+void control_hellos(struct migrate *, int64_t now);
+
+/* Tells 'host' to end flow 'flow_id'. */
+void control_abort(struct migrate *, const struct host *, uint32_t flow_id);
+
+#endif /* engine.h */

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRAME_H
+#define FRAME_H 1
+
+/* Ethernet frames: parsing those that come in, within bounds, and building
+ * those that go out.  No state, no allocation. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "address.h"
+
+#define ETH_LEN 14              /* Bytes of an Ethernet header. */
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_PSH 0x08
+#define TCP_ACK 0x10
+
+/* A frame in a buffer of the caller's. */
+struct frame {
+    uint8_t *data;
+    size_t len;                 /* Bytes; with TSO, up to 64 KiB. */
+    bool csum_good;             /* The TCP checksum was verified below. */
+    bool csum_partial;          /* The TCP checksum field holds only the sum
+                                 * of the pseudo-header (a sender's offload,
+                                 * to be finished below us). */
+};
+
+/* What a frame holds.  Offsets are bytes from the frame's start. */
+struct packet {
+    uint8_t family;             /* 4, 6, or 0 for ARP. */
+    uint8_t protocol;           /* IPPROTO_*; of the first fragment only. */
+    uint16_t l3;                /* Of the IP or ARP header. */
+    uint16_t l4;                /* Of the TCP or UDP header. */
+    uint16_t payload;           /* Of what follows that. */
+    uint32_t payload_len;       /* Bytes, padding excluded. */
+    struct migrate_address src, dst;
+    __be16 src_port, dst_port;
+
+    /* TCP only. */
+    uint32_t seq, ack;          /* Host byte order. */
+    uint16_t window;
+    uint8_t flags;              /* TCP_*. */
+};
+
+enum frame_kind {
+    FRAME_TCP,
+    FRAME_UDP,
+    FRAME_ARP,
+    FRAME_FRAGMENT,             /* Part of an IP datagram. */
+    FRAME_OTHER,                /* Well-formed as far as it was read. */
+    FRAME_MALFORMED,
+};
+
+/* Parses the frame into '*packet'.  IP header checksums are verified; TCP and
+ * UDP checksums are not: see frame_csum_ok(). */
+enum frame_kind frame_parse(const struct frame *, struct packet *);
+
+/* Whether the TCP or UDP checksum of 'packet' in 'frame' is right. */
+bool frame_csum_ok(const struct frame *, const struct packet *);
+
+/* TCP options as they matter here (RFC 9293 3.2, RFC 7323, RFC 2018). */
+struct tcp_options {
+    uint16_t mss;               /* 0: not given. */
+    bool wscale_ok;
+    uint8_t wscale;             /* At most 14. */
+    bool sack_ok;
+    bool tstamp_ok;
+    uint32_t tsval, tsecr;
+};
+
+/* Parses the options of the TCP 'packet' in 'frame'.  Returns false if they
+ * are malformed. */
+bool tcp_options_parse(const struct frame *, const struct packet *,
+                       struct tcp_options *);
+
+/* Rewrites in place the addresses and ports of the TCP 'packet' in 'frame',
+ * which stay of the same family, and the Ethernet addresses.  Checksums are
+ * updated by difference, so that a corrupted packet stays corrupted. */
+void frame_redirect(struct frame *, const struct packet *,
+                    const uint8_t eth_dst[6], const uint8_t eth_src[6],
+                    const struct migrate_address *src,
+                    const struct migrate_address *dst,
+                    __be16 src_port, __be16 dst_port);
+
+/* A TCP segment to build. */
+struct segment {
+    const uint8_t *eth_dst, *eth_src;   /* 6 bytes each. */
+    const struct migrate_address *src, *dst;
+    __be16 src_port, dst_port;
+    uint32_t seq, ack;
+    uint16_t window;
+    uint8_t flags;
+    const struct tcp_options *options;  /* Or NULL for none.  'tstamp_ok' puts
+                                         * timestamps in; the rest goes into
+                                         * a SYN only. */
+    const void *payload;
+    size_t payload_len;
+};
+
+/* The most that segment_build() adds to the payload, in bytes. */
+#define SEGMENT_OVERHEAD (ETH_LEN + 40 + 60)
+
+/* Builds the segment at 'buf', with an Ethernet header unless 'eth_dst' is
+ * NULL, and returns its length in bytes. */
+size_t segment_build(const struct segment *, uint8_t *buf);
+
+/* Puts Ethernet, IP and UDP headers in front of the 'len' bytes of payload at
+ * 'buf + udp_overhead(dst)' and returns the frame's length. */
+size_t udp_build(uint8_t *buf, size_t len,
+                 const uint8_t eth_dst[6], const uint8_t eth_src[6],
+                 const struct migrate_address *src,
+                 const struct migrate_address *dst, uint16_t port);
+
+static inline size_t
+udp_overhead(const struct migrate_address *dst)
+{
+    return ETH_LEN + (address_is_v4(dst) ? 20 : 40) + 8;
+}
+
+/* ARP over Ethernet for IPv4 (RFC 826). */
+#define ARP_FRAME_LEN 60
+#define ARP_REQUEST 1
+#define ARP_REPLY 2
+
+struct arp {
+    uint16_t op;                /* ARP_REQUEST or ARP_REPLY. */
+    uint8_t sender_mac[6], target_mac[6];
+    struct migrate_address sender, target;
+};
+
+/* Reads the ARP 'packet', found by frame_parse(), in 'frame'. */
+void arp_read(const struct frame *, const struct packet *, struct arp *);
+
+/* Builds an ARP frame of ARP_FRAME_LEN bytes to 'eth_dst' at 'buf'. */
+void arp_build(const struct arp *, const uint8_t eth_dst[6], uint8_t *buf);
+
+#endif /* frame.h */

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+
+/* Connections on their way to a host: the choice, the bundle until it is
+ * confirmed, and the next host if it is refused. */
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "compile.h"
+#include "engine.h"
+
+#define RETRANSMIT_MAX 200      /* ms between transmissions, at most. */
+#define PARTIAL_TIMEOUT 10000   /* ms to get all that was ACKed across. */
+
+static struct host *
+record_host(const struct migrate *m, const struct record *r)
+{
+    return m->hosts[r->host];
+}
+
+static struct service *
+record_service(const struct migrate *m, const struct record *r)
+{
+    return policy_service(m->generation->policy, r->service_id);
+}
+
+/* A flow ID that no connection has: the connection counter's next.  Ports of
+ * 0 are left out, which devices on the way may frown on.  Lingering records
+ * keep theirs, which is the quarantine. */
+static uint32_t
+new_flow_id(struct migrate *m)
+{
+    uint32_t id;
+
+    do {
+        id = m->next_flow_id++;
+    } while (!flow_id_src_port(id) || !flow_id_dst_port(id)
+             || record_find_flow(m->records, id));
+    return id;
+}
+
+/* Sends what of the request lies at 'from' and beyond in packets as the client
+ * would, under the flow ID. */
+static void
+send_continuation(struct migrate *m, struct pending *pending, size_t from,
+                  int64_t now)
+{
+    const struct record *r = pending->record;
+    const struct host *host = record_host(m, r);
+    const struct assembly *a = &pending->assembly;
+    size_t max = (m->mtu - 20 - (address_is_v4(&host->address) ? 20 : 40)
+                  - (pending->tstamp_ok ? 12 : 0));
+    bool fin = pending->fin && pending->fin_ofs == a->len;
+    struct tcp_options options = {
+        .tstamp_ok = pending->tstamp_ok,
+        .tsval = pending->tsval,
+        .tsecr = ts_clock(m, now),
+    };
+    struct segment s = {
+        .eth_dst = host->mac, .eth_src = m->mac,
+        .src = &m->address, .dst = &host->address,
+        .src_port = htons(flow_id_src_port(r->flow_id)),
+        .dst_port = htons(flow_id_dst_port(r->flow_id)),
+        .ack = r->isn + 1,
+        .window = pending->window,
+        .options = &options,
+    };
+
+    while (from < a->len) {
+        size_t left = a->len - from;
+
+        s.seq = pending->client_isn + 1 + from;
+        s.payload = a->data + from;
+        s.payload_len = left < max ? left : max;
+        from += s.payload_len;
+        s.flags = (TCP_ACK | (from == a->len ? TCP_PSH : 0)
+                   | (from == a->len && fin ? TCP_FIN : 0));
+        count(m, COUNTER_CONTINUATION);
+        engine_output(m, segment_build(&s, m->scratch));
+    }
+}
+
+/* Compiles the connection and sends it to its host. */
+static void
+transmit(struct migrate *m, struct pending *pending, int64_t now)
+{
+    const struct record *r = pending->record;
+    const struct host *host = record_host(m, r);
+    struct connection connection = {
+        .service_id = r->service_id,
+        .data = pending->assembly.data,
+        .data_len = pending->assembly.len,
+        .fin = pending->fin && pending->fin_ofs == pending->assembly.len,
+        .client_isn = pending->client_isn,
+        .switch_isn = r->isn,
+        .syn = pending->syn,
+        .rcv_wscale = RCV_WSCALE,
+        .tstamp_ok = pending->tstamp_ok,
+        .tsval = pending->tsval,
+        .tsecr = ts_clock(m, now),
+        .window = pending->window,
+        .tuple = r->tuple,
+        .flow_id = r->flow_id,
+    };
+    size_t max = m->mtu - (udp_overhead(&host->address) - ETH_LEN);
+    unsigned int delay = MIGRATE_RETRANSMIT << pending->transmissions;
+    size_t taken, len;
+
+    len = migrate_connection(&connection, engine_message(m, host), max,
+                             &taken);
+    engine_send(m, host, MIGRATE_BUNDLE, len, 0, pending->transmissions);
+    count(m, pending->transmissions ? COUNTER_BUNDLE_RETRANSMIT
+          : COUNTER_BUNDLE);
+    m->counters[COUNTER_BUNDLE_BYTES] += udp_overhead(&host->address) + len;
+    if (pending->host_has > taken) {
+        taken = pending->host_has;
+    }
+    send_continuation(m, pending, taken, now);
+    timers_set(&m->timers, &pending->timer,
+               now + (delay < RETRANSMIT_MAX ? delay : RETRANSMIT_MAX));
+    if (pending->transmissions < 8) {
+        pending->transmissions++;
+    }
+}
+
+/* Offers the connection to host 'index' under a new flow ID. */
+static void
+offer(struct migrate *m, struct pending *pending, int index, int64_t now)
+{
+    struct record *r = pending->record;
+    struct service *service = record_service(m, r);
+
+    if (r->flow_id) {
+        record_host(m, r)->n_records--;
+    }
+    record_set_flow(m->records, r, new_flow_id(m));
+    r->host = index;
+    r->state = RECORD_OFFERED;
+    record_host(m, r)->n_records++;
+    record_host(m, r)->n_connections++;
+    if (service) {
+        service->n_connections++;
+    }
+    pending->offered = now;
+    pending->transmissions = 0;
+    transmit(m, pending, now);
+}
+
+/* Offers the connection to a host that did not have the chance yet. */
+static void
+offer_next(struct migrate *m, struct pending *pending, int64_t now)
+{
+    int host = (pending->pool && pending->tried.n < TRIED_MAX
+                && now < pending->decided + MIGRATE_DEADLINE
+                ? pool_select(pending->pool, m->hosts,
+                              &pending->record->tuple.client,
+                              &pending->tried)
+                : -1);
+
+    if (host < 0) {
+        reject_start(m, pending, 503, now);
+        return;
+    }
+    if (pending->tried.n) {
+        count(m, COUNTER_RETARGETED);
+    }
+    offer(m, pending, host, now);
+}
+
+void
+handoff_start(struct migrate *m, struct pending *pending,
+              const struct request *request, int64_t now)
+{
+    TAILQ_REMOVE(&m->gathering, pending, by_age);
+    pending->record->state = RECORD_DECIDED;
+    pending->decided = now;
+    pending->pool = service_classify(pending->service, request,
+                                     &pending->rule);
+    pending->record->rule = pending->rule;
+    offer_next(m, pending, now);
+}
+
+/* Asks for the OpenFlow flow of 'r', or for its end. */
+static void
+place(struct migrate *m, const struct record *r, bool add)
+{
+    const struct host *host = record_host(m, r);
+    struct migrate_flow flow = {
+        .tuple = r->tuple,
+        .service_id = r->service_id,
+        .flow_id = r->flow_id,
+        .src = m->address,
+        .dst = host->address,
+    };
+
+    memcpy(flow.eth_src, m->mac, 6);
+    memcpy(flow.eth_dst, host->mac, 6);
+    m->ops->place(m->aux, &flow, add);
+}
+
+void
+handoff_end(struct migrate *m, struct record *r)
+{
+    struct service *service = record_service(m, r);
+    struct host *host = record_host(m, r);
+
+    host->n_connections--;
+    if (service && service->n_connections) {
+        service->n_connections--;
+    }
+    if (r->placed) {
+        r->placed = false;
+        place(m, r, false);
+    }
+}
+
+void
+handoff_confirmed(struct migrate *m, struct record *r, uint32_t rcv_nxt,
+                  int64_t now)
+{
+    struct pending *pending = r->pending;
+    struct service *service = record_service(m, r);
+    uint32_t has = rcv_nxt - (pending->client_isn + 1);
+
+    r->touched = now;
+    if (!pending->confirmed) {
+        pending->confirmed = true;
+        count(m, COUNTER_CONFIRMED);
+        record_host(m, r)->n_handoffs++;
+        if (service) {
+            service->n_handoffs++;
+        }
+    }
+    if ((int32_t) has > 0) {
+        pending->host_has = has;
+    }
+    if (pending->host_has < pending->acked) {
+        return;                 /* The timer sends the rest again. */
+    }
+    r->state = RECORD_LIVE;
+    pending_destroy(m, pending);
+    if (service && service->placement == PLACEMENT_FLOW) {
+        r->placed = true;
+        place(m, r, true);
+    }
+}
+
+/* The host of 'pending' will not have it. */
+static void
+give_up_host(struct migrate *m, struct pending *pending)
+{
+    struct record *r = pending->record;
+
+    handoff_end(m, r);
+    r->state = RECORD_DECIDED;
+    pending->tried.host[pending->tried.n++] = r->host;
+}
+
+void
+handoff_refused(struct migrate *m, struct record *r, uint8_t reason,
+                int64_t now)
+{
+    struct pending *pending = r->pending;
+
+    if (pending->confirmed) {
+        return;                 /* A late answer to a duplicate. */
+    }
+    count(m, COUNTER_REFUSED);
+    record_host(m, r)->n_refused++;
+    if (reason == MIGRATE_REASON_FLOW_ID && !pending->flow_id_changed) {
+        pending->flow_id_changed = true;
+        handoff_end(m, r);
+        offer(m, pending, r->host, now);
+        return;
+    }
+    give_up_host(m, pending);
+    offer_next(m, pending, now);
+}
+
+void
+handoff_released(struct migrate *m, struct record *r, int64_t now)
+{
+    if (r->state == RECORD_OFFERED || r->state == RECORD_LIVE) {
+        handoff_end(m, r);
+        if (r->pending) {
+            pending_destroy(m, r->pending);
+        }
+        r->state = RECORD_LINGER;
+        r->touched = now;
+        count(m, COUNTER_RELEASED);
+    }
+}
+
+void
+handoff_timeout(struct migrate *m, struct pending *pending, int64_t now)
+{
+    struct record *r = pending->record;
+    struct host *host = record_host(m, r);
+    int64_t waited = now - pending->offered;
+
+    if (pending->confirmed) {
+        if (waited < PARTIAL_TIMEOUT) {
+            transmit(m, pending, now);
+        } else {
+            handoff_confirmed(m, r, pending->client_isn + 1 + pending->acked,
+                              now);
+        }
+        return;
+    }
+    /* A host that is heard of otherwise may yet answer. */
+    if (pending->transmissions < 3
+        || waited < (host->last_heard > pending->offered
+                     ? MIGRATE_DEADLINE - MIGRATE_RETRANSMIT
+                     : MIGRATE_ATTEMPT)) {
+        transmit(m, pending, now);
+        return;
+    }
+    count(m, COUNTER_SILENT);
+    host->n_silent++;
+    control_abort(m, host, r->flow_id);
+    give_up_host(m, pending);
+    offer_next(m, pending, now);
+}

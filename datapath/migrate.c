@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+#include "migrate.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+
+static const struct {
+    const char *name;
+    const char *text;
+} counter_info[N_COUNTERS] = {
+#define COUNTER(ENUM, NAME, TEXT) [COUNTER_##ENUM] = { NAME, TEXT },
+    MIGRATE_COUNTERS
+#undef COUNTER
+};
+
+struct migrate *
+migrate_create(const struct migrate_ops *ops, void *aux,
+               uint32_t max_connections, const uint8_t seed[16])
+{
+    struct migrate *m = calloc(1, sizeof *m);
+    struct seal_key key;
+
+    if (!m) {
+        return NULL;
+    }
+    seal_key_init(&key, seed);
+    m->ops = ops;
+    m->aux = aux;
+    m->records = record_table_create(max_connections, &key.key);
+    if (!m->records) {
+        free(m);
+        return NULL;
+    }
+    memcpy(&m->next_flow_id, seed, 4);
+    memcpy(&m->epoch, seed + 4, 4);
+    m->epoch |= 1;              /* Not 0. */
+    memcpy(&m->ts_offset, seed + 8, 4);
+    TAILQ_INIT(&m->gathering);
+    timers_init(&m->timers);
+    return m;
+}
+
+static void
+generation_unref(struct generation *g)
+{
+    if (g && !--g->refs) {
+        policy_destroy(g->policy);
+        free(g);
+    }
+}
+
+static void
+host_destroy(struct host *host)
+{
+    if (host) {
+        free(host->name);
+        free(host);
+    }
+}
+
+void
+migrate_destroy(struct migrate *m)
+{
+    struct record *r;
+    uint32_t at = 0;
+
+    if (!m) {
+        return;
+    }
+    while ((r = record_next(m->records, &at))) {
+        engine_forget(m, r);
+    }
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        host_destroy(m->hosts[i]);
+    }
+    generation_unref(m->generation);
+    record_table_destroy(m->records);
+    timers_uninit(&m->timers);
+    free(m);
+}
+
+/* Finds or adds the host that 'config' describes.  Returns NULL if there are
+ * too many. */
+static struct host *
+host_obtain(struct migrate *m, const struct host_config *config)
+{
+    struct host *host;
+    size_t free_slot = m->n_hosts;
+
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        host = m->hosts[i];
+        if (!host) {
+            free_slot = i;
+        } else if (!strcmp(host->name, config->name)
+                   && address_equals(&host->address, &config->address)) {
+            return host;
+        }
+    }
+    if (free_slot >= HOST_MAX) {
+        return NULL;
+    }
+    host = calloc(1, sizeof *host);
+    if (!host) {
+        return NULL;
+    }
+    host->name = strdup(config->name);
+    host->address = config->address;
+    host->index = free_slot;
+    m->hosts[free_slot] = host;
+    if (free_slot == m->n_hosts) {
+        m->n_hosts++;
+    }
+    return host;
+}
+
+/* Drops hosts that are not configured and that no record names. */
+static void
+hosts_tidy(struct migrate *m)
+{
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        struct host *host = m->hosts[i];
+
+        if (host && !host->configured && !host->n_records) {
+            host_destroy(host);
+            m->hosts[i] = NULL;
+        }
+    }
+}
+
+/* Lets the services of 'new' go on counting where those of 'old' are. */
+static void
+services_inherit(const struct policy *old, const struct policy *new,
+                 const struct migrate_config *config)
+{
+    for (size_t i = 0; i < config->n_services; i++) {
+        uint32_t id = config->services[i].id;
+        const struct service *from = policy_service(old, id);
+        struct service *to = policy_service(new, id);
+
+        if (from && to) {
+            to->n_connections = from->n_connections;
+            to->n_handoffs = from->n_handoffs;
+        }
+    }
+}
+
+char *
+migrate_configure(struct migrate *m, const struct migrate_config *config,
+                  int64_t now)
+{
+    uint16_t *index = calloc(config->n_hosts + 1, sizeof *index);
+    struct generation *g = calloc(1, sizeof *g);
+    char *error = NULL;
+
+    for (size_t i = 0; i < config->n_hosts && !error; i++) {
+        struct host *host = host_obtain(m, &config->hosts[i]);
+
+        if (!host) {
+            if (asprintf(&error, "host \"%s\": more than %d hosts",
+                         config->hosts[i].name, HOST_MAX) < 0) {
+                abort();
+            }
+            break;
+        }
+        index[i] = host->index;
+    }
+    if (!error) {
+        g->policy = policy_create(config, index, &error);
+    }
+    if (error) {
+        free(g);
+        free(index);
+        hosts_tidy(m);
+        return error;
+    }
+
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        if (m->hosts[i]) {
+            m->hosts[i]->configured = false;
+        }
+    }
+    for (size_t i = 0; i < config->n_hosts; i++) {
+        m->hosts[index[i]]->configured = true;
+    }
+    free(index);
+    hosts_tidy(m);
+
+    g->refs = 1;
+    if (m->generation) {
+        services_inherit(m->generation->policy, g->policy, config);
+        generation_unref(m->generation);
+    }
+    m->generation = g;
+    m->address = config->address;
+    memcpy(m->mac, config->mac, sizeof m->mac);
+    m->mtu = config->mtu;
+    m->keys = config->keys;
+    m->next_hello = now;
+    m->configured = true;
+    return NULL;
+}
+
+void
+pending_destroy(struct migrate *m, struct pending *pending)
+{
+    if (pending->record->state == RECORD_GATHER) {
+        TAILQ_REMOVE(&m->gathering, pending, by_age);
+    }
+    timers_cancel(&m->timers, &pending->timer);
+    m->pending_bytes -= pending->charged;
+    generation_unref(pending->generation);
+    assembly_uninit(&pending->assembly);
+    free(pending->parser);
+    pending->record->pending = NULL;
+    free(pending);
+}
+
+void
+engine_forget(struct migrate *m, struct record *r)
+{
+    if (r->state == RECORD_OFFERED || r->state == RECORD_LIVE) {
+        handoff_end(m, r);
+    }
+    if (r->flow_id) {
+        m->hosts[r->host]->n_records--;
+    }
+    if (r->pending) {
+        pending_destroy(m, r->pending);
+    }
+    record_remove(m->records, r);
+}
+
+void *
+engine_message(struct migrate *m, const struct host *host)
+{
+    return m->scratch + udp_overhead(&host->address);
+}
+
+void
+engine_send(struct migrate *m, const struct host *host, uint8_t type,
+            size_t len, uint16_t n_records, uint32_t sequence)
+{
+    struct migrate_header header = {
+        .version = MIGRATE_VERSION,
+        .type = type,
+        .length = htons(len),
+        .count = htons(n_records),
+        .epoch = htonl(m->epoch),
+        .sequence = htonl(sequence),
+    };
+    struct migrate_header *message = engine_message(m, host);
+
+    memcpy(message, &header, sizeof header);
+    seal(&m->keys, &m->address, &host->address, message);
+    engine_output(m, udp_build(m->scratch, len, host->mac, m->mac,
+                               &m->address, &host->address, MIGRATE_PORT));
+}
+
+/* Looks at as much of the table as is due and drops what is over. */
+static void
+sweep(struct migrate *m, int64_t now)
+{
+    uint32_t n = (record_capacity(m->records)
+                  / (SWEEP_ROUND / SWEEP_INTERVAL) + 1);
+    struct record *r;
+
+    while ((r = record_sweep(m->records, &m->sweep_at, &n))) {
+        uint32_t idle = (uint32_t) now - r->touched;
+
+        if (r->state == RECORD_LINGER && idle > MIGRATE_LINGER) {
+            engine_forget(m, r);
+        } else if (r->state == RECORD_LIVE && !r->placed
+                   && idle > IDLE_TIMEOUT) {
+            count(m, COUNTER_IDLE);
+            engine_forget(m, r);
+        }
+    }
+    hosts_tidy(m);
+}
+
+void
+migrate_run(struct migrate *m, int64_t now, int64_t wall)
+{
+    struct timer *timer;
+
+    if (!m->configured) {
+        return;
+    }
+    cookie_secrets_update(&m->secrets, &m->keys.keys[0], wall);
+    while ((timer = timers_pop(&m->timers, now))) {
+        struct pending *pending = (struct pending *)
+            ((char *) timer - offsetof(struct pending, timer));
+
+        if (pending->record->state == RECORD_OFFERED) {
+            handoff_timeout(m, pending, now);
+        } else {
+            client_timeout(m, pending, now);
+        }
+    }
+    if (now >= m->next_hello) {
+        control_hellos(m, now);
+        m->next_hello = now + MIGRATE_HELLO_INTERVAL;
+    }
+    if (now >= m->next_sweep) {
+        sweep(m, now);
+        m->next_sweep = now + SWEEP_INTERVAL;
+    }
+}
+
+int64_t
+migrate_deadline(const struct migrate *m)
+{
+    int64_t deadline = timers_next(&m->timers);
+
+    if (!m->configured) {
+        return TIMERS_NEVER;
+    }
+    if (m->next_hello < deadline) {
+        deadline = m->next_hello;
+    }
+    if (record_count(m->records) && m->next_sweep < deadline) {
+        deadline = m->next_sweep;
+    }
+    return deadline;
+}
+
+uint64_t
+migrate_counter(const struct migrate *m, enum migrate_counter counter)
+{
+    return m->counters[counter];
+}
+
+const char *
+migrate_counter_name(enum migrate_counter counter)
+{
+    return counter_info[counter].name;
+}
+
+const char *
+migrate_counter_text(enum migrate_counter counter)
+{
+    return counter_info[counter].text;
+}
+
+const struct host *
+migrate_next_host(const struct migrate *m, size_t *at)
+{
+    while (*at < m->n_hosts) {
+        const struct host *host = m->hosts[(*at)++];
+
+        if (host) {
+            return host;
+        }
+    }
+    return NULL;
+}
+
+const struct service *
+migrate_next_service(const struct migrate *m, size_t *at)
+{
+    return m->generation ? policy_next(m->generation->policy, at) : NULL;
+}
+
+const struct record *
+migrate_next_connection(const struct migrate *m, uint32_t *at)
+{
+    return record_next(m->records, at);
+}
+
+const char *
+migrate_state_name(const struct record *r)
+{
+    static const char *const names[] = {
+        [RECORD_FREE] = "free",
+        [RECORD_GATHER] = "gather",
+        [RECORD_DECIDED] = "decided",
+        [RECORD_OFFERED] = "offered",
+        [RECORD_LIVE] = "live",
+        [RECORD_REJECTED] = "rejected",
+        [RECORD_LINGER] = "linger",
+    };
+
+    return names[r->state];
+}
+
+const struct host *
+migrate_record_host(const struct migrate *m, const struct record *r)
+{
+    return r->flow_id ? m->hosts[r->host] : NULL;
+}
+
+const struct record *
+migrate_find_connection(const struct migrate *m, const struct tuple *tuple)
+{
+    return record_find(m->records, tuple);
+}
+
+size_t
+migrate_memory(const struct migrate *m)
+{
+    return record_memory(m->records) + m->pending_bytes;
+}

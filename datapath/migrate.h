@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MIGRATE_H
+#define MIGRATE_H 1
+
+/* The migration engine of one switch.
+ *
+ * It holds no clock, no socket and no thread: frames and the time go in;
+ * verdicts, frames and the next deadline come out.  Whoever drives it calls
+ * it from one thread at a time.  Times are milliseconds.
+ *
+ * How it works is told in docs/design.md. */
+
+#include "counters.h"
+#include "frame.h"
+#include "migrate-config.h"
+#include "record.h"
+
+struct host;
+struct migrate;
+struct service;
+
+/* The 5-tuple of a confirmed connection and what becomes of its packets, for
+ * an OpenFlow flow that does the same. */
+struct migrate_flow {
+    struct tuple tuple;
+    uint32_t service_id;
+    uint32_t flow_id;
+    struct migrate_address src;     /* The migration address. */
+    struct migrate_address dst;     /* The host. */
+    uint8_t eth_src[6], eth_dst[6];
+};
+
+struct migrate_ops {
+    /* Sends the 'len' bytes at 'frame', which the callee copies. */
+    void (*output)(void *aux, const void *frame, size_t len);
+
+    /* Installs (or removes, if 'add' is false) a flow.  Whether it succeeds
+     * does not matter to the engine, whose table knows the connection. */
+    void (*place)(void *aux, const struct migrate_flow *, bool add);
+
+    /* Something an operator wants to know: rare, and of hosts, not of
+     * packets. */
+    void (*log)(void *aux, const char *message);
+};
+
+/* Creates an engine with a table of at most 'max_connections', which calls
+ * 'ops' with 'aux'.  'seed' is 16 random bytes. */
+struct migrate *migrate_create(const struct migrate_ops *ops, void *aux,
+                               uint32_t max_connections,
+                               const uint8_t seed[16]);
+void migrate_destroy(struct migrate *);
+
+/* Replaces the configuration.  Connections go on.  Returns NULL, or, with
+ * nothing changed, an error message that the caller frees. */
+char *migrate_configure(struct migrate *, const struct migrate_config *,
+                        int64_t now);
+
+enum migrate_verdict {
+    MIGRATE_DROP,               /* Done with the frame. */
+    MIGRATE_FORWARD,            /* Send the frame on, as it is now. */
+};
+
+/* Takes a frame from a client to service 'service_id'. */
+enum migrate_verdict migrate_service_frame(struct migrate *,
+                                           uint32_t service_id,
+                                           struct frame *, int64_t now);
+
+/* Takes a frame for the switch itself: a control message or ARP. */
+enum migrate_verdict migrate_control_frame(struct migrate *, struct frame *,
+                                           int64_t now);
+
+/* Does what is due at 'now'.  'wall' is real time, for the cookies that the
+ * switches of a fabric share. */
+void migrate_run(struct migrate *, int64_t now, int64_t wall);
+
+/* When migrate_run() is due next. */
+int64_t migrate_deadline(const struct migrate *);
+
+/* For people. */
+uint64_t migrate_counter(const struct migrate *, enum migrate_counter);
+const char *migrate_counter_name(enum migrate_counter);
+const char *migrate_counter_text(enum migrate_counter);
+const struct host *migrate_next_host(const struct migrate *, size_t *at);
+const struct service *migrate_next_service(const struct migrate *,
+                                           size_t *at);
+const struct record *migrate_next_connection(const struct migrate *,
+                                             uint32_t *at);
+const struct record *migrate_find_connection(const struct migrate *,
+                                             const struct tuple *);
+const char *migrate_state_name(const struct record *);
+
+/* The host of 'record', or NULL before one was chosen. */
+const struct host *migrate_record_host(const struct migrate *,
+                                       const struct record *record);
+
+/* Bytes of memory for connections. */
+size_t migrate_memory(const struct migrate *);
+
+#endif /* migrate.h */

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RECORD_H
+#define RECORD_H 1
+
+/* The table of connections that sent data: found by 4-tuple (packets of
+ * clients) and by flow ID (reports of hosts).
+ *
+ * Records live in chunks that never move; links between them are indexes of
+ * 32 bits, 0 for none.  Both hash tables have their final size from the
+ * start, so that no packet ever waits for a rehash: their pages cost nothing
+ * before they are used. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cookie.h"
+
+struct pending;
+
+enum record_state {
+    RECORD_FREE,
+    RECORD_GATHER,              /* The request is incomplete. */
+    RECORD_DECIDED,             /* Between hosts, for a moment. */
+    RECORD_OFFERED,             /* A bundle is under way to a host. */
+    RECORD_LIVE,                /* The host confirmed. */
+    RECORD_REJECTED,            /* An error response is under way. */
+    RECORD_LINGER,              /* The host released it. */
+};
+
+struct record {
+    struct tuple tuple;
+    uint32_t flow_id;           /* From OFFERED on. */
+    uint32_t next_by_tuple, next_by_flow;   /* Indexes. */
+    uint32_t service_id;
+    uint32_t isn;               /* The switch's, a cookie. */
+    uint32_t touched;           /* When a packet last came: milliseconds,
+                                 * low 32 bits. */
+    uint16_t host;              /* Index, from OFFERED on. */
+    int16_t rule;               /* That selected the pool; -1: none did. */
+    uint8_t state;              /* enum record_state. */
+    bool syn_seen : 1;          /* A SYN came for the tuple again: its next
+                                 * data may be a new connection's. */
+    bool placed : 1;            /* Has an OpenFlow flow. */
+    uint32_t packets;           /* Sent on under the flow ID... */
+    uint64_t bytes;             /* ...Ethernet headers included. */
+    struct pending *pending;    /* What is needed until the host confirmed;
+                                 * NULL in LIVE and LINGER. */
+};
+
+struct record_table;
+
+/* Creates a table for at most 'max' records. */
+struct record_table *record_table_create(uint32_t max,
+                                         const struct siphash_key *);
+void record_table_destroy(struct record_table *);
+
+/* Adds a record for 'tuple', which must not be in the table; all else in it
+ * is zero.  Returns NULL if the table is full. */
+struct record *record_add(struct record_table *, const struct tuple *);
+
+/* Removes and frees 'record'.  The caller has freed what it points to. */
+void record_remove(struct record_table *, struct record *);
+
+struct record *record_find(const struct record_table *, const struct tuple *);
+
+/* Gives 'record' the flow ID 'flow_id', in place of the one it has. */
+void record_set_flow(struct record_table *, struct record *,
+                     uint32_t flow_id);
+
+/* The record with flow ID 'flow_id', or NULL. */
+struct record *record_find_flow(const struct record_table *,
+                                uint32_t flow_id);
+
+uint32_t record_count(const struct record_table *);
+
+/* Records that there is memory for. */
+uint32_t record_capacity(const struct record_table *);
+
+/* Bytes of memory that the table has taken from the system. */
+size_t record_memory(const struct record_table *);
+
+/* Steps through all records in no order: '*at' starts at 0; NULL ends.  The
+ * record last returned may be removed between steps. */
+struct record *record_next(const struct record_table *, uint32_t *at);
+
+/* The same, but examines at most '*n' places, counting them down, and wraps
+ * around: the hand of a clock. */
+struct record *record_sweep(const struct record_table *, uint32_t *at,
+                            uint32_t *n);
+
+#endif /* record.h */

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+
+/* The word to a client whose connection no host takes: an error response for
+ * HTTP, a reset for anything else. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine.h"
+
+#define REJECT_RETRANSMIT 300   /* ms between transmissions. */
+#define REJECT_TIMEOUT 2000     /* ms for the client to take it. */
+
+struct rejection {
+    unsigned int status;        /* RFC 9110 15. */
+    const char *reason;
+    const char *text;
+    enum migrate_counter counter;
+};
+
+static const struct rejection rejections[] = {
+    { 400, "Bad Request", "The request was not understood.\n",
+      COUNTER_REJECT_400 },
+    { 408, "Request Timeout", "The request was not complete in time.\n",
+      COUNTER_REJECT_408 },
+    { 431, "Request Header Fields Too Large",
+      "The head of the request is too large.\n", COUNTER_REJECT_431 },
+    { 503, "Service Unavailable",
+      "No host could take the connection now.\n", COUNTER_REJECT_503 },
+};
+
+/* Writes the response to 'buf' and returns its length. */
+static size_t
+format_response(const struct rejection *rejection, char buf[512])
+{
+    return snprintf(buf, 512,
+                    "HTTP/1.1 %u %s\r\n"
+                    "Content-Type: text/plain\r\n"
+                    "Content-Length: %zu\r\n"
+                    "%s"
+                    "Connection: close\r\n"
+                    "\r\n"
+                    "%s",
+                    rejection->status, rejection->reason,
+                    strlen(rejection->text),
+                    rejection->status == 503 ? "Retry-After: 1\r\n" : "",
+                    rejection->text);
+}
+
+static void
+respond(struct migrate *m, struct pending *pending, int64_t now)
+{
+    char response[512];
+    size_t len = format_response(pending->rejection, response);
+
+    client_reply(m, pending, TCP_PSH | TCP_ACK | TCP_FIN,
+                 pending->record->isn + 1, response, len, now);
+    timers_set(&m->timers, &pending->timer, now + REJECT_RETRANSMIT);
+}
+
+void
+reject_start(struct migrate *m, struct pending *pending, unsigned int status,
+             int64_t now)
+{
+    struct record *r = pending->record;
+
+    if (r->state == RECORD_GATHER) {
+        TAILQ_REMOVE(&m->gathering, pending, by_age);
+    }
+    for (size_t i = 0; i < sizeof rejections / sizeof rejections[0]; i++) {
+        if (rejections[i].status == status) {
+            pending->rejection = &rejections[i];
+        }
+    }
+    r->state = RECORD_REJECTED;
+    pending->discarded = pending->assembly.len;
+    if (pending->service->protocol != PROTOCOL_HTTP) {
+        count(m, COUNTER_RESET);
+        client_reply(m, pending, TCP_RST | TCP_ACK, r->isn + 1, NULL, 0, now);
+        engine_forget(m, r);
+        return;
+    }
+    count(m, pending->rejection->counter);
+    pending->rejected = now;
+    respond(m, pending, now);
+}
+
+/* The sequence number after the response and its FIN. */
+static uint32_t
+response_end(const struct pending *pending)
+{
+    char response[512];
+
+    return (pending->record->isn + 1
+            + format_response(pending->rejection, response) + 1);
+}
+
+void
+reject_packet(struct migrate *m, struct pending *pending,
+              const struct packet *p, int64_t now)
+{
+    uint32_t ofs = p->seq - (pending->client_isn + 1);
+    uint32_t end = ofs + p->payload_len;
+
+    if (p->flags & TCP_RST) {
+        engine_forget(m, pending->record);
+        return;
+    }
+    if (p->ack == response_end(pending)) {
+        pending->response_acked = true;
+    }
+    /* What else it sends is taken in and thrown away: a reset now could
+     * overtake the response (RFC 9112 9.6). */
+    if ((int32_t) (ofs - pending->discarded) <= 0
+        && (int32_t) (end - pending->discarded) > 0) {
+        pending->discarded = end;
+    }
+    if (p->flags & TCP_FIN) {
+        pending->fin = true;
+        pending->fin_ofs = end;
+    }
+    if (p->payload_len || p->flags & TCP_FIN) {
+        client_reply(m, pending, TCP_ACK, response_end(pending), NULL, 0,
+                     now);
+    }
+}
+
+void
+reject_timeout(struct migrate *m, struct pending *pending, int64_t now)
+{
+    if (now < pending->rejected + REJECT_TIMEOUT) {
+        if (!pending->response_acked) {
+            respond(m, pending, now);
+        } else {
+            timers_set(&m->timers, &pending->timer,
+                       pending->rejected + REJECT_TIMEOUT);
+        }
+        return;
+    }
+    if (!pending->response_acked || !pending->fin) {
+        count(m, COUNTER_RESET);
+        client_reply(m, pending, TCP_RST | TCP_ACK, response_end(pending),
+                     NULL, 0, now);
+    }
+    engine_forget(m, pending->record);
+}

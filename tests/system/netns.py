@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Machines of a test: network namespaces and the cables between them."""
+
+import contextlib
+import ctypes
+import os
+import socket
+
+from workspace import run
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNET = 0x40000000
+
+
+class Node:
+    """A network namespace to run programs in.
+
+    Only the network is its own: files, mounts and process ids are the
+    machine's, which 'ip netns exec' would change (it mounts another /sys)."""
+
+    def __init__(self, workspace, name, path):
+        self.workspace = workspace
+        self.name = name
+        self.path = path            # Such as /run/netns/NAME.
+
+    @classmethod
+    def create(cls, workspace, name):
+        full_name = workspace.add_namespace(name)
+        node = cls(workspace, name, f"/run/netns/{full_name}")
+        # No router solicitations and the like among the frames of a test.
+        node.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+        node.sysctl("net.ipv6.conf.default.disable_ipv6", 1)
+        node.run("ip", "link", "set", "lo", "up")
+        return node
+
+    def command(self, argv):
+        return ["nsenter", f"--net={self.path}"] + [str(a) for a in argv]
+
+    def run(self, *argv, **kwargs):
+        """Runs a command to its end and returns its standard output."""
+        return run(self.command(argv), **kwargs)
+
+    def start(self, *argv, name=None, **kwargs):
+        """Starts a program in the background; returns its Process."""
+        name = name or os.path.basename(str(argv[0]))
+        return self.workspace.start(f"{self.name}-{name}",
+                                    self.command(argv), **kwargs)
+
+    def sysctl(self, key, value):
+        self.run("sysctl", "-qw", f"{key}={value}")
+
+    @contextlib.contextmanager
+    def entered(self):
+        """This thread is in the namespace.  Sockets made here stay in it."""
+        with open("/proc/thread-self/ns/net") as old, \
+                open(self.path) as new:
+            _setns(new)
+            try:
+                yield
+            finally:
+                _setns(old)
+
+    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, proto=0):
+        with self.entered():
+            return socket.socket(family, kind, proto)
+
+    def connect(self, address, timeout=10):
+        """A TCP connection from here to 'address', (IP, port)."""
+        sock = self.socket()
+        sock.settimeout(timeout)
+        sock.connect(address)
+        return sock
+
+
+def _setns(file):
+    if _libc.setns(file.fileno(), _CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+def cable(a, a_name, b, b_name, mtu=1500):
+    """Lays a cable (a veth pair) between interfaces of two nodes."""
+    a.run("ip", "link", "add", a_name, "mtu", mtu, "type", "veth",
+          "peer", "name", b_name, "mtu", mtu, "netns", b.path)
+    a.run("ip", "link", "set", a_name, "up")
+    b.run("ip", "link", "set", b_name, "up")
+
+
+def offload(node, interface, on):
+    """Switches segmentation and checksum offload of an interface.
+
+    A veth hands over packets as they are: checksums not computed, up to
+    64 KiB in one.  Only a reader that expects that may be at its end."""
+    state = "on" if on else "off"
+    node.run("ethtool", "-K", interface, "tx", state, "tso", state,
+             "gso", state, "gro", state)
