@@ -71,7 +71,7 @@ syn(struct migrate *m, struct arrival *a)
     struct record *r;
     uint32_t isn;
 
-    if (a->packet.flags & (TCP_ACK | TCP_RST | TCP_FIN)) {
+    if (a->packet.flags & (SEG_ACK | SEG_RST | SEG_FIN)) {
         return drop(m, COUNTER_DROP_FLAGS);
     }
     r = record_find(m->records, &a->tuple);
@@ -88,7 +88,7 @@ syn(struct migrate *m, struct arrival *a)
 
     o->mss = m->mtu - (a->packet.family == 4 ? 40 : 60);
     o->wscale = RCV_WSCALE;
-    reply_stateless(m, a, TCP_SYN | TCP_ACK, isn, a->packet.seq + 1, o);
+    reply_stateless(m, a, SEG_SYN | SEG_ACK, isn, a->packet.seq + 1, o);
     count(m, COUNTER_SYN);
     return MIGRATE_DROP;
 }
@@ -130,7 +130,7 @@ client_reply(struct migrate *m, struct pending *pending, uint8_t flags,
 static void
 reply_ack(struct migrate *m, struct pending *pending, int64_t now)
 {
-    client_reply(m, pending, TCP_ACK, pending->record->isn + 1, NULL, 0, now);
+    client_reply(m, pending, SEG_ACK, pending->record->isn + 1, NULL, 0, now);
 }
 
 /* Keeps the memory of unfinished requests within its bounds, at the expense
@@ -145,7 +145,7 @@ evict(struct migrate *m, const struct pending *keep)
             break;
         }
         count(m, COUNTER_DROP_EVICTED);
-        client_reply(m, oldest, TCP_RST | TCP_ACK, oldest->record->isn + 1,
+        client_reply(m, oldest, SEG_RST | SEG_ACK, oldest->record->isn + 1,
                      NULL, 0, oldest->started);
         engine_forget(m, oldest->record);
     }
@@ -206,7 +206,7 @@ classify(struct migrate *m, struct pending *pending, int64_t now)
         timers_set(&m->timers, &pending->timer,
                    (pending->acked < pending->assembly.len
                     ? now + DELAYED_ACK
-                    : pending->started + REQUEST_TIMEOUT));
+                    : pending->started + pending->service->request_timeout));
     }
 }
 
@@ -217,13 +217,13 @@ client_timeout(struct migrate *m, struct pending *pending, int64_t now)
 
     if (r->state == RECORD_REJECTED) {
         reject_timeout(m, pending, now);
-    } else if (now >= pending->started + REQUEST_TIMEOUT) {
+    } else if (now >= pending->started + pending->service->request_timeout) {
         reject_start(m, pending, 408, now);
     } else {
         count(m, COUNTER_DELAYED_ACK);
         reply_ack(m, pending, now);
         timers_set(&m->timers, &pending->timer,
-                   pending->started + REQUEST_TIMEOUT);
+                   pending->started + pending->service->request_timeout);
     }
 }
 
@@ -270,7 +270,7 @@ gather(struct migrate *m, struct record *r, struct arrival *a)
     uint32_t old = 0;           /* Bytes from before the first. */
 
     r->touched = a->now;
-    if (p->flags & TCP_RST) {
+    if (p->flags & SEG_RST) {
         if (ofs != pending->assembly.len) {     /* RFC 5961 3.2. */
             return drop(m, COUNTER_DROP_WINDOW);
         }
@@ -288,12 +288,12 @@ gather(struct migrate *m, struct record *r, struct arrival *a)
     ofs += old;
     len -= old;
     if ((int32_t) (ofs + len - pending->assembly.len) <= 0
-        && !(p->flags & TCP_FIN && !pending->fin)) {
+        && !(p->flags & SEG_FIN && !pending->fin)) {
         reply_ack(m, pending, a->now);          /* Nothing new. */
         return MIGRATE_DROP;
     }
     return take(m, pending, ofs, a->frame->data + p->payload + old, len,
-                p->flags & TCP_FIN, a->now);
+                p->flags & SEG_FIN, a->now);
 }
 
 /* Makes a record for the connection whose cookie 'a' has proven. */
@@ -332,7 +332,7 @@ connection_new(struct migrate *m, struct arrival *a,
     pending->window = p->window;
     count(m, COUNTER_GATHER);
     return take(m, pending, 0, a->frame->data + p->payload, p->payload_len,
-                p->flags & TCP_FIN, a->now);
+                p->flags & SEG_FIN, a->now);
 }
 
 /* A packet that belongs to no record: only one that proves the cookie
@@ -343,10 +343,10 @@ stranger(struct migrate *m, struct arrival *a)
     const struct packet *p = &a->packet;
     bool starts = (p->payload_len
                    || (a->service->protocol == PROTOCOL_TCP
-                       && !(p->flags & TCP_FIN)));
+                       && !(p->flags & SEG_FIN)));
     struct syn_options syn_options;
 
-    if (p->flags & TCP_RST || !(p->flags & TCP_ACK)) {
+    if (p->flags & SEG_RST || !(p->flags & SEG_ACK)) {
         return drop(m, COUNTER_DROP_NO_RECORD);
     }
     if (cookie_check(&m->secrets, &a->tuple, p->seq - 1, p->ack - 1,
@@ -355,19 +355,19 @@ stranger(struct migrate *m, struct arrival *a)
             return (frame_csum_ok(a->frame, p)
                     ? connection_new(m, a, &syn_options)
                     : drop(m, COUNTER_DROP_CHECKSUM));
-        } else if (p->flags & TCP_FIN) {
+        } else if (p->flags & SEG_FIN) {
             /* It closes without a request. */
-            reply_stateless(m, a, TCP_FIN | TCP_ACK, p->ack, p->seq + 1,
+            reply_stateless(m, a, SEG_FIN | SEG_ACK, p->ack, p->seq + 1,
                             &a->options);
             return drop(m, COUNTER_PROBE);
         }
         return drop(m, COUNTER_ACK_DROP);
     }
-    if (!p->payload_len && !(p->flags & TCP_FIN)) {
+    if (!p->payload_len && !(p->flags & SEG_FIN)) {
         /* A keepalive probe has the sequence number before the next. */
         if (cookie_check(&m->secrets, &a->tuple, p->seq, p->ack - 1,
                          &syn_options)) {
-            reply_stateless(m, a, TCP_ACK, p->ack, p->seq + 1, &a->options);
+            reply_stateless(m, a, SEG_ACK, p->ack, p->seq + 1, &a->options);
             return drop(m, COUNTER_PROBE);
         }
         return drop(m, COUNTER_ACK_DROP);
@@ -406,14 +406,14 @@ offered(struct migrate *m, struct record *r, struct arrival *a)
     const struct packet *p = &a->packet;
 
     note_client(r->pending, a);
-    if (p->flags & TCP_RST) {
+    if (p->flags & SEG_RST) {
         enum migrate_verdict verdict = forward(m, r, a);
 
         count(m, COUNTER_CLIENT_RESET);
         handoff_released(m, r, a->now);
         return verdict;
     }
-    if (p->flags & TCP_ACK && (int32_t) (p->ack - (r->isn + 1)) > 0
+    if (p->flags & SEG_ACK && (int32_t) (p->ack - (r->isn + 1)) > 0
         && frame_csum_ok(a->frame, p)) {
         /* Only the host can have sent what is acknowledged here. */
         count(m, COUNTER_CONFIRMED_ACK);
@@ -495,7 +495,7 @@ migrate_service_frame(struct migrate *m, uint32_t service_id,
     a.tuple.service = p->dst;
     a.tuple.client_port = p->src_port;
     a.tuple.service_port = p->dst_port;
-    if (!(p->flags & TCP_SYN)) {
+    if (!(p->flags & SEG_SYN)) {
         return service_packet(m, &a);
     }
     if (!frame_csum_ok(frame, p)) {

@@ -55,7 +55,7 @@ compile_tcp(struct compiler *compiler)
     s->seq = c->client_isn + 1;
     s->ack = c->switch_isn + 1;
     s->window = c->window;
-    s->flags = TCP_ACK | TCP_PSH;
+    s->flags = SEG_ACK | SEG_PSH;
     if (c->tstamp_ok) {
         compiler->options.tstamp_ok = true;
         compiler->options.tsval = c->tsval;
@@ -66,7 +66,7 @@ compile_tcp(struct compiler *compiler)
     if (headers + s->payload_len > compiler->max_packet) {
         s->payload_len = compiler->max_packet - headers;
     } else if (c->fin) {
-        s->flags |= TCP_FIN;
+        s->flags |= SEG_FIN;
     }
 }
 

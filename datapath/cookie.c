@@ -37,7 +37,7 @@ wscale_index(const struct syn_options *options)
     if (!options->wscale_ok) {
         return NO_WSCALE;
     }
-    while (i > 1 && wscale_table[i] > options->wscale) {
+    while (wscale_table[i] > options->wscale) {     /* Ends at 0. */
         i--;
     }
     return i;

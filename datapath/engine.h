@@ -19,7 +19,6 @@
                                  * up to 8 MiB. */
 #define DELAYED_ACK 40          /* ms; clients retransmit after 200 at the
                                  * earliest (RFC 6298 2.4 in practice). */
-#define REQUEST_TIMEOUT 10000   /* ms for a request to be complete. */
 #define IDLE_TIMEOUT (4 * 3600 * 1000)  /* ms without a packet. */
 #define SWEEP_INTERVAL 100      /* ms between looks at part of the table... */
 #define SWEEP_ROUND 2000        /* ...so that all is seen once in so many. */

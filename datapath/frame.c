@@ -334,7 +334,7 @@ tcp_options_build(const struct segment *s, uint8_t *o)
     if (!options) {
         return 0;
     }
-    if (s->flags & TCP_SYN) {
+    if (s->flags & SEG_SYN) {
         o[0] = 2;
         o[1] = 4;
         put16(o + 2, options->mss);

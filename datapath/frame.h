@@ -13,11 +13,11 @@
 
 #define ETH_LEN 14              /* Bytes of an Ethernet header. */
 
-#define TCP_FIN 0x01
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_PSH 0x08
-#define TCP_ACK 0x10
+#define SEG_FIN 0x01
+#define SEG_SYN 0x02
+#define SEG_RST 0x04
+#define SEG_PSH 0x08
+#define SEG_ACK 0x10
 
 /* A frame in a buffer of the caller's. */
 struct frame {
@@ -43,7 +43,7 @@ struct packet {
     /* TCP only. */
     uint32_t seq, ack;          /* Host byte order. */
     uint16_t window;
-    uint8_t flags;              /* TCP_*. */
+    uint8_t flags;              /* SEG_*. */
 };
 
 enum frame_kind {

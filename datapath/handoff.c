@@ -74,8 +74,8 @@ send_continuation(struct migrate *m, struct pending *pending, size_t from,
         s.payload = a->data + from;
         s.payload_len = left < max ? left : max;
         from += s.payload_len;
-        s.flags = (TCP_ACK | (from == a->len ? TCP_PSH : 0)
-                   | (from == a->len && fin ? TCP_FIN : 0));
+        s.flags = (SEG_ACK | (from == a->len ? SEG_PSH : 0)
+                   | (from == a->len && fin ? SEG_FIN : 0));
         count(m, COUNTER_CONTINUATION);
         engine_output(m, segment_build(&s, m->scratch));
     }
@@ -181,9 +181,9 @@ handoff_start(struct migrate *m, struct pending *pending,
     offer_next(m, pending, now);
 }
 
-/* Asks for the OpenFlow flow of 'r', or for its end. */
-static void
-place(struct migrate *m, const struct record *r, bool add)
+/* The flow that does for packets of 'r' what the engine does. */
+static struct migrate_flow
+record_flow(const struct migrate *m, const struct record *r)
 {
     const struct host *host = record_host(m, r);
     struct migrate_flow flow = {
@@ -196,7 +196,7 @@ place(struct migrate *m, const struct record *r, bool add)
 
     memcpy(flow.eth_src, m->mac, 6);
     memcpy(flow.eth_dst, host->mac, 6);
-    m->ops->place(m->aux, &flow, add);
+    return flow;
 }
 
 void
@@ -210,8 +210,10 @@ handoff_end(struct migrate *m, struct record *r)
         service->n_connections--;
     }
     if (r->placed) {
+        struct migrate_flow flow = record_flow(m, r);
+
         r->placed = false;
-        place(m, r, false);
+        m->ops->unplace(m->aux, &flow);
     }
 }
 
@@ -241,8 +243,9 @@ handoff_confirmed(struct migrate *m, struct record *r, uint32_t rcv_nxt,
     r->state = RECORD_LIVE;
     pending_destroy(m, pending);
     if (service && service->placement == PLACEMENT_FLOW) {
-        r->placed = true;
-        place(m, r, true);
+        struct migrate_flow flow = record_flow(m, r);
+
+        r->placed = m->ops->place(m->aux, &flow);
     }
 }
 

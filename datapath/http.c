@@ -15,8 +15,9 @@
 static struct http_parser *
 parser_from_llhttp(llhttp_t *llhttp)
 {
-    return (struct http_parser *) ((char *) llhttp
-                                   - offsetof(struct http_parser, llhttp));
+    char *p = (char *) llhttp;
+
+    return (void *) (p - offsetof(struct http_parser, llhttp));
 }
 
 static size_t
@@ -53,11 +54,11 @@ on_header_name(llhttp_t *llhttp, const char *at, size_t len)
             return 0;
         }
     }
-    if (!len) {
-        return HPE_USER;        /* llhttp takes ": value" for a header. */
-    } else if (p->n_headers >= HTTP_MAX_HEADERS) {
+    if (p->n_headers >= HTTP_MAX_HEADERS) {
         p->too_many = true;
         return 0;
+    } else if (!len) {
+        return HPE_USER;        /* llhttp takes ": value" for a header. */
     }
 
     h = &p->headers[p->n_headers++];
@@ -153,6 +154,16 @@ name_is_host(const char *name, size_t len)
                         && (name[2] | 0x20) == 's' && (name[3] | 0x20) == 't');
 }
 
+/* llhttp leaves white space after a value (RFC 9110 5.5). */
+static void
+trim_end(const char *base, struct http_span *span)
+{
+    while (span->len && (base[span_end(span) - 1] == ' '
+                         || base[span_end(span) - 1] == '\t')) {
+        span->len--;
+    }
+}
+
 /* Judges a head that llhttp found complete, and notes where its method and
  * its Host are. */
 static enum http_result
@@ -164,8 +175,9 @@ finish_head(struct http_parser *p, const char *base)
         return HTTP_TOO_LARGE;
     }
     for (size_t i = 0; i < p->n_headers; i++) {
-        const struct http_header *h = &p->headers[i];
+        struct http_header *h = &p->headers[i];
 
+        trim_end(base, &h->value);
         if (name_is_host(base + h->name.ofs, h->name.len)) {
             if (host_seen) {
                 return HTTP_INVALID; /* RFC 9112 3.2: which one counts? */
@@ -290,10 +302,6 @@ http_request(const struct http_parser *p, const char *buffer,
             request->path.s = "/";
             request->path.len = 1;
         }
-    }
-    while (host.len && (host.s[host.len - 1] == ' '
-                        || host.s[host.len - 1] == '\t')) {
-        host.len--;
     }
     request->host = authority_host(host);
 }

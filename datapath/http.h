@@ -28,7 +28,8 @@ struct http_span {
 
 struct http_header {
     struct http_span name;
-    struct http_span value;
+    struct http_span value;     /* Once complete, without white space around
+                                 * it. */
 };
 
 enum http_result {

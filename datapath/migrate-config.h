@@ -66,6 +66,7 @@ struct service_config {
     uint32_t id;                /* Not 0. */
     enum service_protocol protocol;
     enum service_placement placement;
+    uint32_t request_timeout;   /* Milliseconds to complete a request. */
     struct rule_config *rules;
     size_t n_rules;
     size_t default_pool;        /* Index in 'pools', or NO_POOL. */

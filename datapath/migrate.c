@@ -293,7 +293,7 @@ migrate_run(struct migrate *m, int64_t now, int64_t wall)
     }
     cookie_secrets_update(&m->secrets, &m->keys.keys[0], wall);
     while ((timer = timers_pop(&m->timers, now))) {
-        struct pending *pending = (struct pending *)
+        struct pending *pending = (void *)
             ((char *) timer - offsetof(struct pending, timer));
 
         if (pending->record->state == RECORD_OFFERED) {
@@ -398,6 +398,12 @@ const struct record *
 migrate_find_connection(const struct migrate *m, const struct tuple *tuple)
 {
     return record_find(m->records, tuple);
+}
+
+uint32_t
+migrate_connection_count(const struct migrate *m)
+{
+    return record_count(m->records);
 }
 
 size_t

@@ -34,9 +34,12 @@ struct migrate_ops {
     /* Sends the 'len' bytes at 'frame', which the callee copies. */
     void (*output)(void *aux, const void *frame, size_t len);
 
-    /* Installs (or removes, if 'add' is false) a flow.  Whether it succeeds
-     * does not matter to the engine, whose table knows the connection. */
-    void (*place)(void *aux, const struct migrate_flow *, bool add);
+    /* Installs a flow, unless there are too many: returns whether it did.
+     * Either way, the engine's table knows the connection. */
+    bool (*place)(void *aux, const struct migrate_flow *);
+
+    /* Removes a flow that was installed. */
+    void (*unplace)(void *aux, const struct migrate_flow *);
 
     /* Something an operator wants to know: rare, and of hosts, not of
      * packets. */
@@ -92,6 +95,8 @@ const char *migrate_state_name(const struct record *);
 /* The host of 'record', or NULL before one was chosen. */
 const struct host *migrate_record_host(const struct migrate *,
                                        const struct record *record);
+
+uint32_t migrate_connection_count(const struct migrate *);
 
 /* Bytes of memory for connections. */
 size_t migrate_memory(const struct migrate *);

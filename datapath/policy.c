@@ -147,21 +147,12 @@ match_header(const struct match *m, const struct request *request)
 {
     for (size_t i = 0; i < request->n_headers; i++) {
         const struct http_header *h = &request->headers[i];
-        const char *value = request->buffer + h->value.ofs;
-        size_t len = h->value.len;
 
-        if (h->name.len != m->name_len
-            || !equals_nocase(request->buffer + h->name.ofs, m->name,
-                              m->name_len)) {
-            continue;
-        }
-        for (; len && (*value == ' ' || *value == '\t'); len--) {
-            value++;
-        }
-        while (len && (value[len - 1] == ' ' || value[len - 1] == '\t')) {
-            len--;
-        }
-        if (glob_match(m->value, m->value_len, value, len)) {
+        if (h->name.len == m->name_len
+            && equals_nocase(request->buffer + h->name.ofs, m->name,
+                             m->name_len)
+            && glob_match(m->value, m->value_len,
+                          request->buffer + h->value.ofs, h->value.len)) {
             return true;
         }
     }
@@ -514,6 +505,7 @@ compile_service(const struct migrate_config *config,
     service->id = sc->id;
     service->protocol = sc->protocol;
     service->placement = sc->placement;
+    service->request_timeout = sc->request_timeout;
     service->rules = xcalloc(sc->n_rules, sizeof *service->rules);
     service->n_rules = sc->n_rules;
 
@@ -701,4 +693,10 @@ const struct service *
 policy_next(const struct policy *policy, size_t *at)
 {
     return *at < policy->n_services ? &policy->services[(*at)++] : NULL;
+}
+
+const struct pool *
+service_rule_pool(const struct service *service, int rule)
+{
+    return service->rules[rule].pool;
 }

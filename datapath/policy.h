@@ -27,6 +27,7 @@ struct service {
     uint32_t id;
     enum service_protocol protocol;
     enum service_placement placement;
+    uint32_t request_timeout;   /* Milliseconds. */
     struct rule *rules;         /* Highest priority first; among equals, in
                                  * configuration order. */
     size_t n_rules;
@@ -65,6 +66,9 @@ struct pool *service_classify(const struct service *,
 /* Text that explains rule 'rule' of 'service', such as
  * "path-prefix=/images/", for people; "default" if 'rule' is -1. */
 const char *service_rule_text(const struct service *, int rule);
+
+/* The pool of rule 'rule' of 'service', at least 0. */
+const struct pool *service_rule_pool(const struct service *, int rule);
 
 /* Picks a usable host of 'pool' with nonzero weight that is not in 'tried',
  * by the pool's policy, for a client at 'client'.  Returns its index in

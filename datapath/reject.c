@@ -54,7 +54,7 @@ respond(struct migrate *m, struct pending *pending, int64_t now)
     char response[512];
     size_t len = format_response(pending->rejection, response);
 
-    client_reply(m, pending, TCP_PSH | TCP_ACK | TCP_FIN,
+    client_reply(m, pending, SEG_PSH | SEG_ACK | SEG_FIN,
                  pending->record->isn + 1, response, len, now);
     timers_set(&m->timers, &pending->timer, now + REJECT_RETRANSMIT);
 }
@@ -77,7 +77,7 @@ reject_start(struct migrate *m, struct pending *pending, unsigned int status,
     pending->discarded = pending->assembly.len;
     if (pending->service->protocol != PROTOCOL_HTTP) {
         count(m, COUNTER_RESET);
-        client_reply(m, pending, TCP_RST | TCP_ACK, r->isn + 1, NULL, 0, now);
+        client_reply(m, pending, SEG_RST | SEG_ACK, r->isn + 1, NULL, 0, now);
         engine_forget(m, r);
         return;
     }
@@ -103,7 +103,7 @@ reject_packet(struct migrate *m, struct pending *pending,
     uint32_t ofs = p->seq - (pending->client_isn + 1);
     uint32_t end = ofs + p->payload_len;
 
-    if (p->flags & TCP_RST) {
+    if (p->flags & SEG_RST) {
         engine_forget(m, pending->record);
         return;
     }
@@ -116,12 +116,12 @@ reject_packet(struct migrate *m, struct pending *pending,
         && (int32_t) (end - pending->discarded) > 0) {
         pending->discarded = end;
     }
-    if (p->flags & TCP_FIN) {
+    if (p->flags & SEG_FIN) {
         pending->fin = true;
         pending->fin_ofs = end;
     }
-    if (p->payload_len || p->flags & TCP_FIN) {
-        client_reply(m, pending, TCP_ACK, response_end(pending), NULL, 0,
+    if (p->payload_len || p->flags & SEG_FIN) {
+        client_reply(m, pending, SEG_ACK, response_end(pending), NULL, 0,
                      now);
     }
 }
@@ -140,7 +140,7 @@ reject_timeout(struct migrate *m, struct pending *pending, int64_t now)
     }
     if (!pending->response_acked || !pending->fin) {
         count(m, COUNTER_RESET);
-        client_reply(m, pending, TCP_RST | TCP_ACK, response_end(pending),
+        client_reply(m, pending, SEG_RST | SEG_ACK, response_end(pending),
                      NULL, 0, now);
     }
     engine_forget(m, pending->record);

@@ -103,7 +103,7 @@ class Process:
             raise Timeout(f"{self.name} did not end within {seconds} s") \
                 from None
 
-    def signal(self, sig):
+    def send(self, sig):
         """Sends a signal to it alone, not to what it started."""
         if self.alive():
             os.kill(self.pid, sig)
@@ -170,8 +170,12 @@ class Workspace:
     def start(self, name, argv, **kwargs):
         """Starts a program in the background, in a session of its own."""
         log = f"{self.log_dir}/{name}.log"
+        n = 1
+        while os.path.exists(log):
+            n += 1
+            log = f"{self.log_dir}/{name}.{n}.log"
         argv = ["setpriv", "--pdeathsig", "KILL"] + [str(a) for a in argv]
-        with open(log, "ab") as output:
+        with open(log, "wb") as output:
             kwargs.setdefault("stdout", output)
             kwargs.setdefault("stderr", output)
             kwargs.setdefault("stdin", subprocess.DEVNULL)
@@ -191,15 +195,17 @@ class Workspace:
         return full_name
 
     def logs(self, lines=30):
-        """The last lines of every log, for people."""
+        """The last lines of every log but access logs, for people."""
         text = []
-        for directory, _, files in sorted(os.walk(self.log_dir)):
+        for directory, _, files in sorted(os.walk(self.dir)):
             for name in sorted(files):
+                if not name.endswith(".log") or name == "access.log":
+                    continue
                 path = os.path.join(directory, name)
                 with open(path, errors="replace") as file:
                     tail = file.read().splitlines()[-lines:]
                 if tail:
-                    text.append(f"==> {os.path.relpath(path, self.log_dir)}")
+                    text.append(f"==> {os.path.relpath(path, self.dir)}")
                     text += tail
         return "\n".join(text)
 

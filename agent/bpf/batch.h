@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef BATCH_H
+#define BATCH_H 1
+
+/* What the daemon does to mappings, many with one system call, by running
+ * this program itself (BPF_PROG_TEST_RUN).  Only a program can look up
+ * sockets by their addresses, and change a mapping's state atomically. */
+
+#include "infuse.h"
+
+/* How long a mapping that waits for its socket stays without one. */
+#define INFUSING_NS (3 * MIGRATE_DEADLINE * NS_PER_MS)
+
+struct batch batch;
+
+static __always_inline int
+batch_socket(struct __sk_buff *skb, const struct mapping *m, __u32 *rcv_nxt)
+{
+    struct tuple t = m->tuple;
+    struct bpf_sock *sk = tuple_socket(skb, &t);
+    int alive;
+
+    if (!sk) {
+        return 0;
+    }
+    alive = socket_is_connection(sk, rcv_nxt);
+    bpf_sk_release(sk);
+    return alive;
+}
+
+static __always_inline __u32
+batch_confirm(struct __sk_buff *skb, struct mapping *m, struct batch_entry *e)
+{
+    __u32 rcv_nxt = 0;
+
+    if (m->state != MAPPING_ESTABLISHED || !batch_socket(skb, m, &rcv_nxt)) {
+        return BATCH_NONE;
+    }
+    e->rcv_nxt = bpf_htonl(rcv_nxt);
+    return BATCH_DONE;
+}
+
+static __always_inline __u32
+batch_abort(struct mapping *m)
+{
+    __u32 state = m->state;
+
+    if (state != MAPPING_INFUSING && state != MAPPING_ESTABLISHED) {
+        return BATCH_NONE;
+    }
+    m->changed = bpf_ktime_get_ns();
+    if (__sync_val_compare_and_swap(&m->state, state, MAPPING_ABORTED)
+        != state) {
+        return BATCH_NONE;
+    }
+    if (state == MAPPING_ESTABLISHED) {
+        count(COUNTER_ENDED);
+    }
+    return BATCH_DONE;
+}
+
+static __always_inline void
+batch_forget(const struct mapping_key *key, const struct mapping *m)
+{
+    struct tuple t = m->tuple;
+
+    forget_tuple(key, &t);
+    bpf_map_delete_elem(&mappings, key);
+}
+
+static __always_inline __u32
+batch_check(struct __sk_buff *skb, const struct mapping_key *key,
+            struct mapping *m)
+{
+    __u64 age = bpf_ktime_get_ns() - m->changed;
+    __u32 state = m->state, rcv_nxt;
+
+    if (state == MAPPING_ESTABLISHED) {
+        if (!batch_socket(skb, m, &rcv_nxt)) {
+            mapping_close(key, m);
+        }
+    } else if (state == MAPPING_INFUSING) {
+        if (batch_socket(skb, m, &rcv_nxt)) {
+            mapping_establish(key, m);
+        } else if (age > INFUSING_NS) {
+            batch_forget(key, m);
+        }
+    } else if (age > 2 * MIGRATE_LINGER * NS_PER_MS) {
+        /* Nobody reaped it, so nobody heard of its end either. */
+        batch_forget(key, m);
+        return BATCH_RELEASED;
+    }
+    return BATCH_NONE;
+}
+
+static long
+batch_one(__u32 i, void *skb_)
+{
+    struct __sk_buff *skb = *(void **) skb_;
+    struct batch_entry *e;
+    struct mapping_key key;
+    struct mapping *m;
+
+    if (i >= MIGRATOR_BATCH) {
+        return 1;
+    }
+    e = &batch.entries[i];
+    e->result = BATCH_NONE;
+    key = e->key;
+    m = bpf_map_lookup_elem(&mappings, &key);
+    if (!m) {
+        return 0;
+    }
+    e->tuple = m->tuple;
+    e->host = m->host;
+    if (batch.op != BATCH_REAP) {
+        e->changed = m->changed;
+    }
+    if (batch.op == BATCH_CONFIRM) {
+        e->result = batch_confirm(skb, m, e);
+    } else if (batch.op == BATCH_ABORT) {
+        e->result = batch_abort(m);
+    } else if (batch.op == BATCH_CHECK) {
+        e->result = batch_check(skb, &key, m);
+    } else if (batch.op == BATCH_REAP && m->changed == e->changed
+               && !mapping_lives(m)) {
+        batch_forget(&key, m);
+        e->result = BATCH_DONE;
+    }
+    return 0;
+}
+
+#endif /* batch.h */

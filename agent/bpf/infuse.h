@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef INFUSE_H
+#define INFUSE_H 1
+
+/* A bundle's way into the kernel's TCP stack.
+ *
+ * The state goes in from the top: first the mapping, then the TCP state as a
+ * request that the listening socket is to complete, and then the outer
+ * headers are stripped, so that the stack is handed the inner packet as if it
+ * had terminated the connection itself.  By the time the ingress program
+ * returns nothing may fail that a REFUSE should tell of. */
+
+#include "end.h"
+
+#define TCP_MSS_MIN4 536            /* What bpf_sk_assign_tcp_reqsk() takes. */
+#define TCP_MSS_MIN6 1220
+#define NS_PER_MS 1000000ULL
+#define MAX_WSCALE 14               /* RFC 7323 2.3. */
+
+/* Refuses the bundle, and remembers it: see 'struct refusal'. */
+static __noinline int
+refuse(struct __sk_buff *skb, const struct packet *p, struct work *w,
+       enum migrate_reason reason, enum counter counter)
+{
+    struct refusal *r = &w->refusal;
+
+    r->tuple = w->mapping.tuple;
+    r->epoch = w->mapping.epoch;
+    r->seq = w->mapping.seq;
+    r->ack_seq = w->mapping.ack_seq;
+    r->reason = reason;
+    r->any = 0;
+    r->made = w->mapping.changed;
+    bpf_map_update_elem(&refusals, &w->key, r, BPF_ANY);
+    count(counter);
+    return answer(skb, p, w, MIGRATE_REFUSE, reason, 0);
+}
+
+static __always_inline int
+tuple_eq(const struct tuple *a, const struct tuple *b)
+{
+    return address_eq(&a->client, &b->client)
+           && address_eq(&a->service, &b->service)
+           && a->client_port == b->client_port
+           && a->service_port == b->service_port;
+}
+
+/* Whether 'm' is the bundle's connection, not another of the same name. */
+static __always_inline int
+same_connection(const struct mapping *m, const struct work *w)
+{
+    return m->seq == w->mapping.seq && m->ack_seq == w->mapping.ack_seq
+           && tuple_eq(&m->tuple, &w->mapping.tuple);
+}
+
+/* Forgets that the addresses 't' belong to 'key', if they do. */
+static __always_inline void
+forget_tuple(const struct mapping_key *key, const struct tuple *t)
+{
+    struct mapping_key *k = bpf_map_lookup_elem(&tuples, t);
+
+    if (k && k->flow_id == key->flow_id
+        && address_eq(&k->switch_address, &key->switch_address)) {
+        bpf_map_delete_elem(&tuples, t);
+    }
+}
+
+/* Forgets the bundle's mapping, which came to nothing. */
+static __always_inline void
+forget(struct work *w)
+{
+    forget_tuple(&w->key, &w->mapping.tuple);
+    bpf_map_delete_elem(&mappings, &w->key);
+}
+
+static __always_inline int
+mapping_lives(const struct mapping *m)
+{
+    return m->state == MAPPING_INFUSING || m->state == MAPPING_ESTABLISHED;
+}
+
+/* A socket has 'm': says so if it is news. */
+static __always_inline void
+mapping_establish(const struct mapping_key *key, struct mapping *m)
+{
+    if (__sync_val_compare_and_swap(&m->state, MAPPING_INFUSING,
+                                    MAPPING_ESTABLISHED)
+        == MAPPING_INFUSING) {
+        count(COUNTER_ESTABLISHED);
+        tell(MIGRATE_CONFIRM, key, m);
+    }
+}
+
+/* No socket has 'm' any longer: says so if it is news. */
+static __always_inline void
+mapping_close(const struct mapping_key *key, struct mapping *m)
+{
+    __u32 old;
+
+    m->changed = bpf_ktime_get_ns();
+    old = __sync_val_compare_and_swap(&m->state, MAPPING_ESTABLISHED,
+                                      MAPPING_CLOSED);
+    if (old == MAPPING_ESTABLISHED) {
+        count(COUNTER_ENDED);
+    }
+    if (old == MAPPING_ESTABLISHED || old == MAPPING_ABORTED) {
+        tell(MIGRATE_RELEASE, key, m);
+    }
+}
+
+/* Answers a bundle whose connection, 'm', is here or was.  Returns -1 if it
+ * never came to life and the bundle is to be infused once more. */
+static __noinline int
+known(struct __sk_buff *skb, const struct packet *p, struct work *w,
+      struct mapping *m)
+{
+    struct bpf_sock *sk;
+    __u32 rcv_nxt = 0;
+    int alive;
+
+    if (!mapping_lives(m)) {
+        count(COUNTER_LATE);
+        return answer(skb, p, w, MIGRATE_RELEASE, MIGRATE_REASON_NONE, 0);
+    }
+
+    sk = tuple_socket(skb, &w->mapping.tuple);
+    alive = sk && socket_is_connection(sk, &rcv_nxt);
+    if (sk) {
+        bpf_sk_release(sk);
+    }
+    if (alive) {
+        count(COUNTER_DUPLICATE);
+        mapping_establish(&w->key, m);
+        return answer(skb, p, w, MIGRATE_CONFIRM, MIGRATE_REASON_NONE,
+                      rcv_nxt);
+    } else if (m->state == MAPPING_INFUSING) {
+        return -1;
+    }
+    /* It ended while nobody watched. */
+    mapping_close(&w->key, m);
+    count(COUNTER_LATE);
+    return answer(skb, p, w, MIGRATE_RELEASE, MIGRATE_REASON_NONE, 0);
+}
+
+/* Answers a bundle that was refused or aborted before; -1 if it was not. */
+static __always_inline int
+refused_before(struct __sk_buff *skb, const struct packet *p, struct work *w)
+{
+    struct refusal *r = bpf_map_lookup_elem(&refusals, &w->key);
+
+    if (!r || r->epoch != w->mapping.epoch
+        || w->mapping.changed - r->made > MIGRATE_LINGER * NS_PER_MS) {
+        return -1;
+    }
+    if (r->any) {
+        count(COUNTER_LATE);
+        return answer(skb, p, w, MIGRATE_RELEASE, MIGRATE_REASON_NONE, 0);
+    }
+    if (r->seq != w->mapping.seq || r->ack_seq != w->mapping.ack_seq
+        || !tuple_eq(&r->tuple, &w->mapping.tuple)) {
+        return -1;
+    }
+    count(COUNTER_REFUSED_AGAIN);
+    return answer(skb, p, w, MIGRATE_REFUSE, r->reason, 0);
+}
+
+/* Remembers the mapping.  'old' is an earlier one of the same addresses, or
+ * null: what comes late for that must not reach the new connection. */
+static __always_inline int
+remember(struct work *w, struct mapping *old)
+{
+    if (bpf_map_update_elem(&mappings, &w->key, &w->mapping, BPF_NOEXIST)) {
+        return -1;
+    }
+    if (bpf_map_update_elem(&tuples, &w->mapping.tuple, &w->key, BPF_ANY)) {
+        bpf_map_delete_elem(&mappings, &w->key);
+        return -1;
+    }
+    if (old) {
+        __u32 state = old->state;
+
+        if (state == MAPPING_ESTABLISHED) {
+            mapping_close(&w->old_key, old);
+            state = MAPPING_CLOSED;
+        }
+        __sync_val_compare_and_swap(&old->state, state, MAPPING_REPLACED);
+        count(COUNTER_REPLACED);
+    }
+    return 0;
+}
+
+static __always_inline int
+assign(struct __sk_buff *skb, const struct migrate_bundle *b,
+       struct tcp_sock *listener)
+{
+    __u16 mss_min = b->family == 4 ? TCP_MSS_MIN4 : TCP_MSS_MIN6;
+    __u16 mss = bpf_ntohs(b->mss);
+    struct bpf_tcp_req_attrs attrs = {
+        .rcv_tsval = bpf_ntohl(b->tsval),
+        .rcv_tsecr = bpf_ntohl(b->tsecr),
+        .mss = mss < mss_min ? mss_min : mss,
+        .rcv_wscale = b->rcv_wscale,
+        .snd_wscale = b->snd_wscale,
+        .wscale_ok = !!(b->options & MIGRATE_OPT_WSCALE),
+        .sack_ok = !!(b->options & MIGRATE_OPT_SACK),
+        .tstamp_ok = !!(b->options & MIGRATE_OPT_TSTAMP),
+    };
+
+    return bpf_sk_assign_tcp_reqsk(skb, (struct sock *) listener, &attrs,
+                                   sizeof attrs);
+}
+
+/* Gives the bundle to 'listener'.  Returns 0, or why not.  'skb' is whole
+ * still in both cases. */
+static __always_inline enum migrate_reason
+offer(struct __sk_buff *skb, struct work *w, struct mapping *old,
+      struct tcp_sock *listener, enum counter *counter)
+{
+    struct sock *sk = &listener->inet_conn.icsk_inet.sk;
+
+    if (bpf_core_field_exists(listener->is_mptcp) && listener->is_mptcp) {
+        *counter = COUNTER_REFUSED_MPTCP;
+        return MIGRATE_REASON_KERNEL;
+    }
+    /* sk_acceptq_is_full(): with the queue full the kernel would drop the
+     * connection silently. */
+    if (sk->sk_ack_backlog > sk->sk_max_ack_backlog) {
+        *counter = COUNTER_REFUSED_BACKLOG;
+        return MIGRATE_REASON_BACKLOG;
+    }
+    if (remember(w, old)) {
+        *counter = COUNTER_REFUSED_TABLE;
+        return MIGRATE_REASON_TABLE;
+    }
+    if (assign(skb, &w->bundle, listener)) {
+        forget(w);
+        *counter = COUNTER_REFUSED_KERNEL;
+        return MIGRATE_REASON_KERNEL;
+    }
+    return MIGRATE_REASON_NONE;
+}
+
+/* Strips everything between the Ethernet header and the inner packet. */
+static __always_inline int
+strip(struct __sk_buff *skb, const struct packet *p, struct work *w)
+{
+    __s32 outer = p->l4 + sizeof(struct udphdr) + sizeof w->bundle - ETH_LEN;
+
+    skb->mark = 0;
+    if (bpf_skb_adjust_room(skb, -outer, BPF_ADJ_ROOM_MAC, 0)) {
+        forget(w);
+        return drop(COUNTER_INFUSE_FAILED);
+    }
+    count(COUNTER_INFUSED);
+    return TC_ACT_OK;
+}
+
+/* Infuses the bundle, of which nothing is known here but perhaps 'old', an
+ * earlier mapping of the same addresses. */
+static __noinline int
+infuse(struct __sk_buff *skb, const struct packet *p, struct work *w,
+       struct mapping *old)
+{
+    enum migrate_reason reason = MIGRATE_REASON_BUSY;
+    enum counter counter = COUNTER_REFUSED_BUSY;
+    struct tcp_timewait_sock *tw;
+    struct tcp_sock *tp;
+    struct bpf_sock *sk;
+    __u32 rcv_nxt = 0;
+    int end = 0;
+
+    sk = tuple_socket(skb, &w->mapping.tuple);
+    if (!sk) {
+        return refuse(skb, p, w, MIGRATE_REASON_NO_LISTENER,
+                      COUNTER_REFUSED_NO_LISTENER);
+    }
+    tp = bpf_skc_to_tcp_sock(sk);
+    if (!tp) {
+        tw = bpf_skc_to_tcp_timewait_sock(sk);
+        if (tw) {
+            rcv_nxt = tw->tw_sk.__tw_common.skc_tw_rcv_nxt;
+            count(COUNTER_TIME_WAIT);
+            end = 1;
+        }
+    } else if (tp->inet_conn.icsk_inet.sk.__sk_common.skc_state
+               == TCP_LISTEN) {
+        reason = offer(skb, w, old, tp, &counter);
+    } else if (old && !same_connection(old, w)) {
+        /* Migrated here earlier, and its client has forgotten it. */
+        rcv_nxt = tp->rcv_nxt;
+        count(COUNTER_OLD_SOCKET);
+        end = 1;
+    }
+    bpf_sk_release(sk);
+
+    if (end) {
+        int verdict = end_socket(skb, w, rcv_nxt);
+
+        if (verdict >= 0) {
+            return verdict;
+        }
+    }
+    return reason ? refuse(skb, p, w, reason, counter) : strip(skb, p, w);
+}
+
+/* Decides what a bundle that is sealed and makes sense means. */
+static __always_inline int
+admit(struct __sk_buff *skb, const struct packet *p, struct work *w)
+{
+    struct mapping *m = bpf_map_lookup_elem(&mappings, &w->key);
+    struct mapping *old = NULL;
+    struct mapping_key *k;
+    int verdict;
+
+    if (m && same_connection(m, w)) {
+        verdict = known(skb, p, w, m);
+        if (verdict >= 0) {
+            return verdict;
+        }
+        forget(w);
+    } else if (m) {
+        if (mapping_lives(m) || m->epoch == w->mapping.epoch) {
+            return refuse(skb, p, w, MIGRATE_REASON_FLOW_ID,
+                          COUNTER_REFUSED_FLOW_ID);
+        }
+        w->refusal.tuple = m->tuple;
+        forget_tuple(&w->key, &w->refusal.tuple);
+        bpf_map_delete_elem(&mappings, &w->key);
+    }
+
+    verdict = refused_before(skb, p, w);
+    if (verdict >= 0) {
+        return verdict;
+    }
+    k = bpf_map_lookup_elem(&tuples, &w->mapping.tuple);
+    if (k) {
+        w->old_key = *k;
+        old = bpf_map_lookup_elem(&mappings, &w->old_key);
+        if (old && !tuple_eq(&old->tuple, &w->mapping.tuple)) {
+            old = NULL;
+        }
+    }
+    return infuse(skb, p, w, old);
+}
+
+#endif /* infuse.h */

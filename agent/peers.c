@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+#include "peers.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "lib/address.h"
+#include "log.h"
+#include "netlink.h"
+#include "udp.h"
+#include "util.h"
+
+#define MESSAGES_PER_RUN 64
+
+/* A message as it arrived. */
+struct message {
+    struct migrate_address src, dst;
+    union {
+        struct migrate_header header;
+        char bytes[MIGRATE_MESSAGE_MAX];
+    };
+};
+
+void
+peers_init(struct peers *p, int fd, struct migrator *m,
+           struct reports *reports, struct services *services,
+           const struct keyring *keyring)
+{
+    memset(p, 0, sizeof *p);
+    p->fd = fd;
+    p->m = m;
+    p->reports = reports;
+    p->services = services;
+    p->keyring = keyring;
+}
+
+/* The records after the header of 'msg', each of 'size' bytes; '*n' is how
+ * many. */
+static const void *
+records(const struct message *msg, size_t size, unsigned int *n)
+{
+    size_t room = (ntohs(msg->header.length) - sizeof msg->header) / size;
+
+    *n = ntohs(msg->header.count);
+    *n = *n > room ? room : *n;
+    return &msg->header + 1;
+}
+
+/* Sends 'header' and what follows it, from 'host' to 'to'. */
+static void
+answer(struct peers *p, const struct migrate_address *host,
+       const struct migrate_address *to, struct migrate_header *header,
+       enum migrate_type type, __be32 sequence, size_t size, unsigned int n)
+{
+    header->version = MIGRATE_VERSION;
+    header->type = type;
+    header->length = htons(size);
+    header->count = htons(n);
+    header->epoch = p->m->config.epoch;
+    header->sequence = sequence;
+    seal(p->keyring, host, to, header);
+    udp_send(p->fd, host, to, header, size);
+}
+
+static uint32_t
+n_connections(const struct migrator *m)
+{
+    uint64_t c[N_COUNTERS];
+
+    migrator_counters(m, c);
+    return c[COUNTER_ESTABLISHED] - c[COUNTER_ENDED];
+}
+
+/* The address at which switches know this host is the one to use towards
+ * neighbors. */
+static void
+learn_own_address(struct peers *p, const struct migrate_address *own)
+{
+    struct migrator_config *c = &p->m->config;
+
+    if (address_is_v4(own)) {
+        if (c->own_v4 == address_to_v4(own)) {
+            return;
+        }
+        c->own_v4 = address_to_v4(own);
+    } else {
+        if (address_equals(&c->own_v6, own)) {
+            return;
+        }
+        c->own_v6 = *own;
+    }
+    migrator_set_config(p->m);
+}
+
+static void
+handle_hello(struct peers *p, const struct message *msg)
+{
+    struct switch_peer peer = {
+        .heard = time_nsec(), .epoch = msg->header.epoch,
+    };
+    const struct migrate_vip *vips;
+    char text[ADDRESS_STRLEN];
+    struct switch_peer old;
+    unsigned int n;
+    struct {
+        struct migrate_header header;
+        struct migrate_status status;
+    } reply;
+
+    if (bpf_map_lookup_elem(p->m->switches_fd, &msg->src, &old)) {
+        log_info("switch %s says hello", address_format(&msg->src, text));
+    } else if (old.epoch != peer.epoch) {
+        log_info("switch %s has started anew",
+                 address_format(&msg->src, text));
+    }
+    bpf_map_update_elem(p->m->switches_fd, &msg->src, &peer, BPF_ANY);
+    learn_own_address(p, &msg->dst);
+
+    vips = records(msg, sizeof *vips, &n);
+    for (unsigned int i = 0; i < n; i++) {
+        services_name(p->services, &vips[i].address);
+    }
+
+    memset(&reply, 0, sizeof reply);
+    reply.status.connections = htonl(n_connections(p->m));
+    reply.status.capacity = htonl(p->m->capacity);
+    answer(p, &msg->dst, &msg->src, &reply.header, MIGRATE_STATUS,
+           msg->header.sequence, sizeof reply, 1);
+    p->n_hellos++;
+}
+
+/* The bundle of an aborted flow may yet arrive.  It must not be taken. */
+static void
+remember_abort(struct peers *p, const struct mapping_key *key, __be32 epoch)
+{
+    struct refusal r = {
+        .epoch = epoch,
+        .reason = MIGRATE_REASON_CLOSED,
+        .any = 1,
+        .made = time_nsec(),
+    };
+
+    bpf_map_update_elem(p->m->refusals_fd, key, &r, BPF_ANY);
+}
+
+/* Ends the connections of 'n' flows, at most MIGRATOR_BATCH, and reports
+ * their end. */
+static void
+abort_flows(struct peers *p, const struct message *msg,
+            const struct migrate_abort *aborts, unsigned int n)
+{
+    struct batch_entry *entries = p->m->batch->entries;
+
+    for (unsigned int i = 0; i < n; i++) {
+        memset(&entries[i], 0, sizeof entries[i]);
+        entries[i].key.switch_address = msg->src;
+        entries[i].key.flow_id = aborts[i].flow_id;
+        remember_abort(p, &entries[i].key, msg->header.epoch);
+    }
+    if (migrator_batch(p->m, BATCH_ABORT, n)) {
+        return;
+    }
+    for (unsigned int i = 0; i < n; i++) {
+        struct migrate_report report = {
+            .flow_id = entries[i].key.flow_id,
+            .event = MIGRATE_RELEASE,
+        };
+
+        if (entries[i].result == BATCH_DONE) {
+            int error = netlink_destroy_socket(&entries[i].tuple);
+
+            if (error && error != ENOENT) {
+                log_warn("cannot end an aborted connection: %s%s",
+                         strerror(error), error == EOPNOTSUPP
+                         ? "; the kernel needs CONFIG_INET_DIAG_DESTROY=y"
+                         : "");
+            }
+        }
+        reports_add(p->reports, &msg->dst, &msg->src, &report);
+    }
+    p->n_aborts += n;
+}
+
+static void
+handle_abort(struct peers *p, const struct message *msg)
+{
+    const struct migrate_abort *aborts;
+    unsigned int n;
+
+    aborts = records(msg, sizeof *aborts, &n);
+    for (unsigned int i = 0; i < n; i += MIGRATOR_BATCH) {
+        abort_flows(p, msg, &aborts[i],
+                    n - i < MIGRATOR_BATCH ? n - i : MIGRATOR_BATCH);
+    }
+    reports_flush(p->reports);
+}
+
+static void
+handle_audit(struct peers *p, const struct message *msg)
+{
+    struct peers_audit *a = NULL;
+
+    for (size_t i = 0; i < p->n_audits; i++) {
+        if (address_equals(&p->audits[i].from, &msg->src)) {
+            a = &p->audits[i];      /* The new one replaces it. */
+        }
+    }
+    if (!a) {
+        if (p->n_audits >= PEERS_MAX_AUDITS) {
+            return;
+        }
+        a = &p->audits[p->n_audits++];
+    }
+    a->host = msg->dst;
+    a->from = msg->src;
+    a->sequence = msg->header.sequence;
+    scan_start(&a->scan);
+    p->n_audits_taken++;
+}
+
+struct slice {
+    struct peers *p;
+    struct peers_audit *audit;
+    struct {
+        struct migrate_header header;
+        struct migrate_mapping records[PEERS_SLICE];
+    } message;
+    unsigned int n;
+};
+
+static void
+slice_send(struct slice *s)
+{
+    size_t size = sizeof s->message.header
+                  + s->n * sizeof s->message.records[0];
+
+    memset(&s->message.header, 0, sizeof s->message.header);
+    answer(s->p, &s->audit->host, &s->audit->from, &s->message.header,
+           MIGRATE_MAPPINGS, s->audit->sequence, size, s->n);
+    s->n = 0;
+}
+
+static void
+slice_add(const struct mapping_key *key, const struct mapping *m, void *s_)
+{
+    struct slice *s = s_;
+
+    if (!address_equals(&key->switch_address, &s->audit->from)
+        || (m->state != MAPPING_INFUSING
+            && m->state != MAPPING_ESTABLISHED)) {
+        return;
+    }
+    s->message.records[s->n++] = (struct migrate_mapping) {
+        .flow_id = key->flow_id,
+        .service_id = m->service_id,
+        .client = m->tuple.client,
+        .service = m->tuple.service,
+        .client_port = m->tuple.client_port,
+        .service_port = m->tuple.service_port,
+    };
+    if (s->n == PEERS_SLICE) {
+        slice_send(s);
+    }
+}
+
+/* Answers a piece of the first audit. */
+static void
+audit_run(struct peers *p)
+{
+    struct slice s = { .p = p, .audit = &p->audits[0] };
+
+    scan_run(&s.audit->scan, p->m, slice_add, &s);
+    if (s.n) {
+        slice_send(&s);
+    }
+    if (s.audit->scan.done) {
+        slice_send(&s);             /* Of none: the end. */
+        p->audits[0] = p->audits[--p->n_audits];
+    }
+}
+
+static void
+handle(struct peers *p, const struct message *msg, size_t size)
+{
+    /* What is addressed to none of ours was answered by others. */
+    if (!seal_check(p->keyring, &msg->src, &msg->dst, msg->bytes, size)) {
+        p->n_bad++;
+        return;
+    }
+    switch (msg->header.type) {
+    case MIGRATE_HELLO:
+        handle_hello(p, msg);
+        break;
+    case MIGRATE_ABORT:
+        handle_abort(p, msg);
+        break;
+    case MIGRATE_AUDIT:
+        handle_audit(p, msg);
+        break;
+    default:
+        p->n_bad++;
+        break;
+    }
+}
+
+bool
+peers_run(struct peers *p)
+{
+    static struct message msg;
+    int n;
+
+    for (n = 0; n < MESSAGES_PER_RUN; n++) {
+        ssize_t size = udp_receive(p->fd, &msg.src, &msg.dst, msg.bytes,
+                                   sizeof msg.bytes);
+
+        if (size == -EAGAIN) {
+            break;
+        } else if (size >= 0) {
+            handle(p, &msg, size);
+        }
+    }
+    if (p->n_audits) {
+        audit_run(p);
+    }
+    return n == MESSAGES_PER_RUN || p->n_audits;
+}

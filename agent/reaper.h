@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REAPER_H
+#define REAPER_H 1
+
+/* Forgets what is over.  A mapping whose connection ended lingers for
+ * MIGRATE_LINGER; those wait in line here, in the order in which they ended,
+ * so that none is looked for.
+ *
+ * Events can get lost: when the ring buffer is full, and while no daemon
+ * runs.  So the reaper also checks all mappings against the sockets that
+ * there are, at once after a start and then every REAPER_PERIOD. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "migrator.h"
+#include "reports.h"
+#include "scan.h"
+
+#define REAPER_PERIOD 30000         /* ms */
+#define REAPER_PACE 20              /* ms between two pieces of a check. */
+
+struct reaper_entry {
+    struct mapping_key key;
+    uint64_t ended;                 /* ns, the mapping's 'changed'. */
+};
+
+struct services;
+
+struct reaper {
+    struct migrator *m;
+    struct reports *reports;
+    struct services *services;      /* Told which are used. */
+
+    /* The line: entries[first] to entries[first + n), modulo 'size'. */
+    struct reaper_entry *entries;
+    size_t first, n, size;
+
+    struct scan scan;
+    bool hurry;                     /* The check after a start. */
+    int64_t next_check;             /* ms: next piece of it. */
+    uint32_t n_batch;               /* Entries waiting in 'm->batch'. */
+    uint64_t n_repaired;            /* Lost ends that were found. */
+};
+
+void reaper_init(struct reaper *, struct migrator *, struct reports *,
+                 struct services *);
+void reaper_destroy(struct reaper *);
+
+/* The mapping 'key' ended at 'ended'. */
+void reaper_add(struct reaper *, const struct mapping_key *key,
+                uint64_t ended);
+
+/* Does what is due. */
+void reaper_run(struct reaper *);
+
+/* When reaper_run() has something to do next: time_msec(). */
+int64_t reaper_deadline(const struct reaper *);
+
+#endif /* reaper.h */

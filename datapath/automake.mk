@@ -1,0 +1,63 @@
+# The engine: pure C, linked into tests as well.
+noinst_LIBRARIES += datapath/libmigrate-engine.a
+datapath_libmigrate_engine_a_SOURCES = \
+	datapath/assembly.c \
+	datapath/assembly.h \
+	datapath/client.c \
+	datapath/compile.c \
+	datapath/compile.h \
+	datapath/control.c \
+	datapath/cookie.c \
+	datapath/cookie.h \
+	datapath/counters.h \
+	datapath/csum.h \
+	datapath/engine.h \
+	datapath/frame.c \
+	datapath/frame.h \
+	datapath/handoff.c \
+	datapath/host.h \
+	datapath/http.c \
+	datapath/http.h \
+	datapath/migrate-config.h \
+	datapath/migrate.c \
+	datapath/migrate.h \
+	datapath/policy.c \
+	datapath/policy.h \
+	datapath/record.c \
+	datapath/record.h \
+	datapath/reject.c \
+	datapath/timers.c \
+	datapath/timers.h
+datapath_libmigrate_engine_a_CPPFLAGS = $(AM_CPPFLAGS) $(LLHTTP_CPPFLAGS)
+datapath_libmigrate_engine_a_LIBADD = $(LLHTTP_OBJECTS)
+
+# llhttp comes as sources, whose warnings are not ours.
+LLHTTP_OBJECTS = \
+	datapath/llhttp-api.$(OBJEXT) \
+	datapath/llhttp-http.$(OBJEXT) \
+	datapath/llhttp-llhttp.$(OBJEXT)
+CLEANFILES += $(LLHTTP_OBJECTS)
+
+$(LLHTTP_OBJECTS): datapath/llhttp-%.$(OBJEXT): $(LLHTTP_DIR)/%.c
+	@$(MKDIR_P) datapath
+	$(AM_V_CC)$(CC) $(LLHTTP_CPPFLAGS) $(LLHTTP_CPPFLAGS)/llhttp \
+		$(CPPFLAGS) $(CFLAGS) $(SANITIZER_CFLAGS) -w -c -o $@ $<
+
+# The engine and the glue, to be linked into ovs-vswitchd.
+if OVS
+noinst_LIBRARIES += datapath/libmigrate.a
+datapath_libmigrate_a_SOURCES = \
+	datapath/migrate-ovs-config.c \
+	datapath/migrate-ovs-show.c \
+	datapath/migrate-ovs.c \
+	datapath/migrate-ovs.h
+datapath_libmigrate_a_CPPFLAGS = \
+	$(OVS_CPPFLAGS) \
+	-I$(srcdir)/datapath \
+	-I$(srcdir)/lib \
+	$(LLHTTP_CPPFLAGS)
+datapath_libmigrate_a_LIBADD = \
+	$(datapath_libmigrate_engine_a_OBJECTS) \
+	$(LLHTTP_OBJECTS)
+$(datapath_libmigrate_a_OBJECTS): $(OVS_GENERATED)
+endif

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+
+/* The OVSDB tables Migration_*, turned into the engine's configuration, and
+ * what the engine knows, written back into them. */
+
+#include "migrate-ovs.h"
+
+#include "hash.h"
+#include "host.h"
+#include "netdev.h"
+#include "openvswitch/vlog.h"
+#include "ovs-thread.h"
+#include "packets.h"
+#include "policy.h"
+#include "seal.h"
+#include "smap.h"
+#include "timeval.h"
+#include "util.h"
+#include "vswitch-idl.h"
+
+VLOG_DEFINE_THIS_MODULE(migrate_config);
+
+#define DEFAULT_MTU 1500
+#define DEFAULT_FLOW_LIMIT 1000
+#define DEFAULT_FLOW_IDLE_TIMEOUT 300
+#define DEFAULT_FLOW_PRIORITY 40000
+
+/* A configuration in the making, with the rows its indexes stand for. */
+struct builder {
+    struct migrate_config config;
+    const struct ovsrec_migration_host **hosts;
+    const struct ovsrec_migration_pool **pools;
+    char *error;
+};
+
+static void OVS_PRINTF_FORMAT(2, 3)
+builder_error(struct builder *b, const char *format, ...)
+{
+    va_list args;
+
+    if (!b->error) {
+        va_start(args, format);
+        b->error = xvasprintf(format, args);
+        va_end(args);
+    }
+}
+
+static size_t
+add_host(struct builder *b, const struct ovsrec_migration_host *row)
+{
+    struct migrate_config *c = &b->config;
+    struct host_config *host;
+    size_t i;
+
+    for (i = 0; i < c->n_hosts; i++) {
+        if (b->hosts[i] == row) {
+            return i;
+        } else if (!strcmp(b->hosts[i]->name, row->name)) {
+            builder_error(b, "two rows of Migration_Host have the name "
+                          "\"%s\"; rename one", row->name);
+        }
+    }
+    b->hosts = xrealloc(b->hosts, (i + 1) * sizeof *b->hosts);
+    b->hosts[i] = row;
+    c->hosts = xrealloc(c->hosts, (i + 1) * sizeof *c->hosts);
+    host = &c->hosts[i];
+    memset(host, 0, sizeof *host);
+    host->name = xstrdup(row->name);
+    c->n_hosts++;
+    if (!address_parse(row->ip, &host->address)) {
+        builder_error(b, "Migration_Host \"%s\": ip \"%s\" is not an IPv4 or "
+                      "IPv6 address", row->name, row->ip);
+    } else if (address_is_v4(&host->address)
+               != address_is_v4(&c->address)) {
+        builder_error(b, "Migration_Host \"%s\": ip \"%s\" is of another "
+                      "family than other_config:migrate-address",
+                      row->name, row->ip);
+    }
+    return i;
+}
+
+static uint16_t
+member_weight(const struct ovsrec_migration_pool *row, const char *host)
+{
+    for (size_t i = 0; i < row->n_weights; i++) {
+        if (!strcmp(row->key_weights[i], host)) {
+            return row->value_weights[i];
+        }
+    }
+    return 1;
+}
+
+/* Complains of weights for hosts that 'row' does not have. */
+static void
+check_weights(struct builder *b, const struct ovsrec_migration_pool *row)
+{
+    for (size_t i = 0; i < row->n_weights; i++) {
+        size_t j;
+
+        for (j = 0; j < row->n_hosts; j++) {
+            if (!strcmp(row->key_weights[i], row->hosts[j]->name)) {
+                break;
+            }
+        }
+        if (j == row->n_hosts) {
+            builder_error(b, "Migration_Pool \"%s\": weight for \"%s\", which "
+                          "is no host of the pool", row->name,
+                          row->key_weights[i]);
+        }
+    }
+}
+
+static enum pool_policy
+pool_policy_from_string(const char *s)
+{
+    return (!s || !strcmp(s, "round-robin") ? POOL_ROUND_ROBIN
+            : !strcmp(s, "least-connections") ? POOL_LEAST_CONNECTIONS
+            : POOL_SOURCE_HASH);
+}
+
+static size_t
+add_pool(struct builder *b, const struct ovsrec_migration_pool *row)
+{
+    struct migrate_config *c = &b->config;
+    struct pool_config *pool;
+    size_t i;
+
+    for (i = 0; i < c->n_pools; i++) {
+        if (b->pools[i] == row) {
+            return i;
+        }
+    }
+    b->pools = xrealloc(b->pools, (i + 1) * sizeof *b->pools);
+    b->pools[i] = row;
+    c->pools = xrealloc(c->pools, (i + 1) * sizeof *c->pools);
+    pool = &c->pools[i];
+    c->n_pools++;
+    pool->name = xstrdup(row->name);
+    pool->policy = pool_policy_from_string(row->policy);
+    pool->n_members = row->n_hosts;
+    pool->members = xcalloc(row->n_hosts, sizeof *pool->members);
+    for (size_t j = 0; j < row->n_hosts; j++) {
+        pool->members[j].host = add_host(b, row->hosts[j]);
+        pool->members[j].weight = member_weight(row, row->hosts[j]->name);
+    }
+    check_weights(b, row);
+    return i;
+}
+
+static void
+fill_rule(struct builder *b, struct rule_config *rule,
+          const struct ovsrec_migration_rule *row)
+{
+    const struct smap_node *node;
+    size_t i = 0;
+
+    rule->priority = row->priority;
+    rule->n_matches = smap_count(&row->match);
+    rule->matches = xcalloc(rule->n_matches, sizeof *rule->matches);
+    SMAP_FOR_EACH (node, &row->match) {
+        rule->matches[i].key = xstrdup(node->key);
+        rule->matches[i].value = xstrdup(node->value);
+        i++;
+    }
+    rule->pool = add_pool(b, row->pool);
+}
+
+static void
+add_service(struct builder *b, const struct ovsrec_migration_service *row)
+{
+    struct migrate_config *c = &b->config;
+    struct service_config *service;
+
+    c->services = xrealloc(c->services,
+                           (c->n_services + 1) * sizeof *c->services);
+    service = &c->services[c->n_services++];
+    memset(service, 0, sizeof *service);
+    service->name = xstrdup(row->name);
+    service->id = row->id;
+    service->protocol = (row->protocol && !strcmp(row->protocol, "tcp")
+                         ? PROTOCOL_TCP : PROTOCOL_HTTP);
+    service->placement = (row->placement && !strcmp(row->placement, "flow")
+                          ? PLACEMENT_FLOW : PLACEMENT_TABLE);
+    service->request_timeout = smap_get_uint(&row->other_config,
+                                             "request-timeout", 10) * 1000;
+    service->n_rules = row->n_rules;
+    service->rules = xcalloc(row->n_rules, sizeof *service->rules);
+    for (size_t i = 0; i < row->n_rules; i++) {
+        fill_rule(b, &service->rules[i], row->rules[i]);
+    }
+    service->default_pool = (row->default_pool
+                             ? add_pool(b, row->default_pool) : NO_POOL);
+}
+
+static void
+builder_uninit(struct builder *b)
+{
+    struct migrate_config *c = &b->config;
+
+    for (size_t i = 0; i < c->n_hosts; i++) {
+        free(c->hosts[i].name);
+    }
+    free(c->hosts);
+    for (size_t i = 0; i < c->n_pools; i++) {
+        free(c->pools[i].name);
+        free(c->pools[i].members);
+    }
+    free(c->pools);
+    for (size_t i = 0; i < c->n_services; i++) {
+        struct service_config *service = &c->services[i];
+
+        for (size_t j = 0; j < service->n_rules; j++) {
+            struct rule_config *rule = &service->rules[j];
+
+            for (size_t k = 0; k < rule->n_matches; k++) {
+                free(rule->matches[k].key);
+                free(rule->matches[k].value);
+            }
+            free(rule->matches);
+        }
+        free(service->name);
+        free(service->rules);
+    }
+    free(c->services);
+    free(b->hosts);
+    free(b->pools);
+    free(b->error);
+}
+
+/* The Ethernet address of bridge 'name': that of its local port. */
+static bool
+bridge_mac(const char *name, uint8_t mac[6])
+{
+    struct netdev *netdev;
+    struct eth_addr ea;
+    bool ok;
+
+    if (netdev_open(name, NULL, &netdev)) {     /* It is open elsewhere. */
+        return false;
+    }
+    ok = !netdev_get_etheraddr(netdev, &ea) && !eth_addr_is_zero(ea);
+    if (ok) {
+        memcpy(mac, &ea, 6);
+    }
+    netdev_close(netdev);
+    return ok;
+}
+
+static void
+build(struct builder *b, const struct ovsrec_bridge *row)
+{
+    struct migrate_config *c = &b->config;
+    const char *address = smap_get(&row->other_config, "migrate-address");
+    const char *key_file = smap_get(&row->other_config, "migrate-key-file");
+    char *error;
+
+    c->mtu = smap_get_uint(&row->other_config, "migrate-mtu", DEFAULT_MTU);
+    if (c->mtu < 1280 || c->mtu > MIGRATE_MESSAGE_MAX) {
+        builder_error(b, "other_config:migrate-mtu is not from 1280 to %d",
+                      MIGRATE_MESSAGE_MAX);
+    }
+    if (!address) {
+        builder_error(b, "other_config:migrate-address is missing; set it to "
+                      "an IP address of the switch's own");
+    } else if (!address_parse(address, &c->address)) {
+        builder_error(b, "other_config:migrate-address \"%s\" is not an IPv4 "
+                      "or IPv6 address", address);
+    }
+    if (!key_file) {
+        builder_error(b, "other_config:migrate-key-file is missing; make a "
+                      "key with \"openssl rand -hex 16\" and name its file");
+    } else if ((error = keyring_read(key_file, &c->keys))) {
+        builder_error(b, "other_config:migrate-key-file: %s", error);
+        free(error);
+    }
+    if (!bridge_mac(row->name, c->mac)) {
+        builder_error(b, "the Ethernet address of the bridge is not known "
+                      "yet");
+    }
+    for (size_t i = 0; i < row->n_migration_services; i++) {
+        add_service(b, row->migration_services[i]);
+    }
+}
+
+/* Takes over how flows are placed; those that are count on. */
+static void
+set_placements(struct ovs_engine *engine, const struct ovsrec_bridge *row)
+    OVS_REQUIRES(engine->mutex)
+{
+    size_t n = row->n_migration_services;
+    struct placement_config *new = xcalloc(n, sizeof *new);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct ovsrec_migration_service *service
+            = row->migration_services[i];
+        const struct smap *config = &service->other_config;
+
+        new[i].service_id = service->id;
+        new[i].limit = smap_get_uint(config, "flow-limit",
+                                     DEFAULT_FLOW_LIMIT);
+        new[i].idle_timeout = smap_get_uint(config, "flow-idle-timeout",
+                                            DEFAULT_FLOW_IDLE_TIMEOUT);
+        new[i].priority = smap_get_uint(config, "flow-priority",
+                                        DEFAULT_FLOW_PRIORITY);
+        new[i].table = smap_get_uint(config, "flow-table", 0);
+        for (size_t j = 0; j < engine->n_placements; j++) {
+            if (engine->placements[j].service_id == new[i].service_id) {
+                new[i].n = engine->placements[j].n;
+            }
+        }
+    }
+    free(engine->placements);
+    engine->placements = new;
+    engine->n_placements = n;
+}
+
+static void
+set_error(struct ovs_engine *engine, const char *error)
+{
+    if (!nullable_string_is_equal(engine->error, error)) {
+        free(engine->error);
+        engine->error = nullable_xstrdup(error);
+        if (error) {
+            VLOG_WARN("%s: migration is not configured as the database "
+                      "says: %s", engine->bridge, error);
+        } else {
+            VLOG_INFO("%s: migration is configured", engine->bridge);
+        }
+    }
+}
+
+static void
+reconfigure_bridge(struct ovs_engine *engine, const struct ovsrec_bridge *row)
+{
+    struct builder b = { .error = NULL };
+
+    build(&b, row);
+    if (!b.error) {
+        ovs_mutex_lock(&engine->mutex);
+        ovs_engine_start(engine);
+        b.error = migrate_configure(engine->migrate, &b.config, time_msec());
+        if (!b.error) {
+            set_placements(engine, row);
+        }
+        ovs_mutex_unlock(&engine->mutex);
+    }
+    set_error(engine, b.error);
+    builder_uninit(&b);
+}
+
+/* Whether 'row' asks for migration at all. */
+static bool
+wants_migration(const struct ovsrec_bridge *row)
+{
+    return (row->n_migration_services
+            || smap_get(&row->other_config, "migrate-address"));
+}
+
+static const struct ovsrec_bridge *
+find_bridge(const struct ovsrec_open_vswitch *cfg, const char *name)
+{
+    for (size_t i = 0; cfg && i < cfg->n_bridges; i++) {
+        if (!strcmp(cfg->bridges[i]->name, name)) {
+            return cfg->bridges[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+stop_unwanted(struct ovs_engine *engine, void *cfg)
+{
+    const struct ovsrec_bridge *row = find_bridge(cfg, engine->bridge);
+
+    if (!row || !wants_migration(row)) {
+        set_error(engine, NULL);
+        ovs_mutex_lock(&engine->mutex);
+        ovs_engine_stop(engine);
+        ovs_mutex_unlock(&engine->mutex);
+    }
+}
+
+void
+migrate_ovs_reconfigure(const struct ovsrec_open_vswitch *cfg)
+{
+    ovs_engines_for_each(stop_unwanted, CONST_CAST(void *, (const void *) cfg));
+    for (size_t i = 0; i < cfg->n_bridges; i++) {
+        const struct ovsrec_bridge *row = cfg->bridges[i];
+
+        if (wants_migration(row)) {
+            struct ovs_engine *engine = ovs_engine_obtain(row->name);
+
+            if (engine) {
+                reconfigure_bridge(engine, row);
+            } else {
+                VLOG_ERR_ONCE("%s: too many bridges had migration since "
+                              "ovs-vswitchd began", row->name);
+            }
+        }
+    }
+}
+
+static void
+refresh_host(const struct migrate *migrate,
+             const struct ovsrec_migration_host *row)
+{
+    struct smap status = SMAP_INITIALIZER(&status);
+    const struct host *host;
+    size_t at = 0;
+
+    while ((host = migrate_next_host(migrate, &at))) {
+        if (!strcmp(host->name, row->name)) {
+            smap_add(&status, "state", host->up ? "up" : "down");
+            smap_add_format(&status, "connections", "%"PRIu32,
+                            host->n_connections);
+            smap_add_format(&status, "handoffs", "%"PRIu64,
+                            host->n_handoffs);
+            if (host->mac_known) {
+                struct eth_addr ea;
+
+                memcpy(&ea, host->mac, sizeof ea);
+                smap_add_format(&status, "mac", ETH_ADDR_FMT,
+                                ETH_ADDR_ARGS(ea));
+            }
+        }
+    }
+    ovsrec_migration_host_set_status(row, &status);
+    smap_destroy(&status);
+}
+
+static void
+refresh_service(const struct migrate *migrate,
+                const struct ovsrec_migration_service *row)
+{
+    const char *keys[] = { "connections", "handoffs" };
+    const struct service *service;
+    int64_t values[2] = { 0, 0 };
+    size_t at = 0;
+
+    while ((service = migrate_next_service(migrate, &at))) {
+        if (service->id == row->id) {
+            values[0] = service->n_connections;
+            values[1] = service->n_handoffs;
+        }
+    }
+    ovsrec_migration_service_set_statistics(row, keys, values, 2);
+}
+
+static void
+refresh_pool(const struct migrate *migrate,
+             const struct ovsrec_migration_pool *pool)
+{
+    for (size_t i = 0; pool && i < pool->n_hosts; i++) {
+        refresh_host(migrate, pool->hosts[i]);
+    }
+}
+
+void
+migrate_ovs_refresh(const struct ovsrec_open_vswitch *cfg)
+{
+    for (size_t i = 0; i < cfg->n_bridges; i++) {
+        const struct ovsrec_bridge *row = cfg->bridges[i];
+        struct ovs_engine *engine = ovs_engine_find(row->name);
+
+        if (!engine) {
+            continue;
+        }
+        ovs_mutex_lock(&engine->mutex);
+        for (size_t j = 0; engine->migrate && j < row->n_migration_services;
+             j++) {
+            const struct ovsrec_migration_service *service
+                = row->migration_services[j];
+
+            refresh_service(engine->migrate, service);
+            refresh_pool(engine->migrate, service->default_pool);
+            for (size_t k = 0; k < service->n_rules; k++) {
+                refresh_pool(engine->migrate, service->rules[k]->pool);
+            }
+        }
+        ovs_mutex_unlock(&engine->mutex);
+    }
+}

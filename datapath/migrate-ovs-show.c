@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+
+/* ovs-appctl migrate/...: what the engines know, for people. */
+
+#include "migrate-ovs.h"
+
+#include "host.h"
+#include "openvswitch/dynamic-string.h"
+#include "policy.h"
+#include "timeval.h"
+#include "unixctl.h"
+#include "util.h"
+
+/* What a command was asked. */
+struct query {
+    struct ds *ds;
+    const char *bridge;         /* NULL: all. */
+    const char *service;        /* Name; NULL: all. */
+    const char *host;           /* Name; NULL: all. */
+    bool found;                 /* The bridge exists. */
+    void (*show)(struct ovs_engine *, const struct query *);
+};
+
+static void
+show_host(struct ds *ds, const struct host *host)
+{
+    char address[ADDRESS_STRLEN];
+
+    ds_put_format(ds, "    host %s (%s): %s, %"PRIu32" connections, "
+                  "%"PRIu64" handoffs, %"PRIu64" refused, %"PRIu64" silent",
+                  host->name, address_format(&host->address, address),
+                  host->up ? "up" : host->mac_known ? "down" : "unreachable",
+                  host->n_connections, host->n_handoffs, host->n_refused,
+                  host->n_silent);
+    if (host->up) {
+        ds_put_format(ds, ", heard %lld ms ago",
+                      time_msec() - (long long int) host->last_heard);
+    }
+    ds_put_cstr(ds, host->configured ? "\n" : ", leaving\n");
+}
+
+static void
+show_service(struct ds *ds, const struct service *service)
+{
+    ds_put_format(ds, "    service %s (id %"PRIu32"): %s, placement %s, "
+                  "%"PRIu32" connections, %"PRIu64" handoffs\n",
+                  service->name, service->id,
+                  service->protocol == PROTOCOL_HTTP ? "http" : "tcp",
+                  service->placement == PLACEMENT_FLOW ? "flow" : "table",
+                  service->n_connections, service->n_handoffs);
+    for (size_t i = 0; i < service->n_rules; i++) {
+        ds_put_format(ds, "        rule %"PRIuSIZE": %s -> pool %s\n", i,
+                      service_rule_text(service, i),
+                      service_rule_pool(service, i)->name);
+    }
+    ds_put_format(ds, "        default -> %s%s\n",
+                  service->default_pool ? "pool " : "503",
+                  service->default_pool ? service->default_pool->name : "");
+}
+
+static void
+show_engine(struct ovs_engine *engine, const struct query *q)
+    OVS_REQUIRES(engine->mutex)
+{
+    const struct migrate *m = engine->migrate;
+    const struct service *service;
+    const struct host *host;
+    size_t at;
+
+    for (at = 0; (service = migrate_next_service(m, &at)); ) {
+        if (!q->host && (!q->service || !strcmp(q->service, service->name))) {
+            show_service(q->ds, service);
+        }
+    }
+    for (at = 0; (host = migrate_next_host(m, &at)); ) {
+        if (!q->service && (!q->host || !strcmp(q->host, host->name))) {
+            show_host(q->ds, host);
+        }
+    }
+    if (!q->service && !q->host) {
+        ds_put_format(q->ds, "    connections: %"PRIu32" in %"PRIuSIZE
+                      " bytes\n", migrate_connection_count(m),
+                      migrate_memory(m));
+    }
+}
+
+static const struct service *
+record_service(const struct migrate *m, const struct record *r)
+{
+    const struct service *service;
+    size_t at = 0;
+
+    while ((service = migrate_next_service(m, &at))) {
+        if (service->id == r->service_id) {
+            return service;
+        }
+    }
+    return NULL;
+}
+
+static void
+show_connection(const struct migrate *m, const struct record *r,
+                const struct query *q)
+{
+    const struct service *service = record_service(m, r);
+    const struct host *host = migrate_record_host(m, r);
+    char client[ADDRESS_STRLEN], vip[ADDRESS_STRLEN];
+
+    if ((q->service && (!service || strcmp(q->service, service->name)))
+        || (q->host && (!host || strcmp(q->host, host->name)))) {
+        return;
+    }
+    ds_put_format(q->ds, "    client=%s:%"PRIu16",service=%s:%"PRIu16
+                  ",name=%s,state=%s",
+                  address_format(&r->tuple.client, client),
+                  ntohs(r->tuple.client_port),
+                  address_format(&r->tuple.service, vip),
+                  ntohs(r->tuple.service_port),
+                  service ? service->name : "?", migrate_state_name(r));
+    if (host) {
+        ds_put_format(q->ds, ",host=%s,flow_id=0x%08"PRIx32",rule=%s,"
+                      "placement=%s", host->name, r->flow_id,
+                      (service && r->rule < (int) service->n_rules
+                       ? service_rule_text(service, r->rule) : "?"),
+                      r->placed ? "flow" : "table");
+    }
+    ds_put_format(q->ds, ",packets=%"PRIu32",bytes=%"PRIu64
+                  ",idle=%.1fs\n", r->packets, r->bytes,
+                  ((uint32_t) time_msec() - r->touched) / 1000.0);
+}
+
+static void
+show_connections(struct ovs_engine *engine, const struct query *q)
+    OVS_REQUIRES(engine->mutex)
+{
+    const struct record *r;
+    uint32_t at = 0;
+
+    while ((r = migrate_next_connection(engine->migrate, &at))) {
+        show_connection(engine->migrate, r, q);
+    }
+}
+
+static void
+show_counters(struct ovs_engine *engine, const struct query *q)
+    OVS_REQUIRES(engine->mutex)
+{
+    for (int i = 0; i < N_COUNTERS; i++) {
+        ds_put_format(q->ds, "    %-20s %12"PRIu64"  %s\n",
+                      migrate_counter_name(i),
+                      migrate_counter(engine->migrate, i),
+                      migrate_counter_text(i));
+    }
+}
+
+static void
+query_engine(struct ovs_engine *engine, void *query)
+{
+    struct query *q = query;
+
+    if (q->bridge && strcmp(q->bridge, engine->bridge)) {
+        return;
+    }
+    q->found = true;
+    ovs_mutex_lock(&engine->mutex);
+    if (engine->migrate || engine->error) {
+        ds_put_format(q->ds, "%s:\n", engine->bridge);
+    }
+    if (engine->error) {
+        ds_put_format(q->ds, "    error: %s\n", engine->error);
+    }
+    if (engine->migrate) {
+        q->show(engine, q);
+    }
+    ovs_mutex_unlock(&engine->mutex);
+}
+
+/* Parses "[bridge=BRIDGE] [service=NAME] [host=NAME]"; a bare word is a
+ * bridge. */
+static bool
+parse_query(int argc, const char *argv[], struct query *q)
+{
+    for (int i = 1; i < argc; i++) {
+        if (!strncmp(argv[i], "service=", 8)) {
+            q->service = argv[i] + 8;
+        } else if (!strncmp(argv[i], "host=", 5)) {
+            q->host = argv[i] + 5;
+        } else if (!strncmp(argv[i], "bridge=", 7)) {
+            q->bridge = argv[i] + 7;
+        } else if (!strchr(argv[i], '=')) {
+            q->bridge = argv[i];
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+unixctl_query(struct unixctl_conn *conn, int argc, const char *argv[],
+              void *show)
+{
+    struct ds ds = DS_EMPTY_INITIALIZER;
+    struct query q = { .ds = &ds, .show = show };
+
+    if (!parse_query(argc, argv, &q)) {
+        unixctl_command_reply_error(conn, "arguments are BRIDGE, "
+                                    "service=NAME and host=NAME");
+        return;
+    }
+    ovs_engines_for_each(query_engine, &q);
+    if (q.bridge && !q.found) {
+        unixctl_command_reply_error(conn, "no such bridge with migration");
+    } else {
+        unixctl_command_reply(conn, ds_cstr(&ds));
+    }
+    ds_destroy(&ds);
+}
+
+void
+migrate_ovs_show_init(void)
+{
+    const char *usage = "[BRIDGE] [service=NAME] [host=NAME]";
+
+    unixctl_command_register("migrate/show", usage, 0, 3, unixctl_query,
+                             show_engine);
+    unixctl_command_register("migrate/connections", usage, 0, 3,
+                             unixctl_query, show_connections);
+    unixctl_command_register("migrate/counters", "[BRIDGE]", 0, 1,
+                             unixctl_query, show_counters);
+}

@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+#include "migrate-ovs.h"
+
+#include "coverage.h"
+#include "dp-packet.h"
+#include "flow.h"
+#include "host.h"
+#include "migrate-provider.h"
+#include "ofproto/ofproto-dpif.h"
+#include "ofproto/ofproto-provider.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/match.h"
+#include "openvswitch/ofp-actions.h"
+#include "openvswitch/ofp-flow.h"
+#include "openvswitch/poll-loop.h"
+#include "openvswitch/vlog.h"
+#include "random.h"
+#include "entropy.h"
+#include "seq.h"
+#include "timeval.h"
+
+VLOG_DEFINE_THIS_MODULE(migrate);
+
+COVERAGE_DEFINE(migrate_drop_unconfigured);
+COVERAGE_DEFINE(migrate_drop_queue_full);
+
+#define MAX_ENGINES 256
+#define MAX_CONNECTIONS (1u << 20)
+#define MAX_QUEUED 65536        /* Frames that wait for the main loop. */
+
+/* A frame on its way to the OpenFlow table, made where no packet batch could
+ * take it. */
+struct queued_frame {
+    struct ovs_list node;
+    struct dp_packet *packet;
+    uint8_t table;
+};
+
+/* A flow to be installed or removed by the main thread. */
+struct queued_flow {
+    struct ovs_list node;
+    struct migrate_flow flow;
+    struct placement_config placement;
+    uint8_t table;              /* To resubmit to. */
+    bool add;
+};
+
+/* The packets that a batch becomes. */
+struct batch_writer {
+    struct dp_packet *packets[NETDEV_MAX_BURST];
+    size_t n;
+    size_t reserved;            /* Packets of the input still to come. */
+    const struct dp_packet *model;  /* Whose metadata answers take. */
+};
+
+/* Engines by id, from 1 on; entries are never taken away, so readers need no
+ * lock. */
+static struct ovs_mutex engines_mutex = OVS_MUTEX_INITIALIZER;
+static ATOMIC(struct ovs_engine *) engines[MAX_ENGINES + 1];
+static uint32_t n_engines;
+static struct seq *wake_seq;    /* The main loop has something to do. */
+static uint64_t last_wake_seq;
+static atomic_count n_queued = ATOMIC_COUNT_INIT(0);
+
+static struct ovs_engine *
+engine_by_id(uint32_t id)
+{
+    struct ovs_engine *engine = NULL;
+
+    if (id && id <= MAX_ENGINES) {
+        atomic_read_explicit(&engines[id], &engine, memory_order_acquire);
+    }
+    return engine;
+}
+
+struct ovs_engine *
+ovs_engine_find(const char *bridge)
+{
+    struct ovs_engine *engine;
+
+    for (uint32_t id = 1; (engine = engine_by_id(id)); id++) {
+        if (!strcmp(engine->bridge, bridge)) {
+            return engine;
+        }
+    }
+    return NULL;
+}
+
+void
+ovs_engines_for_each(void (*cb)(struct ovs_engine *, void *aux), void *aux)
+{
+    struct ovs_engine *engine;
+
+    for (uint32_t id = 1; (engine = engine_by_id(id)); id++) {
+        cb(engine, aux);
+    }
+}
+
+struct ovs_engine *
+ovs_engine_obtain(const char *bridge)
+{
+    struct ovs_engine *engine = ovs_engine_find(bridge);
+
+    if (engine) {
+        return engine;
+    }
+    ovs_mutex_lock(&engines_mutex);
+    engine = ovs_engine_find(bridge);
+    if (!engine && n_engines < MAX_ENGINES) {
+        engine = xzalloc(sizeof *engine);
+        engine->id = ++n_engines;
+        engine->bridge = xstrdup(bridge);
+        ovs_mutex_init(&engine->mutex);
+        ovs_list_init(&engine->frames);
+        ovs_list_init(&engine->flows);
+        atomic_store_explicit(&engines[engine->id], engine,
+                              memory_order_release);
+    }
+    ovs_mutex_unlock(&engines_mutex);
+    return engine;
+}
+
+static uint32_t
+provider_engine_id(const char *bridge)
+{
+    struct ovs_engine *engine = ovs_engine_obtain(bridge);
+
+    /* One past the last has no engine, so its packets are dropped. */
+    return engine ? engine->id : MAX_ENGINES + 1;
+}
+
+/* Operations of the engine.  All are called with the engine's mutex held. */
+
+static void
+op_output(void *engine_, const void *frame, size_t len)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    struct ovs_engine *engine = engine_;
+    struct batch_writer *w = engine->writer;
+    struct dp_packet *packet;
+    struct queued_frame *q;
+
+    packet = dp_packet_clone_data_with_headroom(frame, len, 128);
+    if (w && w->n + w->reserved < NETDEV_MAX_BURST) {
+        pkt_metadata_init(&packet->md, ODPP_NONE);
+        packet->md = w->model->md;
+        w->packets[w->n++] = packet;
+        return;
+    }
+    if (atomic_count_get(&n_queued) >= MAX_QUEUED) {
+        COVERAGE_INC(migrate_drop_queue_full);
+        dp_packet_delete(packet);
+        return;
+    }
+    atomic_count_inc(&n_queued);
+    q = xmalloc(sizeof *q);
+    q->packet = packet;
+    q->table = engine->table;
+    ovs_list_push_back(&engine->frames, &q->node);
+    seq_change(wake_seq);
+}
+
+static struct placement_config *
+find_placement(struct ovs_engine *engine, uint32_t service_id)
+    OVS_REQUIRES(engine->mutex)
+{
+    for (size_t i = 0; i < engine->n_placements; i++) {
+        if (engine->placements[i].service_id == service_id) {
+            return &engine->placements[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+queue_flow(struct ovs_engine *engine, const struct migrate_flow *flow,
+           const struct placement_config *placement, bool add)
+    OVS_REQUIRES(engine->mutex)
+{
+    struct queued_flow *q = xmalloc(sizeof *q);
+
+    q->flow = *flow;
+    q->placement = *placement;
+    q->table = engine->table;
+    q->add = add;
+    ovs_list_push_back(&engine->flows, &q->node);
+    seq_change(wake_seq);
+}
+
+static bool
+op_place(void *engine_, const struct migrate_flow *flow)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    struct ovs_engine *engine = engine_;
+    struct placement_config *placement = find_placement(engine,
+                                                        flow->service_id);
+
+    if (!placement || placement->n >= placement->limit) {
+        return false;
+    }
+    placement->n++;
+    queue_flow(engine, flow, placement, true);
+    return true;
+}
+
+static void
+op_unplace(void *engine_, const struct migrate_flow *flow)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    struct ovs_engine *engine = engine_;
+    struct placement_config *placement = find_placement(engine,
+                                                        flow->service_id);
+
+    if (placement) {
+        placement->n--;
+        queue_flow(engine, flow, placement, false);
+    }
+}
+
+static void
+op_log(void *engine_, const char *message)
+{
+    struct ovs_engine *engine = engine_;
+
+    VLOG_INFO("%s: %s", engine->bridge, message);
+}
+
+static const struct migrate_ops migrate_ops = {
+    .output = op_output,
+    .place = op_place,
+    .unplace = op_unplace,
+    .log = op_log,
+};
+
+void
+ovs_engine_start(struct ovs_engine *engine) OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    uint8_t seed[16];
+
+    if (!engine->migrate) {
+        get_entropy_or_die(seed, sizeof seed);
+        engine->migrate = migrate_create(&migrate_ops, engine,
+                                         MAX_CONNECTIONS, seed);
+        if (!engine->migrate) {
+            out_of_memory();
+        }
+    }
+}
+
+void
+ovs_engine_stop(struct ovs_engine *engine) OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    migrate_destroy(engine->migrate);
+    engine->migrate = NULL;
+}
+
+static enum migrate_verdict
+process_packet(struct ovs_engine *engine, const struct migrate_action *action,
+               struct dp_packet *packet, long long int now)
+    OVS_REQUIRES(engine->mutex)
+{
+    struct frame frame = {
+        .data = dp_packet_data(packet),
+        .len = dp_packet_size(packet),
+        .csum_partial = dp_packet_hwol_tx_l4_checksum(packet),
+        .csum_good = dp_packet_l4_checksum_valid(packet),
+    };
+
+    return (action->flags & MIGRATE_F_CONTROL
+            ? migrate_control_frame(engine->migrate, &frame, now)
+            : migrate_service_frame(engine->migrate, action->service,
+                                    &frame, now));
+}
+
+static void
+provider_execute(const struct migrate_action *action,
+                 struct dp_packet_batch *batch, long long int now)
+{
+    struct ovs_engine *engine = engine_by_id(action->engine);
+    struct batch_writer writer = { .n = 0 };
+    struct dp_packet *packet;
+
+    if (!engine) {
+        COVERAGE_ADD(migrate_drop_unconfigured, dp_packet_batch_size(batch));
+        dp_packet_delete_batch(batch, true);
+        dp_packet_batch_init(batch);
+        return;
+    }
+
+    ovs_mutex_lock(&engine->mutex);
+    engine->table = action->table;
+    engine->writer = &writer;
+    writer.reserved = dp_packet_batch_size(batch);
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        writer.reserved--;
+        writer.model = packet;
+        if (engine->migrate && process_packet(engine, action, packet, now)
+                               == MIGRATE_FORWARD) {
+            writer.packets[writer.n++] = packet;
+        } else {
+            if (!engine->migrate) {
+                COVERAGE_INC(migrate_drop_unconfigured);
+            }
+            dp_packet_delete(packet);
+        }
+    }
+    engine->writer = NULL;
+    ovs_mutex_unlock(&engine->mutex);
+
+    dp_packet_batch_init(batch);
+    for (size_t i = 0; i < writer.n; i++) {
+        dp_packet_batch_add(batch, writer.packets[i]);
+    }
+}
+
+/* Sends 'q' through the OpenFlow table of 'ofproto', as a packet-out would. */
+static void
+send_frame(struct ofproto_dpif *ofproto, const struct queued_frame *q)
+{
+    struct ofpact_resubmit *resubmit;
+    uint64_t stub[16];
+    struct ofpbuf ofpacts = OFPBUF_STUB_INITIALIZER(stub);
+    struct flow flow;
+
+    resubmit = ofpact_put_RESUBMIT(&ofpacts);
+    resubmit->in_port = OFPP_IN_PORT;
+    resubmit->table_id = q->table;
+
+    flow_extract(q->packet, &flow);
+    flow.in_port.ofp_port = OFPP_NONE;
+    ofproto_dpif_execute_actions(ofproto,
+                                 ofproto_dpif_get_tables_version(ofproto),
+                                 &flow, NULL, ofpacts.data, ofpacts.size,
+                                 q->packet);
+    ofpbuf_uninit(&ofpacts);
+}
+
+static void
+match_tuple(struct match *match, const struct tuple *tuple)
+{
+    struct in6_addr client, service;
+
+    match_init_catchall(match);
+    match_set_nw_proto(match, IPPROTO_TCP);
+    if (address_is_v4(&tuple->client)) {
+        match_set_dl_type(match, htons(ETH_TYPE_IP));
+        match_set_nw_src(match, address_to_v4(&tuple->client));
+        match_set_nw_dst(match, address_to_v4(&tuple->service));
+    } else {
+        memcpy(&client, &tuple->client, sizeof client);
+        memcpy(&service, &tuple->service, sizeof service);
+        match_set_dl_type(match, htons(ETH_TYPE_IPV6));
+        match_set_ipv6_src(match, &client);
+        match_set_ipv6_dst(match, &service);
+    }
+    match_set_tp_src(match, tuple->client_port);
+    match_set_tp_dst(match, tuple->service_port);
+    /* A SYN is for the engine: it may begin another connection. */
+    match_set_tcp_flags_masked(match, 0, htons(TCP_SYN));
+}
+
+static void
+put_set_field(struct ofpbuf *ofpacts, enum mf_field_id id, const void *value,
+              size_t len)
+{
+    const struct mf_field *field = mf_from_id(id);
+    union mf_value v;
+
+    memset(&v, 0, sizeof v);
+    memcpy(&v, value, len);
+    ofpact_put_set_field(ofpacts, field, &v, NULL);
+}
+
+static void
+put_flow_actions(struct ofpbuf *ofpacts, const struct queued_flow *q)
+{
+    const struct migrate_flow *f = &q->flow;
+    bool v4 = address_is_v4(&f->dst);
+    struct ofpact_resubmit *resubmit;
+    ovs_be16 src_port = htons(flow_id_src_port(f->flow_id));
+    ovs_be16 dst_port = htons(flow_id_dst_port(f->flow_id));
+
+    put_set_field(ofpacts, MFF_ETH_SRC, f->eth_src, 6);
+    put_set_field(ofpacts, MFF_ETH_DST, f->eth_dst, 6);
+    put_set_field(ofpacts, v4 ? MFF_IPV4_SRC : MFF_IPV6_SRC,
+                  &f->src.byte[v4 ? 12 : 0], v4 ? 4 : 16);
+    put_set_field(ofpacts, v4 ? MFF_IPV4_DST : MFF_IPV6_DST,
+                  &f->dst.byte[v4 ? 12 : 0], v4 ? 4 : 16);
+    put_set_field(ofpacts, MFF_TCP_SRC, &src_port, 2);
+    put_set_field(ofpacts, MFF_TCP_DST, &dst_port, 2);
+    resubmit = ofpact_put_RESUBMIT(ofpacts);
+    resubmit->in_port = OFPP_IN_PORT;
+    resubmit->table_id = q->table;
+}
+
+static void
+apply_flow(struct ofproto_dpif *ofproto, const struct queued_flow *q)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+    uint64_t stub[64];
+    struct ofpbuf ofpacts = OFPBUF_STUB_INITIALIZER(stub);
+    struct ofputil_flow_mod fm = {
+        .priority = q->placement.priority,
+        .table_id = q->placement.table,
+        .command = q->add ? OFPFC_ADD : OFPFC_DELETE_STRICT,
+        .new_cookie = htonll(q->flow.flow_id),
+        .modify_cookie = q->add,
+        .idle_timeout = q->placement.idle_timeout,
+        .buffer_id = UINT32_MAX,
+        .out_port = OFPP_ANY,
+        .out_group = OFPG_ANY,
+    };
+    struct match match;
+    enum ofperr error;
+
+    match_tuple(&match, &q->flow.tuple);
+    minimatch_init(&fm.match, &match);
+    if (q->add) {
+        put_flow_actions(&ofpacts, q);
+        fm.ofpacts = ofpacts.data;
+        fm.ofpacts_len = ofpacts.size;
+    }
+    error = ofproto_flow_mod(&ofproto->up, &fm);
+    if (error) {
+        VLOG_WARN_RL(&rl, "%s: cannot %s the flow of flow ID %"PRIu32": %s",
+                     ofproto->up.name, q->add ? "add" : "remove",
+                     q->flow.flow_id, ofperr_to_string(error));
+    }
+    minimatch_destroy(&fm.match);
+    ofpbuf_uninit(&ofpacts);
+}
+
+static void
+run_engine(struct ovs_engine *engine, void *aux OVS_UNUSED)
+{
+    struct ofproto_dpif *ofproto;
+    struct ovs_list frames, flows;
+    struct queued_frame *frame;
+    struct queued_flow *flow;
+
+    ovs_mutex_lock(&engine->mutex);
+    if (engine->migrate) {
+        migrate_run(engine->migrate, time_msec(), time_wall_msec());
+    }
+    ovs_list_init(&frames);
+    ovs_list_push_back_all(&frames, &engine->frames);
+    ovs_list_init(&flows);
+    ovs_list_push_back_all(&flows, &engine->flows);
+    ovs_mutex_unlock(&engine->mutex);
+
+    /* Without the mutex, since the frames may meet the action again. */
+    ofproto = ofproto_dpif_lookup_by_name(engine->bridge);
+    LIST_FOR_EACH_POP (flow, node, &flows) {
+        if (ofproto) {
+            apply_flow(ofproto, flow);
+        }
+        free(flow);
+    }
+    LIST_FOR_EACH_POP (frame, node, &frames) {
+        atomic_count_dec(&n_queued);
+        if (ofproto) {
+            send_frame(ofproto, frame);
+        }
+        dp_packet_delete(frame->packet);
+        free(frame);
+    }
+}
+
+static void
+provider_run(void)
+{
+    last_wake_seq = seq_read(wake_seq);
+    ovs_engines_for_each(run_engine, NULL);
+}
+
+static void
+wait_engine(struct ovs_engine *engine, void *aux OVS_UNUSED)
+{
+    ovs_mutex_lock(&engine->mutex);
+    if (engine->migrate) {
+        int64_t deadline = migrate_deadline(engine->migrate);
+
+        if (deadline != INT64_MAX) {
+            poll_timer_wait_until(deadline);
+        }
+    }
+    ovs_mutex_unlock(&engine->mutex);
+}
+
+static void
+provider_wait(void)
+{
+    seq_wait(wake_seq, last_wake_seq);
+    ovs_engines_for_each(wait_engine, NULL);
+}
+
+static void
+exit_engine(struct ovs_engine *engine, void *aux OVS_UNUSED)
+{
+    ovs_mutex_lock(&engine->mutex);
+    ovs_engine_stop(engine);
+    ovs_mutex_unlock(&engine->mutex);
+}
+
+static void
+provider_exit(void)
+{
+    ovs_engines_for_each(exit_engine, NULL);
+}
+
+static const struct migrate_provider provider = {
+    .engine_id = provider_engine_id,
+    .execute = provider_execute,
+    .reconfigure = migrate_ovs_reconfigure,
+    .refresh = migrate_ovs_refresh,
+    .run = provider_run,
+    .wait = provider_wait,
+    .exit = provider_exit,
+};
+
+void
+migrate_ovs_init(void)
+{
+    wake_seq = seq_create();
+    migrate_ovs_show_init();
+    migrate_provider_register(&provider);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MIGRATE_OVS_H
+#define MIGRATE_OVS_H 1
+
+/* What the three parts of the glue to Open vSwitch share: migrate-ovs.c (the
+ * provider that OVS calls), migrate-ovs-config.c (OVSDB), migrate-ovs-show.c
+ * (ovs-appctl).  Only these files see both OVS and the engine. */
+
+#include "migrate.h"
+
+#include "openvswitch/list.h"
+#include "ovs-thread.h"
+#include "openvswitch/shash.h"
+
+struct ovsrec_bridge;
+struct ovsrec_open_vswitch;
+
+/* How a service with placement "flow" wants its flows. */
+struct placement_config {
+    uint32_t service_id;
+    uint32_t limit;             /* Flows at most. */
+    uint16_t idle_timeout;      /* Seconds. */
+    uint16_t priority;
+    uint8_t table;
+    uint32_t n;                 /* Flows now. */
+};
+
+/* The engine of one bridge.  It is made when its id is first asked for and
+ * stays as long as the process lives. */
+struct ovs_engine {
+    uint32_t id;
+    char *bridge;
+
+    /* Main thread only. */
+    char *error;                /* Why the configuration was refused. */
+
+    struct ovs_mutex mutex;
+    struct migrate *migrate OVS_GUARDED;    /* NULL: not configured. */
+    uint8_t table OVS_GUARDED;  /* Where timers' frames continue. */
+    struct placement_config *placements OVS_GUARDED;
+    size_t n_placements OVS_GUARDED;
+    struct ovs_list frames OVS_GUARDED; /* Of "struct queued_frame". */
+    struct ovs_list flows OVS_GUARDED;  /* Of "struct queued_flow". */
+    struct batch_writer *writer OVS_GUARDED;    /* In ->execute() only. */
+};
+
+/* migrate-ovs.c. */
+
+/* Calls 'cb' for each engine, in order of ids. */
+void ovs_engines_for_each(void (*cb)(struct ovs_engine *, void *aux),
+                          void *aux);
+struct ovs_engine *ovs_engine_find(const char *bridge);
+
+/* Finds the engine, or makes it.  Returns NULL if there are too many. */
+struct ovs_engine *ovs_engine_obtain(const char *bridge);
+
+/* Makes the engine proper, where there is none yet, or ends it.  The caller
+ * holds the mutex. */
+void ovs_engine_start(struct ovs_engine *);
+void ovs_engine_stop(struct ovs_engine *);
+
+/* migrate-ovs-config.c. */
+void migrate_ovs_reconfigure(const struct ovsrec_open_vswitch *);
+void migrate_ovs_refresh(const struct ovsrec_open_vswitch *);
+
+/* migrate-ovs-show.c. */
+void migrate_ovs_show_init(void);
+
+#endif /* migrate-ovs.h */

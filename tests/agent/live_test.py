@@ -1,0 +1,347 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The agent and an unmodified nginx, and a made-up switch: live_test.py
+AGENT.  Needs root."""
+
+import os
+import signal
+import sys
+
+from fabric import *
+from lab import *
+
+if os.geteuid():
+    print('1..0 # SKIP needs root')
+    sys.exit(77)
+
+lab = Lab(os.path.abspath(sys.argv[1]), 'live')
+sw = lab.switch
+_ports = iter(range(20000, 60000))
+
+GET = b'GET /hello HTTP/1.1\r\nHost: x\r\n\r\n'
+GET_CLOSE = b'GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+GET_BIG = b'GET /big HTTP/1.1\r\nHost: x\r\n\r\n'
+
+
+def client(**kwargs):
+    return Client(CLIENTS + '7', next(_ports), **kwargs)
+
+
+def open_client(request=GET, **kwargs):
+    c = client(**kwargs)
+    f = sw.infuse(c, request)
+    c.seq += len(request)
+    r = sw.wait_report(f)
+    check(r and r.event == CONFIRM, 'CONFIRM, not %s' % (r,))
+    return c, f
+
+
+def hello():
+    """HELLO is answered and makes the service address local"""
+    status = lab.hello()
+    check(status and status[0] == 1 and status[1] == 0, 'STATUS %s' % (status,))
+    check('local %s dev lo' % VIP in run(
+        'ip', 'route', 'show', 'table', 'local', netns=lab.host_ns), 'route')
+
+
+def infuse():
+    """a bundle becomes a connection that nginx serves"""
+    c = client()
+    f = sw.infuse(c, GET)
+    c.seq += len(GET)
+    check(sw.wait(lambda: c.got.endswith(b'hello')), 'response %r' % c.got)
+    check(c.got.startswith(b'HTTP/1.1 200'), 'status')
+    first = next(p for p in sw.packets if p.dport == c.port)
+    check((first.src, first.sport) == (VIP, 80), 'source of the reply')
+    check(first.seq == 5001 and first.ack == c.seq, 'sequence numbers')
+    r = sw.wait_report(f)
+    check(r == Report(f, CONFIRM, NONE, c.seq), 'report %s' % (r,))
+    check(lab.status()['connections'] == 1, 'one connection')
+    c.got = b''
+    sw.say(f, c, GET)
+    check(sw.wait(lambda: c.got.endswith(b'hello')), 'second response')
+    sw.say(f, c, flags=FIN | ACK)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+    check(lab.status()['connections'] == 0, 'no connection')
+    access = wait_until(lambda: open(lab.dir + '/access.log').read())
+    check(c.address in access, "nginx knows the client's address")
+
+
+def timestamps():
+    """a connection with timestamps and large data works"""
+    c, f = open_client(GET_BIG, tstamp=True)
+    sw.wait(lambda: len(c.got) > 1 << 20, 10)
+    body = c.got[c.got.index(b'\r\n\r\n') + 4:]
+    check(body == bytes(range(256)) * 4096, '%d bytes' % len(body))
+    sw.say(f, c, flags=FIN | ACK)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+
+
+def duplicate():
+    """duplicates of a bundle are confirmed and change nothing"""
+    c = client()
+    f = sw.infuse(c, GET)
+    check(sw.wait_report(f, CONFIRM), 'CONFIRM')
+    n = len(sw.reports)
+    infused = lab.counter('infused')
+    sw.again(f)
+    r = sw.wait_report(f, after=n)
+    check(r == Report(f, CONFIRM, NONE, c.seq + len(GET)), 'report %s' % (r,))
+    check(lab.counter('infused') == infused, 'not infused again')
+    check(lab.counter('duplicates') == 1, 'counted')
+    c.seq += len(GET)
+    sw.say(f, c, flags=FIN | ACK)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+    n = len(sw.reports)
+    sw.again(f)
+    r = sw.wait_report(f, after=n)
+    check(r and r.event == RELEASE, 'late duplicate: %s' % (r,))
+    check(lab.counter('infused') == infused, 'not infused when closed')
+
+
+def no_listener():
+    """a bundle for a port where nobody listens is refused at once"""
+    c = client(service_port=81)
+    f = sw.infuse(c, GET)
+    r = sw.wait_report(f)
+    check(r == Report(f, REFUSE, NO_LISTENER, 0), 'report %s' % (r,))
+    sw.again(f)
+    r = sw.wait_report(f, after=len(sw.reports))
+    check(r == Report(f, REFUSE, NO_LISTENER, 0), 'again: %s' % (r,))
+    check(lab.counter('refused_again') == 1, 'counted')
+
+
+def time_wait():
+    """a client port in TIME_WAIT is taken over by its next connection"""
+    c = client()
+    for i in range(3):
+        c.seq, c.ack = 1001 + i * 1000000, 5001 + i * 1000000
+        c.got, c.fin = b'', False
+        f = sw.infuse(c, GET_CLOSE)
+        c.seq += len(GET_CLOSE)
+        check(sw.wait(lambda: c.fin), 'response %d and FIN' % i)
+        check(c.got.endswith(b'hello'), 'response %d' % i)
+        sw.say(f, c, flags=FIN | ACK)
+        check(sw.wait_report(f, RELEASE), 'RELEASE %d' % i)
+        check(sw.wait(lambda: 'TIME-WAIT' in run(
+            'ss', '-tan', netns=lab.host_ns)), 'TIME_WAIT')
+    check(lab.counter('time_wait_ended') == 2, 'ended')
+    check(lab.counter('replaced') == 2, 'replaced')
+    check(not c.reset, 'no reset for the client')
+
+
+def came_back():
+    """a client that forgot its live connection gets a new one"""
+    c, f = open_client()
+    c2 = Client(c.address, c.port, isn=77777777, service_isn=888)
+    f2 = sw.infuse(c2, GET)
+    c2.seq += len(GET)
+    check(sw.wait_report(f, RELEASE), 'RELEASE of the old')
+    check(sw.wait_report(f2, CONFIRM), 'CONFIRM of the new')
+    check(sw.wait(lambda: c2.got.endswith(b'hello')), 'response')
+    check(not c2.reset, 'no reset for the client')
+    n = lab.counter('stale')
+    sw.forward(f, c, data=b'x')
+    check(wait_until(lambda: lab.counter('stale') == n + 1),
+          'a late packet of the old one is dropped')
+    sw.say(f2, c2, flags=FIN | ACK)
+    check(sw.wait_report(f2, RELEASE), 'RELEASE of the new')
+
+
+def flow_id_taken():
+    """a flow ID that maps another connection is refused"""
+    c, f = open_client()
+    c2 = client()
+    n = len(sw.reports)
+    sw.infuse(c2, GET, flow_id=f)
+    r = sw.wait_report(f, after=n)
+    check(r == Report(f, REFUSE, FLOW_ID, 0), 'report %s' % (r,))
+    sw.say(f, c, flags=FIN | ACK)
+    check(sw.wait_report(f, RELEASE), 'the old one is well')
+
+
+def unknown_flow():
+    """a packet of an unknown flow ID is dropped and counted"""
+    n, resets = lab.counter('unknown_flow'), len(sw.packets)
+    sw.forward(0x12345678, client(), data=b'x')
+    check(wait_until(lambda: lab.counter('unknown_flow') == n + 1), 'count')
+    sw.run()
+    check(len(sw.packets) == resets, 'no answer')
+
+
+def abort():
+    """ABORT ends a connection silently and reports RELEASE"""
+    c, f = open_client()
+    sw.wait(lambda: c.got)
+    sw.send(ABORT, struct.pack('!II', f, 0), 1)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+    check(wait_until(lambda: ':%d' % c.port not in run(
+        'ss', '-tan', netns=lab.host_ns)), 'socket ended')
+    sw.run()
+    check(not c.reset, 'the client hears nothing')
+    check(lab.counter('rst_silenced') == 1, 'counted')
+    check(lab.status()['connections'] == 0, 'no connection')
+
+
+def abort_first():
+    """a bundle that comes after its ABORT is not taken"""
+    f = 0x70000001
+    sw.send(ABORT, struct.pack('!II', f, 0), 1)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+    n, infused = len(sw.reports), lab.counter('infused')
+    sw.infuse(client(), GET, flow_id=f)
+    r = sw.wait_report(f, after=n)
+    check(r and r.event == RELEASE, 'report %s' % (r,))
+    check(lab.counter('infused') == infused, 'not infused')
+
+
+def backlog():
+    """a full accept queue refuses, and at most it is filled"""
+    nginx.send_signal(signal.SIGSTOP)
+    os.kill(worker(), signal.SIGSTOP)
+    try:
+        flows = [sw.infuse(client(), GET) for _ in range(20)]
+        check(sw.wait(lambda: all(map(sw.report, flows))), 'all answered')
+        events = [sw.report(f) for f in flows]
+        refused = [r for r in events if r.event == REFUSE]
+        check(len(refused) == 20 - 9, '%d refused' % len(refused))
+        check({r.reason for r in refused} == {BACKLOG}, 'reason')
+    finally:
+        os.kill(worker(), signal.SIGCONT)
+        nginx.send_signal(signal.SIGCONT)
+    sw.send(ABORT, b''.join(struct.pack('!II', f, 0) for f in flows), 20)
+    check(wait_until(lambda: lab.status()['connections'] == 0), 'gone')
+
+
+def worker():
+    return int(run('pgrep', '-P', str(nginx.pid)).split()[0])
+
+
+def busy():
+    """a tuple that a socket of the host's own has is refused"""
+    run('ip', 'route', 'replace', 'local', CLIENTS + '0/24', 'dev', 'lo',
+        netns=lab.host_ns)
+    back = setns(lab.host_ns)
+    s = socket.socket()
+    s.bind((CLIENTS + '9', 1234))
+    s.connect((VIP, 80))
+    setns(back)
+    run('ip', 'route', 'del', 'local', CLIENTS + '0/24', 'dev', 'lo',
+        netns=lab.host_ns)
+    f = sw.infuse(Client(CLIENTS + '9', 1234), GET)
+    r = sw.wait_report(f)
+    check(r == Report(f, REFUSE, BUSY, 0), 'report %s' % (r,))
+    s.close()
+
+
+def audit():
+    """AUDIT lists exactly the live connections"""
+    flows = {open_client()[1] for _ in range(40)}
+    del sw.mappings[:]
+    sw.send(AUDIT, sequence=9)
+    check(sw.wait(lambda: [] in sw.mappings), 'the end')
+    listed = [m[0] for piece in sw.mappings for m in piece]
+    check(set(listed) == flows and len(listed) == 40, '%s' % listed)
+    sw.send(ABORT, b''.join(struct.pack('!II', f, 0) for f in flows), 40)
+    check(wait_until(lambda: lab.status()['connections'] == 0), 'gone')
+
+
+def kill_agent():
+    """an agent killed and started again breaks no connection"""
+    c, f = open_client()
+    lab.stop_agent(signal.SIGKILL)
+    c.got = b''
+    sw.say(f, c, GET)
+    check(sw.wait(lambda: c.got.endswith(b'hello')), 'without an agent')
+    c2 = client()
+    f2 = sw.infuse(c2, GET_CLOSE)
+    c2.seq += len(GET_CLOSE)
+    check(sw.wait(lambda: c2.fin), 'a new one without an agent')
+    sw.say(f2, c2, flags=FIN | ACK)
+    lab.start_agent()
+    status = lab.status()
+    check(status['connections'] == 1, '%d connections' %
+          status['connections'])
+    check(sw.bad == 0, 'epoch and seal')
+    c.got = b''
+    sw.say(f, c, GET)
+    check(sw.wait(lambda: c.got.endswith(b'hello')), 'with an agent')
+    sw.say(f, c, flags=FIN | ACK)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+
+
+def two_agents():
+    """a second agent on the interface is refused"""
+    r = lab.agent_run('--key-file', lab.key_file)
+    check(r.returncode == 3 and 'runs for this interface' in r.stderr,
+          '%d %s' % (r.returncode, r.stderr))
+
+
+def keys():
+    """SIGHUP changes keys, and the previous key still works"""
+    new = 'ffeeddccbbaa99887766554433221100'
+    lab.set_keys(new, KEY)
+    lab.agent.send_signal(signal.SIGHUP)
+    check(wait_until(lambda: '2 keys' in lab.log_from()), 'log')
+    old_key, sw.key = sw.key, Key(new)
+    try:
+        f = sw.infuse(client(), GET)
+        check(sw.wait_report(f, CONFIRM), 'new key')
+        body = client().bundle_body(0x71000001, GET)
+        sw.send(BUNDLE, body, key=old_key)
+        check(sw.wait_report(0x71000001, CONFIRM), 'old key')
+        lab.set_keys(new)
+        lab.agent.send_signal(signal.SIGHUP)
+        check(wait_until(lambda: '1 key\n' in lab.log_from()), 'log')
+        n = lab.counter('unknown_key')
+        sw.send(BUNDLE, client().bundle_body(0x71000002, GET), key=old_key)
+        check(wait_until(lambda: lab.counter('unknown_key') == n + 1),
+              'old key refused')
+        sw.send(ABORT, struct.pack('!IIII', f, 0, 0x71000001, 0), 2)
+        check(sw.wait_report(f, RELEASE), 'RELEASE')
+    finally:
+        sw.key = old_key
+        lab.set_keys(KEY)
+        lab.agent.send_signal(signal.SIGHUP)
+
+
+def arp():
+    """the host keeps silent about the service address in ARP"""
+    query = struct.pack('!HHBBH', 1, 0x800, 6, 4, 1) + sw.mac \
+        + socket.inet_aton(SWITCH) + b'\0' * 6
+    frame = b'\xff' * 6 + sw.mac + b'\x08\x06'
+    del sw.arps[:]
+    sw.sock.send(frame + query + socket.inet_aton(VIP))
+    sw.sock.send(frame + query + socket.inet_aton(HOST))
+    check(sw.wait(lambda: sw.arps), 'answers for its own')
+    check([a[14:18] for a in sw.arps] == [socket.inet_aton(HOST)], 'only')
+    check(lab.counter('neighbor_silenced') == 1, 'counted')
+    del sw.arps[:]
+    lab.spawn('ping', '-c', '1', '-W', '1', '-I', VIP, '10.99.0.77',
+              log=subprocess.DEVNULL)
+    check(sw.wait(lambda: sw.arps), 'asks')
+    check({a[14:18] for a in sw.arps} == {socket.inet_aton(HOST)},
+          'with its own address')
+
+
+def cleanup():
+    """--cleanup leaves nothing behind"""
+    lab.stop_agent()
+    r = lab.agent_run('--cleanup')
+    check(r.returncode == 0, r.stderr)
+    filters = run('tc', 'filter', 'show', 'dev', 'eth0', 'ingress',
+                  netns=lab.host_ns)
+    check('migrator' not in filters, filters)
+    check(VIP not in run('ip', 'route', 'show', 'table', 'local',
+                         netns=lab.host_ns), 'route')
+    check(not os.listdir(lab.dir + '/run'), 'run directory')
+
+
+nginx = lab.start_nginx(backlog=8)
+lab.start_agent()
+TESTS = [hello, infuse, timestamps, duplicate, no_listener, time_wait,
+         came_back, flow_id_taken, unknown_flow, abort, abort_first, backlog,
+         busy, audit, kill_agent, two_agents, keys, arp, cleanup]
+if len(sys.argv) > 2:
+    TESTS = [t for t in TESTS if t.__name__ in ['hello'] + sys.argv[2:]]
+tap(TESTS)

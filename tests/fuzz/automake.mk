@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# libFuzzer targets, built with "configure --enable-fuzz CC=clang".
+#
+#     make check-fuzz FUZZ_SECONDS=600
+#
+# runs each so long.  What it finds is kept in fuzz/NAME/ of the build
+# directory, where the next run starts from; an input that fails is left as
+# fuzz/NAME-crash-*, and "tests/fuzz/fuzz-NAME FILE" repeats it.
+
+FUZZ_SECONDS = 60
+FUZZ_NAMES = http policy seal
+
+EXTRA_DIST += tests/fuzz/seeds
+
+if FUZZ
+check_PROGRAMS += \
+	tests/fuzz/fuzz-http \
+	tests/fuzz/fuzz-policy \
+	tests/fuzz/fuzz-seal
+endif
+
+FUZZ_CPPFLAGS = $(AM_CPPFLAGS) $(LLHTTP_CPPFLAGS)
+FUZZ_TARGET_FLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+FUZZ_LDADD = datapath/libmigrate-engine.a lib/libcommon.a
+
+tests_fuzz_fuzz_http_SOURCES = tests/fuzz/fuzz-http.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_http_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_http_LDFLAGS = $(FUZZ_TARGET_FLAGS)
+tests_fuzz_fuzz_http_LDADD = $(FUZZ_LDADD)
+
+tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz-policy.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_policy_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_policy_LDFLAGS = $(FUZZ_TARGET_FLAGS)
+tests_fuzz_fuzz_policy_LDADD = $(FUZZ_LDADD)
+
+tests_fuzz_fuzz_seal_SOURCES = tests/fuzz/fuzz-seal.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_seal_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_seal_LDFLAGS = $(FUZZ_TARGET_FLAGS)
+tests_fuzz_fuzz_seal_LDADD = $(FUZZ_LDADD)
+
+# The cases of the unit test are seeds too: a seed of "http" is a request.
+check-fuzz: $(check_PROGRAMS)
+if FUZZ
+	@for name in $(FUZZ_NAMES); do \
+	    echo "fuzz-$$name: $(FUZZ_SECONDS) seconds"; \
+	    seeds=$(srcdir)/tests/fuzz/seeds/$$name; \
+	    test $$name != http || seeds="$$seeds $(srcdir)/tests/unit/http"; \
+	    $(MKDIR_P) fuzz/$$name || exit 1; \
+	    tests/fuzz/fuzz-$$name -max_total_time=$(FUZZ_SECONDS) \
+		-max_len=20000 -timeout=10 -verbosity=0 -print_final_stats=1 \
+		-artifact_prefix=fuzz/$$name- fuzz/$$name $$seeds || exit 1; \
+	done
+else
+	@echo "configure with --enable-fuzz CC=clang first" >&2; exit 1
+endif
+
+CLEAN_LOCAL += clean-fuzz
+clean-fuzz:
+	rm -rf fuzz
+
+.PHONY: check-fuzz clean-fuzz

@@ -1,0 +1,172 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A small network to try ovs-migrate in: one switch, hosts, clients.
+
+    client c1 10.0.0.1  --.                .--  host h1 10.0.0.11, nginx, agent
+    client c2 10.0.0.2  --+-- switch br0 --+--  host h2 10.0.0.12
+           ...            '                '           ...
+
+Every machine is a network namespace; the switch's runs ovsdb-server and
+ovs-vswitchd.  No packet leaves them.  In Python:
+
+    with Lab(hosts=2) as lab:
+        lab.migrate()
+        lab.add_service()
+        print(lab.clients[0].run("curl", "-s", lab.url("/")))
+
+By hand, as root:
+
+    lab.py [--hosts N] [--clients N] [--tso] [--plain]     a lab and a shell
+    lab.py --sweep                            removes what a killed lab left
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+
+from netns import Node, cable, offload
+from ovs import Pool, Service, Switch, Tools
+from servers import Agent, Nginx
+from workspace import Workspace, sweep, wait_until
+
+MIGRATE_ADDRESS = "10.0.0.254"
+SERVICE_ADDRESS = "10.0.0.100"
+
+
+class Machine(Node):
+    """A node with one interface, eth0, at the switch."""
+
+    address = None
+    port = None                 # Its interface at the switch.
+
+
+class Host(Machine):
+    """A machine with a server and an agent."""
+
+    server = None
+    agent = None
+
+
+class Lab:
+    """See above.  'tso': frames of up to 64 KiB, checksums not computed, as
+    with 'userspace-tso-enable'; 'server': a function that makes the server
+    of a host."""
+
+    def __init__(self, hosts=2, clients=1, tso=False, tools=None,
+                 server=Nginx):
+        self.workspace = Workspace()
+        try:
+            self.tools = tools or Tools.default()
+            self.tso = tso
+            self.switch = Switch(Node.create(self.workspace, "sw"),
+                                 self.tools, tso)
+            self.switch.start()
+            self.clients = [self._add(Machine, f"c{i}", f"10.0.0.{i}")
+                            for i in range(1, clients + 1)]
+            self.hosts = [self._add(Host, f"h{i}", f"10.0.0.{10 + i}")
+                          for i in range(1, hosts + 1)]
+            for host in self.hosts:
+                host.server = server(host)
+                host.server.put("/name", f"{host.name}\n".encode())
+                host.server.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def close(self):
+        self.workspace.close()
+
+    def _add(self, kind, name, address):
+        """Adds a machine with a cable to the switch."""
+        machine = kind.create(self.workspace, name)
+        machine.address = address
+        machine.port = name
+        cable(self.switch.node, name, machine, "eth0")
+        offload(machine, "eth0", self.tso)
+        machine.run("ip", "addr", "add", f"{address}/24", "dev", "eth0")
+        self.switch.add_port(name)
+        return machine
+
+    def host(self, name):
+        return next(host for host in self.hosts if host.name == name)
+
+    # The walk-through of the README.
+
+    def migrate(self, agents=True):
+        """Makes the bridge migrate, and starts the agents."""
+        self.key_file = self.workspace.write("key", os.urandom(16).hex(),
+                                             0o600)
+        self.switch.migrate(MIGRATE_ADDRESS, self.key_file)
+        for host in self.hosts:
+            host.agent = Agent(host, self.tools, self.key_file)
+            if agents:
+                host.agent.start()
+
+    def add_service(self, pools=None, rules=(), address=SERVICE_ADDRESS,
+                    **kwargs):
+        """Adds a service; its pools name the lab's hosts, and by default it
+        has one of all hosts.  See Switch.add_service()."""
+        everyone = {host.name: host.address for host in self.hosts}
+        pools = pools or {"all": Pool(list(everyone))}
+        self.switch.add_service(Service(address, pools=pools, rules=rules,
+                                        **kwargs), everyone)
+
+    def wait_ready(self, hosts=None):
+        """Waits until the switch hears from 'hosts', by default all."""
+        for host in hosts or self.hosts:
+            self.wait_host(host, "up")
+
+    def wait_host(self, host, state):
+        wait_until(lambda: self.switch.host_status(host.name) == state,
+                   f"the switch to see {host.name} {state}")
+
+    def url(self, path, address=SERVICE_ADDRESS, port=80):
+        return f"http://{address}:{port}{path}"
+
+    def proof_plain(self):
+        """Whether every client reaches every host by plain switching."""
+        for client in self.clients:
+            for host in self.hosts:
+                url = self.url("/name", host.address, host.server.port)
+                answer = client.run("curl", "-sS", "-m", "5", url)
+                if answer.strip() != host.name:
+                    raise AssertionError(f"{url}: {answer!r}")
+        return True
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hosts", type=int, default=2)
+    parser.add_argument("--clients", type=int, default=1)
+    parser.add_argument("--tso", action="store_true")
+    parser.add_argument("--plain", action="store_true",
+                        help="Debian's Open vSwitch, nothing migrates")
+    parser.add_argument("--sweep", action="store_true")
+    args = parser.parse_args()
+    if args.sweep:
+        print(f"{sweep()} dead labs removed")
+        return
+    with Lab(args.hosts, args.clients, args.tso,
+             Tools.debian() if args.plain else None) as lab:
+        if not args.plain:
+            lab.migrate()
+        lab.proof_plain()
+        environment = " ".join(f"{key}={value}"
+                               for key, value in lab.switch.env.items())
+        print(f"files in {lab.workspace.dir}; for the switch's tools:\n"
+              f"  export {environment}\n"
+              f"namespaces {' '.join(lab.workspace.namespaces)}")
+        subprocess.run(["bash"], env={**os.environ, **lab.switch.env})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the system tests have in common: a lab each, and clients' tools."""
+
+import dataclasses
+import os
+import re
+import sys
+import unittest
+
+from lab import Lab
+from netns import Node
+
+
+def need_root():
+    """Ends the test program, with 77 for "skipped", if it is not root."""
+    if os.geteuid():
+        print("1..0 # SKIP needs root (network namespaces)")
+        sys.exit(77)
+
+
+need_root()
+
+
+class LabTest(unittest.TestCase):
+    """Tests that share a lab in which all hosts are ready.
+
+    After each of them the switch must be alive, and in the end it must exit
+    cleanly; built with --enable-sanitizers that means also: without a leak."""
+
+    VARIANT = ""                # What tells this class from its sisters.
+    HOSTS = 2
+    CLIENTS = 2
+    TSO = False
+    SERVER = None
+    SERVICE = {}                # Arguments of Lab.add_service().
+
+    @classmethod
+    def setUpClass(cls):
+        kwargs = {"server": cls.SERVER} if cls.SERVER else {}
+        cls.lab = Lab(cls.HOSTS, cls.CLIENTS, cls.TSO, **kwargs)
+        cls.addClassCleanup(cls.lab.close)
+        cls.lab.migrate()
+        cls.configure()
+        cls.lab.wait_ready()
+
+    @classmethod
+    def configure(cls):
+        cls.lab.add_service(**cls.SERVICE)
+
+    def setUp(self):
+        self.client = self.lab.clients[0]
+        self.host = self.lab.hosts[0]
+        self.switch = self.lab.switch
+
+    def tearDown(self):
+        self.assertTrue(self.switch.vswitchd.alive(),
+                        "ovs-vswitchd is dead: "
+                        + self.switch.vswitchd.output())
+
+    @classmethod
+    def tearDownClass(cls):
+        status = cls.lab.switch.stop()
+        output = cls.lab.switch.vswitchd.output()
+        if status or "Sanitizer" in output:
+            raise AssertionError(f"ovs-vswitchd exited with {status}: "
+                                 f"{output}")
+
+    def logs(self):
+        return self.lab.workspace.logs()
+
+    def counted(self, *names):
+        """A context manager: counters by these names must have moved."""
+        return _Counted(self, names)
+
+
+class _Counted:
+    def __init__(self, test, names):
+        self.test = test
+        self.names = names
+
+    def __enter__(self):
+        self.before = self.test.switch.counters()
+        return self
+
+    def __exit__(self, kind, *exc):
+        after = self.test.switch.counters()
+        self.moved = {name: value - self.before.get(name, 0)
+                      for name, value in after.items()
+                      if value != self.before.get(name, 0)}
+        if kind is None:
+            for name in self.names:
+                self.test.assertIn(name, self.moved)
+
+
+# Clients.
+
+@dataclasses.dataclass
+class Answer:
+    status: int
+    body: str
+    port: int                   # The client's own.
+
+
+def curl(node: Node, url, *args):
+    """One request by curl; raises an error if there was no answer."""
+    text = node.run("curl", "-sS", "-m", "20", "-w",
+                    "\n%{http_code} %{local_port}", *args, url)
+    body, _, last = text.rpartition("\n")
+    status, port = last.split()
+    return Answer(int(status), body, int(port))
+
+
+@dataclasses.dataclass
+class Load:
+    """What wrk saw."""
+
+    requests: int
+    errors: int
+    rate: float                 # Requests per second.
+    text: str
+
+
+STOP_AFTER = """\
+-- Ends a thread of wrk after its share of a number of requests.
+local left = %d
+function response()
+   left = left - 1
+   if left == 0 then
+      wrk.thread:stop()
+   end
+end
+"""
+
+
+def wrk_command(node, url, connections=32, seconds=10, threads=1,
+                requests=None, close=False):
+    """A command line for wrk: for 'seconds', or if given until 'requests'
+    have been answered."""
+    argv = ["wrk", "-t", threads, "-c", connections, "-d", seconds,
+            "--timeout", "5s"]
+    if close:
+        argv += ["-H", "Connection: close"]
+    if requests:
+        argv += ["-s", node.workspace.write(f"wrk-{requests // threads}.lua",
+                                            STOP_AFTER %
+                                            (requests // threads))]
+    return [*argv, url]
+
+
+def wrk_result(text):
+    requests = re.search(r"(\d+) requests in", text)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    if not requests or not rate:
+        raise AssertionError(f"wrk failed: {text}")
+    errors = sum(int(number) for number in re.findall(
+        r"(?:connect|read|write|timeout|responses:) (\d+)", text))
+    return Load(int(requests[1]), errors, float(rate[1]), text)
+
+
+def wrk(node, url, seconds=10, **kwargs):
+    return wrk_result(node.run(*wrk_command(node, url, seconds=seconds,
+                                            **kwargs), timeout=seconds + 30))
+
+
+class Background:
+    """wrk in the background; none of its requests may fail.  A context
+    manager that ends it."""
+
+    def __init__(self, test, url, close=True, connections=4):
+        self.test = test
+        self.node = test.lab.clients[-1]
+        self.argv = wrk_command(self.node, url, connections, 600, close=close)
+
+    def __enter__(self):
+        self.process = self.node.start(*self.argv)
+        return self
+
+    def __exit__(self, kind, *exc):
+        self.process.stop(sig=2)            # On SIGINT it reports.
+        if kind is None:
+            load = wrk_result(self.process.output())
+            self.test.assertEqual(load.errors, 0, load.text)
+            self.test.assertGreater(load.requests, 0, load.text)

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Open vSwitch, patched or as Debian has it, in a network namespace."""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+
+from workspace import run, wait_until
+
+REPOSITORY = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
+
+
+class Tools:
+    """Where the programs of one installation or build are."""
+
+    def __init__(self, dirs, schema, hint):
+        self.dirs = dirs
+        self.schema = schema
+        self.hint = hint
+
+    def find(self, program):
+        path = shutil.which(program, path=os.pathsep.join(self.dirs))
+        if not path:
+            raise FileNotFoundError(f"{program} is not in "
+                                    f"{', '.join(self.dirs)}: {self.hint}")
+        return path
+
+    @classmethod
+    def installed(cls, prefix):
+        """ovs-migrate under 'prefix'."""
+        return cls([f"{prefix}/bin", f"{prefix}/sbin"],
+                   f"{prefix}/share/openvswitch/vswitch.ovsschema",
+                   'run "make install"')
+
+    @classmethod
+    def built(cls, build):
+        """ovs-migrate in its build directory."""
+        return cls([f"{build}/ovs/{d}" for d in
+                    ("ovsdb", "vswitchd", "utilities")] + [f"{build}/agent"],
+                   f"{build}/ovs-src/vswitchd/vswitch.ovsschema",
+                   'run "make"')
+
+    @classmethod
+    def debian(cls):
+        """The Open vSwitch of Debian, without patches."""
+        return cls(["/usr/bin", "/usr/sbin"],
+                   "/usr/share/openvswitch/vswitch.ovsschema",
+                   "install the Debian package openvswitch-switch")
+
+    @classmethod
+    def default(cls):
+        """What the environment says (OVM_BUILD or OVM_PREFIX), else the
+        build that quickstart makes."""
+        if "OVM_PREFIX" in os.environ:
+            return cls.installed(os.environ["OVM_PREFIX"])
+        return cls.built(os.environ.get("OVM_BUILD", f"{REPOSITORY}/build"))
+
+
+@dataclasses.dataclass
+class Pool:
+    """A row of Migration_Pool; hosts by name."""
+
+    hosts: list
+    policy: str = None
+    weights: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class Rule:
+    """A row of Migration_Rule; 'match' such as {"path-prefix": "/images/"},
+    the pool by its name."""
+
+    priority: int
+    match: dict
+    pool: str
+
+
+@dataclasses.dataclass
+class Service:
+    """A row of Migration_Service with all that it refers to, and where it
+    is."""
+
+    address: str
+    port: int = 80
+    id: int = 1
+    name: str = "web"
+    protocol: str = "http"
+    placement: str = None
+    pools: dict = None
+    rules: list = ()
+    default_pool: str = "all"
+    other_config: dict = dataclasses.field(default_factory=dict)
+
+    def flow(self):
+        return (f"table=0,priority=100,tcp,nw_dst={self.address},"
+                f"tp_dst={self.port},"
+                f"actions=migrate(service={self.id},table=1)")
+
+    def vsctl(self, bridge, hosts):
+        """The arguments of ovs-vsctl that create it, for 'hosts', a dict from
+        names to addresses."""
+        args = []
+
+        def create(row, table, **columns):
+            args.extend(["--", f"--id=@{row}", "create", table])
+            for column, value in columns.items():
+                if value not in (None, ""):
+                    args.append(f"{column}={value}")
+
+        def pairs(column, mapping):
+            return [f"{column}:{_quote(key)}={_quote(value)}"
+                    for key, value in mapping.items()]
+
+        used = {name for pool in self.pools.values() for name in pool.hosts}
+        for name in sorted(used):
+            create(f"h_{name}", "Migration_Host", name=name, ip=hosts[name])
+        for name, pool in self.pools.items():
+            create(f"p_{name}", "Migration_Pool", name=name,
+                   hosts=",".join(f"@h_{host}" for host in pool.hosts),
+                   policy=pool.policy)
+            args.extend(pairs("weights", pool.weights))
+        for i, rule in enumerate(self.rules):
+            create(f"r{i}", "Migration_Rule", priority=rule.priority)
+            args.extend(pairs("match", rule.match) + [f"pool=@p_{rule.pool}"])
+        create("s", "Migration_Service", name=self.name, id=self.id,
+               protocol=self.protocol, placement=self.placement,
+               rules=",".join(f"@r{i}" for i in range(len(self.rules))),
+               default_pool=self.default_pool and f"@p_{self.default_pool}")
+        args.extend(pairs("other_config", self.other_config))
+        return args[1:] + ["--", "add", "bridge", bridge,
+                           "migration_services", "@s"]
+
+
+def _quote(value):
+    """As a string in the syntax of ovs-vsctl, whatever is in it."""
+    return value if isinstance(value, int) else json.dumps(value)
+
+
+class Switch:
+    """ovsdb-server and ovs-vswitchd in 'node', with a run directory and a
+    database of their own, and one bridge on the userspace datapath."""
+
+    def __init__(self, node, tools=None, tso=False, bridge="br0"):
+        self.node = node
+        self.tools = tools or Tools.default()
+        self.tso = tso
+        self.bridge = bridge
+        self.dir = node.workspace.mkdir(node.name)
+        # What a user would export to talk to this switch.
+        self.env = {"OVS_RUNDIR": self.dir, "OVS_LOGDIR": self.dir,
+                    "OVS_DBDIR": self.dir, "OVS_SYSCONFDIR": self.dir,
+                    "OVS_PKGDATADIR": os.path.dirname(self.tools.schema)}
+        self.db = f"unix:{self.dir}/db.sock"
+        self.vswitchd = None
+        self.db_server = None
+
+    def _environment(self):
+        return {**os.environ, **self.env}
+
+    def run(self, program, *args, **kwargs):
+        """Runs one of the switch's programs; returns its output."""
+        return self.node.run(self.tools.find(program), *args,
+                             env=self._environment(), **kwargs)
+
+    def start(self):
+        conf = f"{self.dir}/conf.db"
+        run([self.tools.find("ovsdb-tool"), "create", conf,
+             self.tools.schema])
+        self.db_server = self.node.start(
+            self.tools.find("ovsdb-server"), conf,
+            f"--remote=punix:{self.dir}/db.sock",
+            f"--unixctl={self.dir}/ovsdb-server.ctl",
+            "-vconsole:warn", env=self._environment())
+        wait_until(lambda: os.path.exists(f"{self.dir}/db.sock"),
+                   "ovsdb-server's socket")
+        self.vsctl("--no-wait", "init")
+        self.vsctl("--no-wait", "set", "Open_vSwitch", ".",
+                   "other_config:userspace-tso-enable="
+                   + ("true" if self.tso else "false"))
+        self.start_vswitchd()
+        self.vsctl("add-br", self.bridge, "--", "set", "bridge", self.bridge,
+                   "datapath_type=netdev", "fail_mode=standalone",
+                   "other-config:hwaddr=02:00:00:00:00:fe")
+
+    def start_vswitchd(self):
+        self.vswitchd = self.node.start(
+            self.tools.find("ovs-vswitchd"), self.db,
+            f"--unixctl={self.dir}/ovs-vswitchd.ctl",
+            "-vconsole:warn", env=self._environment())
+        wait_until(lambda: os.path.exists(f"{self.dir}/ovs-vswitchd.ctl"),
+                   "ovs-vswitchd's socket")
+
+    def vsctl(self, *args):
+        return self.run("ovs-vsctl", f"--db={self.db}", "--timeout=10", *args)
+
+    def ofctl(self, *args):
+        return self.run("ovs-ofctl", *args)
+
+    def appctl(self, *args):
+        return self.run("ovs-appctl", "--timeout=10",
+                        f"--target={self.dir}/ovs-vswitchd.ctl", *args)
+
+    def add_flow(self, flow):
+        self.ofctl("add-flow", self.bridge, flow)
+
+    def flows(self, *args):
+        """The flows of the bridge, one text each, without statistics."""
+        text = self.ofctl("--no-stats", "dump-flows", self.bridge, *args)
+        return [line.strip() for line in text.splitlines()
+                if "actions=" in line]
+
+    def add_port(self, interface):
+        self.vsctl("add-port", self.bridge, interface)
+        wait_until(lambda: self.vsctl("get", "interface", interface,
+                                      "ofport").strip() not in ("[]", "-1"),
+                   f"port {interface}")
+
+    def del_port(self, interface):
+        self.vsctl("del-port", self.bridge, interface)
+
+    # Migration.
+
+    def migrate(self, address, key_file):
+        """Makes the bridge migrate, from 'address'."""
+        self.vsctl("set", "bridge", self.bridge,
+                   f"other_config:migrate-address={address}",
+                   f"other_config:migrate-key-file={key_file}")
+        self._answer_arp(address)
+        self.add_flow(f"table=0,priority=100,udp,nw_dst={address},"
+                      "tp_dst=7471,actions=migrate(control,table=1)")
+        self.add_flow("table=1,actions=NORMAL")
+
+    def _answer_arp(self, address):
+        """The engine answers ARP for 'address', and learns from it where
+        hosts are."""
+        self.add_flow(f"table=0,priority=100,arp,arp_tpa={address},"
+                      "actions=migrate(control,table=1)")
+
+    def add_service(self, service, hosts):
+        """Adds a Service for 'hosts', a dict from names to addresses."""
+        self.vsctl(*service.vsctl(self.bridge, hosts))
+        self._answer_arp(service.address)
+        self.add_flow(service.flow())
+
+    def clear_services(self):
+        """Takes all services away."""
+        self.vsctl("clear", "bridge", self.bridge, "migration_services")
+
+    def host_status(self, name):
+        """What the switch thinks of a host, such as "up"."""
+        match = re.search(rf"host {name} \([^)]*\): (\w+)",
+                          self.appctl("migrate/show"))
+        return match and match[1]
+
+    def connections(self, *args):
+        """The lines of "ovs-appctl migrate/connections", each a dict."""
+        return [dict(re.findall(r"(\w+)=(.*?)(?:,(?=\w+=)|$)", line.strip()))
+                for line in self.appctl("migrate/connections",
+                                        *args).splitlines()
+                if "client=" in line]
+
+    def counters(self):
+        """The counters of "ovs-appctl migrate/counters", by name."""
+        return {name: int(value) for name, value in re.findall(
+            r"^\s*(\S+)\s+(\d+)", self.appctl("migrate/counters"), re.M)}
+
+    def stop(self):
+        """Ends the switch as an operator would; returns the exit status of
+        ovs-vswitchd."""
+        self.appctl("exit", "--cleanup")
+        status = self.vswitchd.wait(20)
+        self.db_server.stop()
+        return status

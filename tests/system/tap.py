@@ -1,0 +1,148 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""unittest in the Test Anything Protocol, and the sum of many such reports.
+
+A test file ends in "tap.main()".  Run by hand it takes names of tests, of
+which only those that contain one run:
+
+    tests/system/test_http.py closing
+
+As a program, adds up reports: tap.py FILE...  Prints the failed tests and, as
+its last line, "N passed, N failed, N skipped".
+"""
+
+import re
+import signal
+import sys
+import traceback
+import unittest
+
+TEST_SECONDS = 180              # A test that takes longer has failed.
+
+
+class TestTimeout(BaseException):
+    """Not an Exception, so that no test takes it for one of its own."""
+
+
+def _alarm(_signum, _frame):
+    raise TestTimeout(f"not done within {TEST_SECONDS} s")
+
+
+class TapResult(unittest.TestResult):
+    """Writes TAP."""
+
+    def __init__(self, stream):
+        super().__init__()
+        self.stream = stream
+        self.n = 0
+
+    def startTest(self, test):
+        super().startTest(test)
+        self._failed = False
+        signal.signal(signal.SIGALRM, _alarm)
+        signal.alarm(getattr(test, "SECONDS", TEST_SECONDS))
+
+    def stopTest(self, test):
+        signal.alarm(0)
+        super().stopTest(test)
+
+    def _line(self, ok, test, comment=""):
+        self.n += 1
+        print(f"{ok} {self.n} - {_name(test)}{comment}", file=self.stream,
+              flush=True)
+
+    def _not_ok(self, test, error):
+        self._line("not ok", test)
+        lines = traceback.format_exception(*error)
+        logs = getattr(test, "logs", None)
+        if logs:
+            lines += ["\n", logs()]
+        for line in "".join(lines).splitlines():
+            print(f"#   {line}", file=self.stream, flush=True)
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self._line("ok", test)
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self._line("ok", test, f" # SKIP {reason}")
+
+    def addFailure(self, test, error):
+        super().addFailure(test, error)
+        self._not_ok(test, error)
+
+    def addError(self, test, error):
+        super().addError(test, error)
+        self._not_ok(test, error)
+
+
+def _name(test):
+    """Such as "http: closing_10k (placement=table)"."""
+    method = getattr(test, "_testMethodName", None)
+    if not method:                              # setUpClass and the like.
+        return str(test)
+    name = method.removeprefix("test_")
+    return f"{name} ({test.VARIANT})" if getattr(test, "VARIANT", "") else name
+
+
+def _tests(suite):
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from _tests(test)
+        else:
+            yield test
+
+
+def main():
+    module = sys.modules["__main__"]
+    tests = list(_tests(unittest.defaultTestLoader.loadTestsFromModule(
+        module)))
+    words = sys.argv[1:]
+    if words:
+        tests = [test for test in tests
+                 if any(word in _name(test) for word in words)]
+    result = TapResult(sys.stdout)
+    try:
+        unittest.TestSuite(tests).run(result)
+    except KeyboardInterrupt as interrupt:
+        print(f"Bail out! {interrupt}", flush=True)
+        sys.exit(130)
+    print(f"1..{result.n}", flush=True)
+    sys.exit(not result.wasSuccessful())
+
+
+def add_up(file_names):
+    """Prints the sum of reports; returns whether none failed.  A report that
+    breaks off, without its plan, is a failure of its own."""
+    passed = failed = skipped = 0
+    for file_name in file_names:
+        with open(file_name, errors="replace") as file:
+            lines = file.read().splitlines()
+        count = 0
+        plan = None
+        for line in lines:
+            if re.match(r"ok\b.*# SKIP", line, re.IGNORECASE):
+                skipped += 1
+            elif re.match(r"ok\b", line):
+                passed += 1
+            elif re.match(r"not ok\b", line):
+                failed += 1
+                print(f"FAILED {file_name}: {line.removeprefix('not ok ')}")
+            elif re.match(r"1\.\.\d+", line):
+                plan = int(re.match(r"1\.\.(\d+)", line)[1])
+                continue
+            else:
+                continue
+            count += 1
+        if plan is None or plan != count:
+            failed += 1
+            print(f"FAILED {file_name}: "
+                  + (f"{count} of {plan} tests ran" if plan is not None
+                     else "broke off"))
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return not failed
+
+
+if __name__ == "__main__":
+    sys.exit(not add_up(sys.argv[1:]))

@@ -1,0 +1,206 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Bad input is counted and refused, and no other connection suffers: another
+client's requests go on all the time, and none of them may fail."""
+
+import random
+import socket
+import struct
+import time
+
+import tap
+from capture import Capture
+from lab import MIGRATE_ADDRESS, SERVICE_ADDRESS
+from labtest import Background, LabTest, curl
+from workspace import wait_until
+
+RANDOM = random.Random(1)
+SWITCH_MAC = bytes.fromhex("0200000000fe")
+
+
+class BadInput(LabTest):
+    CLIENTS = 2
+    SERVICE = {"other_config": {"request-timeout": 1}}
+
+    def setUp(self):
+        super().setUp()
+        background = Background(self, self.lab.url("/name"))
+        background.__enter__()
+        self.addCleanup(background.__exit__, None)
+
+    # What a client sends.
+
+    def exchange(self, data, seconds=5):
+        """Sends 'data' and returns all that comes until the end, or the
+        error that ends it."""
+        sock = self.client.connect((SERVICE_ADDRESS, 80), timeout=seconds)
+        answer = b""
+        try:
+            sock.sendall(data)
+            while chunk := sock.recv(65536):
+                answer += chunk
+        except (ConnectionResetError, BrokenPipeError) as error:
+            if not answer:
+                return error
+        finally:
+            sock.close()
+        return answer
+
+    def assert_status(self, answer, *statuses):
+        self.assertIsInstance(answer, bytes, answer)
+        self.assertIn(answer.split(b" ", 2)[1:2],
+                      [[str(status).encode()] for status in statuses],
+                      answer[:200])
+
+    def test_malformed_request(self):
+        for request in (b"GET /\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
+                        b"GET / HTTP/1.1\r\nNo colon\r\n\r\n",
+                        b" \r\n\r\n", b"\0\0\0\0\r\n\r\n"):
+            with self.subTest(request), self.counted("reject-400"):
+                self.assert_status(self.exchange(request), 400)
+
+    def test_1_mb_header(self):
+        with self.counted("reject-431"):
+            self.assert_status(
+                self.exchange(b"GET / HTTP/1.1\r\nHost: x\r\nX: "
+                              + b"x" * (1 << 20) + b"\r\n\r\n"), 431)
+
+    def test_binary_noise(self):
+        for _ in range(20):
+            noise = RANDOM.randbytes(RANDOM.randrange(1, 100000))
+            with self.counted():
+                answer = self.exchange(noise)
+            if isinstance(answer, bytes):
+                self.assert_status(answer, 400, 408, 431)
+
+    def test_half_a_request_and_silence(self):
+        with self.counted("reject-408"):
+            start = time.monotonic()
+            self.assert_status(self.exchange(b"GET / HTTP/1.1\r\nHos"), 408)
+            self.assertLess(time.monotonic() - start, 3)
+
+    def test_silence(self):
+        """A handshake and not a byte: no memory is kept for it."""
+        before = len(self.switch.connections())
+        socks = [self.client.connect((SERVICE_ADDRESS, 80))
+                 for _ in range(100)]
+        self.assertLess(len(self.switch.connections()), before + 50)
+        for sock in socks:
+            sock.close()
+
+    # Forged frames.
+
+    def raw(self, node, interface="eth0"):
+        sock = node.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        sock.bind((interface, 0))
+        self.addCleanup(sock.close)
+        return sock
+
+    @staticmethod
+    def mac(node, interface="eth0"):
+        words = node.run("ip", "-o", "link", "show", interface).split()
+        return bytes.fromhex(
+            words[words.index("link/ether") + 1].replace(":", ""))
+
+    def test_wrong_cookie(self):
+        """Data whose ACK is no cookie of ours: counted, and no record."""
+        sender = self.raw(self.client)
+        n = 100
+        with self.counted() as counted:
+            for _ in range(n):
+                sender.send(tcp_frame(
+                    self.mac(self.client), SWITCH_MAC, self.client.address,
+                    SERVICE_ADDRESS, RANDOM.randrange(1024, 30000), 80,
+                    RANDOM.getrandbits(32), RANDOM.getrandbits(32), 0x18,
+                    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+            wait_until(lambda: self.switch.counters()["drop-cookie"]
+                       >= counted.before["drop-cookie"] + n, "the counter")
+        self.assertFalse([c for c in self.switch.connections()
+                          if c["client"].startswith(self.client.address + ":")
+                          and int(c["client"].rpartition(":")[2]) < 30000])
+
+    def test_unknown_flow_id(self):
+        """An encapsulated packet with a flow ID that the host has no mapping
+        for does nothing to the host."""
+        sender = self.raw(self.switch.node, self.host.port)
+        before = self.host.agent.counters()
+        logged = len(self.host.server.access_log())
+        n = 100
+        for i in range(n):
+            sender.send(tcp_frame(
+                SWITCH_MAC, self.mac(self.host), MIGRATE_ADDRESS,
+                self.host.address, 0xfff0, 0x1000 + i, 1, 1, 0x18,
+                b"GET /unknown HTTP/1.1\r\nHost: x\r\n\r\n"))
+        wait_until(lambda: moved(before, self.host.agent.counters(),
+                                 "unknown") >= n, "the agent's counter")
+        self.assertFalse([line for line in
+                          self.host.server.access_log()[logged:]
+                          if "/unknown" in line])
+
+    def test_bundle_with_any_bit_flipped(self):
+        """Not one of them is taken; the bundle itself, come again, is no
+        second connection."""
+        port = self.host.port
+        with Capture(self.switch.node, port, "udp dst port 7471",
+                     snaplen=2000, inwards=False) as capture:
+            for _ in range(4):
+                curl(self.client, self.lab.url("/captured"))
+        bundle = next(packet.data for packet in capture.packets()
+                      if packet.data[43] == 1 and b"/captured" in packet.data)
+        sender = self.raw(self.switch.node, port)
+        logged = self._captured()
+        before = self.host.agent.counters()
+        n = 0
+        for bit in range((len(bundle) - 42) * 8):
+            frame = bytearray(bundle)
+            frame[42 + bit // 8] ^= 1 << bit % 8
+            frame[40:42] = b"\0\0"          # No UDP checksum, to be sure
+            sender.send(frame)              # that it is the seal that tells.
+            n += 1
+            if n % 64 == 0:
+                time.sleep(0.001)           # No queue shall overflow.
+        wait_until(lambda: moved(before, self.host.agent.counters(), "seal",
+                                 "malformed", "version", "length", "type")
+                   >= n, "the agent's counters")
+        self.assertEqual(self._captured(), logged)
+        for _ in range(10):
+            sender.send(bundle)
+        curl(self.client, self.lab.url("/name"))
+        self.assertEqual(self._captured(), logged)
+
+    def _captured(self):
+        return len([line for line in self.host.server.access_log()
+                    if "/captured" in line])
+
+
+def moved(before, after, *words):
+    """By how much the counters whose names have one of 'words' grew."""
+    return sum(after[name] - before.get(name, 0) for name in after
+               if any(word in name for word in words))
+
+
+def checksum(data):
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def tcp_frame(eth_src, eth_dst, src, dst, sport, dport, seq, ack, flags,
+              payload=b""):
+    """An Ethernet frame with a TCP segment, its checksums right."""
+    addresses = socket.inet_aton(src) + socket.inet_aton(dst)
+    tcp = struct.pack(">HHIIBBHHH", sport, dport, seq, ack, 5 << 4, flags,
+                      65535, 0, 0) + payload
+    pseudo = addresses + struct.pack(">HH", 6, len(tcp))
+    tcp = tcp[:16] + struct.pack(">H", checksum(pseudo + tcp)) + tcp[18:]
+    ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0x4000, 64, 6,
+                     0) + addresses
+    ip = ip[:10] + struct.pack(">H", checksum(ip)) + ip[12:]
+    return eth_dst + eth_src + b"\x08\x00" + ip + tcp
+
+
+if __name__ == "__main__":
+    tap.main()

@@ -1,0 +1,172 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Where migrated connections are kept: rows behind one megaflow, or ordinary
+OpenFlow flows that any switch understands."""
+
+import re
+
+import tap
+from lab import SERVICE_ADDRESS
+from labtest import LabTest
+from netns import Node
+from ovs import Switch, Tools
+from workspace import wait_until
+
+REQUEST = b"GET /name HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class KeptConnection:
+    """A keep-alive connection to the service."""
+
+    def __init__(self, client):
+        self.sock = client.connect((SERVICE_ADDRESS, 80))
+        self.port = self.sock.getsockname()[1]
+
+    def request(self):
+        """One request; returns the name of the host that answered."""
+        self.sock.sendall(REQUEST)
+        answer = b""
+        while not re.search(rb"\r\n\r\n.*\n", answer):
+            data = self.sock.recv(4096)
+            if not data:
+                raise ConnectionError(f"closed after {answer!r}")
+            answer += data
+        return answer.split()[-1].decode()
+
+    def close(self):
+        self.sock.close()
+
+
+class Placement(LabTest):
+    CLIENTS = 1
+
+    def connect(self):
+        kept = KeptConnection(self.client)
+        self.addCleanup(kept.close)
+        kept.name = kept.request()
+        return kept
+
+    def flows_of(self, kept):
+        return [flow for flow in self.switch.flows()
+                if f"tp_src={kept.port}" in flow]
+
+    def placed(self):
+        """The flows that stand for connections."""
+        return [flow for flow in self.switch.flows() if "tp_src=" in flow]
+
+    def wait_gone(self, kept):
+        wait_until(lambda: not self.flows_of(kept), "the flow to vanish", 15)
+
+
+class Flow(Placement):
+    SERVICE = {"placement": "flow",
+               "other_config": {"flow-limit": 5}}
+
+    def test_flow_of_a_connection(self):
+        kept = self.connect()
+        flow = wait_until(lambda: self.flows_of(kept), "a flow")[0]
+        self.assertIn(f"nw_src={self.client.address}", flow)
+        self.assertIn(f"nw_dst={SERVICE_ADDRESS}", flow)
+        actions = flow.partition("actions=")[2]
+        self.assertNotIn("migrate", actions)
+        connection = next(c for c in self.switch.connections()
+                          if c["client"].endswith(f":{kept.port}"))
+        flow_id = int(connection["flow_id"], 0)
+        self.assertRegex(actions, rf"\b{flow_id >> 16}->tcp_src"
+                         rf"|set_field:{flow_id >> 16}->tp_src"
+                         rf"|mod_tp_src:{flow_id >> 16}\b")
+        self.assertEqual(connection["placement"], "flow")
+
+    def test_packets_bypass_the_engine(self):
+        kept = self.connect()
+        wait_until(lambda: self.flows_of(kept), "a flow")
+        before = self.switch.counters()["encapsulated"]
+        for _ in range(50):
+            kept.request()
+        self.assertEqual(self.switch.counters()["encapsulated"], before)
+
+    def test_gone_at_release(self):
+        kept = self.connect()
+        wait_until(lambda: self.flows_of(kept), "a flow")
+        kept.close()
+        self.wait_gone(kept)
+
+    def test_bounded(self):
+        """Beyond the bound connections are rows of the table."""
+        kept = [self.connect() for _ in range(20)]
+        wait_until(lambda: len(self.placed()) == 5, "5 flows")
+        for connection in kept:
+            self.assertEqual(connection.request(), connection.name)
+        self.assertEqual(len(self.placed()), 5)
+        for connection in kept:
+            connection.close()
+        wait_until(lambda: not self.placed(), "all flows to vanish")
+        self.connect()
+        wait_until(lambda: len(self.placed()) == 1, "a flow again")
+
+
+class FlowIdle(Placement):
+    SERVICE = {"placement": "flow",
+               "other_config": {"flow-idle-timeout": 1}}
+
+    def test_gone_when_idle(self):
+        """... and the connection goes on without."""
+        kept = self.connect()
+        wait_until(lambda: self.flows_of(kept), "a flow")
+        self.wait_gone(kept)
+        self.assertEqual(kept.request(), kept.name)
+
+
+class Table(Placement):
+    def test_one_megaflow(self):
+        """50 connections are no more datapath flows than one is."""
+        self.connect()
+        kept = [self.connect() for _ in range(50)]
+        for connection in kept:
+            connection.request()
+        flows = [flow for flow in self.switch.appctl(
+                     "dpctl/dump-flows").splitlines() if "migrate(" in flow
+                 and "ipv4" in flow and "tcp" in flow]
+        self.assertTrue(flows)
+        self.assertLess(len(flows), 5, flows)
+        self.assertFalse(self.placed())
+
+
+class Unpatched(Placement):
+    """Debian's own ovs-vswitchd, beside the patched one, takes over its
+    flows: a live connection goes on through it."""
+
+    HOSTS = 2
+    SERVICE = {"placement": "flow"}
+
+    def test_forwards_an_existing_connection(self):
+        kept = self.connect()
+        flow = wait_until(lambda: self.flows_of(kept), "a flow")[0]
+        name = kept.request()
+        plain = Switch(Node.create(self.lab.workspace, "plain"),
+                       Tools.debian(), bridge="br1")
+        plain.start()
+        self.assertNotEqual(self.switch.run("ovs-vswitchd", "--version"),
+                            plain.run("ovs-vswitchd", "--version"))
+        plain.add_flow("table=1,actions=NORMAL")
+        plain.add_flow(flow)
+        for port in self.client.port, name:
+            self._move(port, plain)
+        for _ in range(10):
+            self.assertEqual(kept.request(), name)
+        self.assertIn(f"tp_src={kept.port}", plain.ofctl("dump-flows", "br1"))
+        packets = re.search(r"n_packets=(\d+)[^\n]*tp_src",
+                            plain.ofctl("dump-flows", "br1"))
+        self.assertGreaterEqual(int(packets[1]), 10)
+
+    def _move(self, port, switch):
+        """Plugs a cable into another switch."""
+        self.switch.del_port(port)
+        self.switch.node.run("ip", "link", "set", port, "netns",
+                             switch.node.path)
+        switch.node.run("ip", "link", "set", port, "up")
+        switch.add_port(port)
+
+
+if __name__ == "__main__":
+    tap.main()

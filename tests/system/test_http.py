@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP through migrated connections, with each placement, with and without
+userspace TSO."""
+
+import collections
+import os
+
+import tap
+from capture import SYN, Capture
+from labtest import LabTest, curl, wrk
+from servers import random_file, sha256
+
+MEGABYTES = 100
+
+
+class HttpTests:
+    """Run by the four classes below."""
+
+    PLACEMENT = None
+
+    @classmethod
+    def configure(cls):
+        cls.lab.add_service(placement=cls.PLACEMENT)
+        for host in cls.lab.hosts:
+            host.server.put("/small", b"x" * 200)
+
+    def test_serves_a_request(self):
+        with self.counted("syn", "bundle", "confirmed"):
+            answer = curl(self.client, self.lab.url("/name"))
+        self.assertEqual(answer.status, 200)
+        host = self.lab.host(answer.body.strip())
+        self.assertEqual(host.server.clients()[-1],
+                         f"{self.client.address}:{answer.port}")
+
+    def test_closing_10k(self):
+        """10,000 closing requests, 32 at once, whose client ports repeat
+        within the hosts' TIME_WAIT."""
+        # The client shall come again from a port while the host remembers
+        # it, so the client itself must forget.
+        self.client.sysctl("net.ipv4.ip_local_port_range", "40000 42000")
+        self.client.sysctl("net.ipv4.tcp_max_tw_buckets", 0)
+        before = self._logged()
+        load = wrk(self.client, self.lab.url("/small"), requests=10000,
+                   seconds=60, close=True)
+        self.assertEqual(load.errors, 0, load.text)
+        self.assertGreaterEqual(load.requests, 10000, load.text)
+        lines = self._logged()[len(before):]
+        self.assertGreaterEqual(len(lines), 10000)
+        repeated = collections.Counter(line.split()[0] for line in lines)
+        self.assertGreater(max(repeated.values()), 1, "no port came twice")
+        for host in self.lab.hosts:
+            self.assertTrue(host.server.access_log())
+
+    def _logged(self):
+        return [line for host in self.lab.hosts
+                for line in host.server.access_log()]
+
+    def test_keep_alive_10k(self):
+        load = wrk(self.client, self.lab.url("/small"), requests=10000,
+                   seconds=60)
+        self.assertEqual(load.errors, 0, load.text)
+        self.assertGreaterEqual(load.requests, 10000, load.text)
+
+    def test_100_mb_down(self):
+        sums = {random_file(host.server.root + "/big", MEGABYTES << 20)
+                for host in self.lab.hosts}
+        file = self.lab.workspace.path("down")
+        with Capture(self.client, words="tcp") as capture:
+            curl(self.client, self.lab.url("/big"), "-m", "120", "-o", file)
+        self.assertIn(sha256(file), sums)
+        self._check_mss(capture)
+
+    def test_100_mb_up(self):
+        """POST, with and without "Expect: 100-continue"."""
+        file = self.lab.workspace.path("up")
+        sum_ = random_file(file, MEGABYTES << 20)
+        for expect in "Expect:", "Expect: 100-continue":
+            with self.subTest(expect):
+                answer = curl(self.client, self.lab.url("/upload"), "-m",
+                              "120", "-H", expect, "--data-binary",
+                              f"@{file}")
+                self.assertEqual(answer.status, 200)
+                self.assertEqual(sha256(answer.body.strip()), sum_)
+                os.remove(answer.body.strip())
+
+    def test_packets_keep_their_length(self):
+        """Packets to the host are as long as the client's, and their ports
+        are the flow ID."""
+        file = self.lab.workspace.path("up-captured")
+        random_file(file, 20 << 20)
+        with Capture(self.client, words="tcp", inwards=False) as client, \
+                Capture(self.lab.hosts[0], words="tcp", inwards=True) as h1, \
+                Capture(self.lab.hosts[1], words="tcp", inwards=True) as h2:
+            curl(self.client, self.lab.url("/upload"), "-H", "Expect:",
+                 "--data-binary", f"@{file}")
+        sent = {(p.seq, p.payload): p for p in client.packets()}
+        received = [*h1.packets(), *h2.packets()]
+        self.assertTrue(received)
+        compared = 0
+        flow_ids = set()
+        for packet in received:
+            self.assertEqual(packet.src, "10.0.0.254")
+            flow_ids.add(packet.flow_id)
+            twin = sent.get((packet.seq, packet.payload))
+            if twin:
+                compared += 1
+                self.assertEqual(packet.eth_len, twin.eth_len)
+                self.assertEqual(packet.df, twin.df)
+        # What has no twin was cut differently on its way (by the client's
+        # kernel after the capture); most have.
+        self.assertGreater(compared, len(received) * 0.9)
+        self.assertEqual(len(flow_ids), 1)
+        self._check_mss(client)
+
+    def _check_mss(self, capture):
+        """The MTU is 1500 with DF, the MSS 1460."""
+        for packet in capture.packets():
+            self.assertTrue(packet.df, packet)
+            if packet.flags & SYN:
+                self.assertEqual(packet.mss, 1460, packet)
+            if not self.TSO:
+                self.assertLessEqual(packet.ip_len, 1500, packet)
+
+    def test_the_engine_sees_no_reply(self):
+        """Bytes of the reply that the engine touched: none."""
+        with self.counted() as counted:
+            curl(self.client, self.lab.url("/big"), "-o", "/dev/null")
+        touched = sum(value for name, value in counted.moved.items()
+                      if name.endswith("-bytes"))
+        # Requests and ACKs of a download are far less than it.
+        self.assertLess(touched, (MEGABYTES << 20) / 4)
+
+
+class TableNoTso(HttpTests, LabTest):
+    VARIANT = "placement=table tso=false"
+    PLACEMENT = "table"
+
+
+class TableTso(HttpTests, LabTest):
+    VARIANT = "placement=table tso=true"
+    PLACEMENT = "table"
+    TSO = True
+
+
+class FlowNoTso(HttpTests, LabTest):
+    VARIANT = "placement=flow tso=false"
+    PLACEMENT = "flow"
+
+
+class FlowTso(HttpTests, LabTest):
+    VARIANT = "placement=flow tso=true"
+    PLACEMENT = "flow"
+    TSO = True
+
+
+if __name__ == "__main__":
+    tap.main()
