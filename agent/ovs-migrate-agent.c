@@ -265,6 +265,7 @@ main(int argc, char *argv[])
         return status_ask(&agent.rundir, agent.options.json);
     case ACTION_CLEANUP:
         return cleanup(&agent);
+    case ACTION_RUN:
     default:
         return run(&agent);
     }

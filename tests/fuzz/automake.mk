@@ -14,10 +14,11 @@ FUZZ_NAMES = http policy seal
 EXTRA_DIST += tests/fuzz/seeds
 
 if FUZZ
-check_PROGRAMS += \
+FUZZ_TARGETS = \
 	tests/fuzz/fuzz-http \
 	tests/fuzz/fuzz-policy \
 	tests/fuzz/fuzz-seal
+check_PROGRAMS += $(FUZZ_TARGETS)
 endif
 
 FUZZ_CPPFLAGS = $(AM_CPPFLAGS) $(LLHTTP_CPPFLAGS)
@@ -40,7 +41,7 @@ tests_fuzz_fuzz_seal_LDFLAGS = $(FUZZ_TARGET_FLAGS)
 tests_fuzz_fuzz_seal_LDADD = $(FUZZ_LDADD)
 
 # The cases of the unit test are seeds too: a seed of "http" is a request.
-check-fuzz: $(check_PROGRAMS)
+check-fuzz: $(FUZZ_TARGETS)
 if FUZZ
 	@for name in $(FUZZ_NAMES); do \
 	    echo "fuzz-$$name: $(FUZZ_SECONDS) seconds"; \

@@ -5,6 +5,7 @@ Each has its own configuration, content and logs in the workspace.  Content is
 what every server can deliver: plain files below 'root'.
 """
 
+import json
 import os
 import re
 
@@ -276,6 +277,15 @@ class Agent:
 
     def stop(self):
         self.process.stop()
+
+    def status(self):
+        """What "ovs-migrate-agent --status --json" says."""
+        return json.loads(self.node.run(
+            self.tools.find("ovs-migrate-agent"), "--interface",
+            self.interface, "--run-dir", self.run_dir, "--status", "--json"))
+
+    def counters(self):
+        return self.status()["counters"]
 
     def kill(self):
         """As kill -9 would."""

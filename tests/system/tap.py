@@ -14,7 +14,6 @@ its last line, "N passed, N failed, N skipped".
 import re
 import signal
 import sys
-import traceback
 import unittest
 
 TEST_SECONDS = 180              # A test that takes longer has failed.
@@ -38,7 +37,6 @@ class TapResult(unittest.TestResult):
 
     def startTest(self, test):
         super().startTest(test)
-        self._failed = False
         signal.signal(signal.SIGALRM, _alarm)
         signal.alarm(getattr(test, "SECONDS", TEST_SECONDS))
 
@@ -51,13 +49,10 @@ class TapResult(unittest.TestResult):
         print(f"{ok} {self.n} - {_name(test)}{comment}", file=self.stream,
               flush=True)
 
-    def _not_ok(self, test, error):
+    def _not_ok(self, test, text):
         self._line("not ok", test)
-        lines = traceback.format_exception(*error)
         logs = getattr(test, "logs", None)
-        if logs:
-            lines += ["\n", logs()]
-        for line in "".join(lines).splitlines():
+        for line in (text + (logs() if logs else "")).splitlines():
             print(f"#   {line}", file=self.stream, flush=True)
 
     def addSuccess(self, test):
@@ -68,13 +63,22 @@ class TapResult(unittest.TestResult):
         super().addSkip(test, reason)
         self._line("ok", test, f" # SKIP {reason}")
 
+    def addSubTest(self, test, subtest, error):
+        super().addSubTest(test, subtest, error)
+        if error:
+            failures = (self.failures if issubclass(error[0],
+                                                    test.failureException)
+                        else self.errors)
+            self._not_ok(test, f"{subtest._subDescription()}\n"
+                         + failures[-1][1])
+
     def addFailure(self, test, error):
         super().addFailure(test, error)
-        self._not_ok(test, error)
+        self._not_ok(*self.failures[-1])
 
     def addError(self, test, error):
         super().addError(test, error)
-        self._not_ok(test, error)
+        self._not_ok(*self.errors[-1])
 
 
 def _name(test):

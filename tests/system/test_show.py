@@ -79,7 +79,8 @@ class Show(LabTest):
 
     def test_statistics_in_the_database(self):
         wait_until(lambda: self.switch.vsctl(
-            "get", "Migration_Host", "h1", "status:state").strip() == "up",
+            "--if-exists", "get", "Migration_Host", "h1",
+            "status:state").strip() == "up",
             "the database to know", 15)
         self.assertIn("=", self.switch.vsctl("get", "Migration_Service",
                                              "web", "statistics"))

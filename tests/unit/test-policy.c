@@ -328,6 +328,9 @@ test_priority(void)
     CHECK_STR(service_rule_text(s, 3), "path-prefix=/");
     CHECK_STR(service_rule_text(s, 4), "path-prefix=/c");
     CHECK_STR(service_rule_text(s, -1), "default");
+    for (int i = 0; i < 5; i++) {
+        CU_ASSERT(service_rule_pool(s, i) == s->default_pool + 1);
+    }
 
     CHECK_INT(classify(policy, "GET /a/b HTTP/1.1\r\nX-Y: xyz\r\n\r\n"), 0);
     CHECK_INT(classify(policy, "PUT /a/b HTTP/1.1\r\nX-Y: xyz\r\n\r\n"), 1);
@@ -384,6 +387,7 @@ test_services(void)
         services[i] = f.services[1];
         services[i].id = ids[i];
         services[i].placement = PLACEMENT_FLOW;
+        services[i].request_timeout = 1000 + ids[i] % 1000;
     }
     f.config.services = services;
     f.config.n_services = 5;
@@ -397,6 +401,7 @@ test_services(void)
     for (uint64_t sum = 0; (s = policy_next(policy, &at)) != NULL; ) {
         sum += s->id;
         CHECK_INT(s->placement, PLACEMENT_FLOW);
+        CHECK_INT(s->request_timeout, 1000 + s->id % 1000);
         CU_ASSERT(at < 5 || sum == 310ULL + UINT32_MAX);
     }
     CHECK_INT(at, 5);

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+
+sbin_PROGRAMS += agent/ovs-migrate-agent
+dist_man_MANS += agent/ovs-migrate-agent.8
+
+agent_ovs_migrate_agent_SOURCES = \
+	agent/agent.c \
+	agent/agent.h \
+	agent/events.c \
+	agent/events.h \
+	agent/heritage.c \
+	agent/heritage.h \
+	agent/log.c \
+	agent/log.h \
+	agent/migrator.c \
+	agent/migrator.h \
+	agent/netlink.c \
+	agent/netlink.h \
+	agent/options.c \
+	agent/options.h \
+	agent/ovs-migrate-agent.c \
+	agent/peers.c \
+	agent/peers.h \
+	agent/reaper.c \
+	agent/reaper.h \
+	agent/reports.c \
+	agent/reports.h \
+	agent/require.c \
+	agent/require.h \
+	agent/rundir.c \
+	agent/rundir.h \
+	agent/scan.c \
+	agent/scan.h \
+	agent/services.c \
+	agent/services.h \
+	agent/status.c \
+	agent/status.h \
+	agent/udp.c \
+	agent/udp.h \
+	agent/util.h \
+	agent/bpf/counters-shared.h \
+	agent/bpf/migrator-shared.h
+nodist_agent_ovs_migrate_agent_SOURCES = agent/bpf/migrator.skel.h
+agent_ovs_migrate_agent_CPPFLAGS = $(AGENT_CPPFLAGS)
+agent_ovs_migrate_agent_CFLAGS = $(AGENT_CFLAGS)
+agent_ovs_migrate_agent_LDADD = $(AGENT_LDADD)
+
+AGENT_CPPFLAGS = -I. -I$(srcdir)
+AGENT_CFLAGS = $(AM_CFLAGS) $(LIBBPF_CFLAGS) $(LIBMNL_CFLAGS) \
+	$(JANSSON_CFLAGS)
+AGENT_LDADD = lib/libcommon.a $(LIBBPF_LIBS) $(LIBMNL_LIBS) $(JANSSON_LIBS)
+
+# The BPF programs.  They need no kernel headers but the user API's, whose
+# directories clang forgets when its target is not this machine.
+AGENT_BPF_FILES = \
+	agent/bpf/answer.h \
+	agent/bpf/batch.h \
+	agent/bpf/bundle.h \
+	agent/bpf/check.h \
+	agent/bpf/egress.h \
+	agent/bpf/end.h \
+	agent/bpf/forward.h \
+	agent/bpf/infuse.h \
+	agent/bpf/kernel.h \
+	agent/bpf/maps.h \
+	agent/bpf/migrator.bpf.c \
+	agent/bpf/packet.h \
+	agent/bpf/state.h
+EXTRA_DIST += $(AGENT_BPF_FILES)
+
+BPF_CFLAGS = -g -O2 -target bpf -mcpu=v3 -Wall -Werror \
+	-Wno-address-of-packed-member
+BPF_INCLUDES = $(CLANG) -v -E - < /dev/null 2>&1 \
+	| sed -n '/<...> search starts here:/,/End of search list/s/^ \//-idirafter &/p'
+
+agent/bpf/migrator.bpf.o: $(AGENT_BPF_FILES) \
+		agent/bpf/counters-shared.h agent/bpf/migrator-shared.h \
+		lib/messages.h lib/siphash.h
+	@$(MKDIR_P) agent/bpf
+	$(AM_V_GEN)$(CLANG) $(BPF_CFLAGS) -I$(srcdir) `$(BPF_INCLUDES)` \
+		-c $(srcdir)/agent/bpf/migrator.bpf.c -o $@.tmp
+	$(AM_V_at)$(BPFTOOL) gen object $@ $@.tmp
+	$(AM_V_at)rm -f $@.tmp
+
+agent/bpf/migrator.skel.h: agent/bpf/migrator.bpf.o
+	$(AM_V_GEN)$(BPFTOOL) gen skeleton agent/bpf/migrator.bpf.o \
+		name migrator_bpf > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+
+BUILT_SOURCES += agent/bpf/migrator.skel.h
+CLEANFILES += agent/bpf/migrator.bpf.o agent/bpf/migrator.skel.h
+
+include tests/agent/automake.mk

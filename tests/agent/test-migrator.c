@@ -1,0 +1,745 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The BPF programs of the agent, one packet at a time: bytes in, verdict and
+ * bytes out.  Needs root, and a network namespace, which it makes. */
+
+#include <config.h>
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bpf/counters-shared.h"
+#include "bpf/migrator-shared.h"
+#include "agent/bpf/migrator.skel.h"    /* After the types that it uses. */
+#include "frame.h"
+#include "lib/address.h"
+#include "unit.h"
+
+#define EPOCH 0x11223344
+#define FLOW_ID 0xabcd1234
+#define UDP_AT (14 + 20)            /* Offset of the UDP header, IPv4. */
+#define MESSAGE_AT (UDP_AT + 8)
+#define SHORTEST 54                 /* Less is no concern of the programs. */
+
+static struct migrator_bpf *skel;
+static struct keyring keyring;
+
+/* Who is who, in IPv4 and IPv6. */
+struct cast {
+    struct endpoint sw, host, client, service;
+};
+static struct cast v4, v6;
+
+static void
+die(const char *what)
+{
+    printf("Bail out! %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static void
+endpoint(struct endpoint *e, const char *address, uint16_t port)
+{
+    if (!address_parse(address, &e->address)) {
+        abort();
+    }
+    e->port = port;
+}
+
+static void
+set_up_cast(void)
+{
+    endpoint(&v4.sw, "10.0.0.254", MIGRATE_PORT);
+    endpoint(&v4.host, "10.0.0.11", MIGRATE_PORT);
+    endpoint(&v4.client, "192.0.2.77", 45678);
+    endpoint(&v4.service, "10.0.0.100", 80);
+    endpoint(&v6.sw, "fd00::fe", MIGRATE_PORT);
+    endpoint(&v6.host, "fd00::11", MIGRATE_PORT);
+    endpoint(&v6.client, "2001:db8::77", 45678);
+    endpoint(&v6.service, "fd00::100", 80);
+}
+
+static void
+set_up_loopback(void)
+{
+    struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr)) {
+        die("lo");
+    }
+    close(fd);
+}
+
+/* Loads the programs, once. */
+static void
+set_up(void)
+{
+    static const __u8 bytes[MIGRATE_KEY_LEN] = "sixteen bytes :)";
+    struct migrator_config config = {
+        .layout = MIGRATOR_LAYOUT, .epoch = htonl(EPOCH),
+    };
+    struct fabric_key key = { .valid = 1 };
+    __u32 zero = 0;
+
+    if (skel) {
+        return;
+    }
+    if (geteuid()) {
+        puts("1..0 # SKIP needs root");
+        exit(77);
+    }
+    if (unshare(CLONE_NEWNET)) {
+        die("network namespace");
+    }
+    set_up_loopback();
+    set_up_cast();
+    seal_key_init(&keyring.keys[0], bytes);
+    keyring.n = 1;
+    skel = migrator_bpf__open_and_load();
+    if (!skel) {
+        die("programs");
+    }
+    key.key = keyring.keys[0].key;
+    key.id = keyring.keys[0].id;
+    bpf_map_update_elem(bpf_map__fd(skel->maps.keys), &zero, &key, BPF_ANY);
+    config.own_v4 = address_to_v4(&v4.host.address);
+    config.own_v6 = v6.host.address;
+    bpf_map_update_elem(bpf_map__fd(skel->maps.config), &zero, &config,
+                        BPF_ANY);
+}
+
+/* Runs 'prog' on 'in'.  Returns the verdict; the packet is in 'out' then. */
+static int
+run(const struct bpf_program *prog, const struct frame *in,
+    struct frame *out)
+{
+    struct frame ignored;
+    DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts,
+                        .data_in = in->bytes,
+                        .data_size_in = in->size,
+                        .data_out = out ? out->bytes : ignored.bytes,
+                        .data_size_out = FRAME_MAX);
+
+    if (bpf_prog_test_run_opts(bpf_program__fd(prog), &opts)) {
+        die("BPF_PROG_TEST_RUN");
+    }
+    if (out) {
+        out->size = opts.data_size_out;
+    }
+    return (int) opts.retval;
+}
+
+static int
+ingress(const struct frame *in, struct frame *out)
+{
+    return run(skel->progs.migrator_ingress, in, out);
+}
+
+static uint64_t
+counter(enum counter c)
+{
+    uint64_t per_cpu[256], sum = 0;
+    __u32 i = c;
+
+    bpf_map_lookup_elem(bpf_map__fd(skel->maps.counters), &i, per_cpu);
+    for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++) {
+        sum += per_cpu[cpu];
+    }
+    return sum;
+}
+
+static bool
+is_empty(const struct bpf_map *map)
+{
+    char key[64];
+
+    return bpf_map_get_next_key(bpf_map__fd(map), NULL, key) != 0;
+}
+
+static void
+clear(const struct bpf_map *map)
+{
+    char key[64];
+
+    while (!bpf_map_get_next_key(bpf_map__fd(map), NULL, key)) {
+        bpf_map_delete_elem(bpf_map__fd(map), key);
+    }
+}
+
+static bool
+frame_equals(const struct frame *a, const struct frame *b)
+{
+    return a->size == b->size && !memcmp(a->bytes, b->bytes, a->size);
+}
+
+/* Puts a bundle with a request of 'size' bytes into 'buf', sealed.  Returns
+ * its length. */
+static size_t
+make_bundle(const struct cast *c, uint8_t *buf, size_t size)
+{
+    struct migrate_bundle *b = (void *) buf;
+    uint8_t request[FRAME_MAX];
+    size_t len;
+
+    memset(request, 'x', size);
+    memset(buf, 0, FRAME_MAX - 100);
+    len = ip_tcp(buf + sizeof *b, &c->client, &c->service, 1001, 5001,
+                 T_ACK | T_PSH, request, size);
+    b->flow_id = htonl(FLOW_ID);
+    b->service_id = htonl(1);
+    b->client = c->client.address;
+    b->service = c->service.address;
+    b->client_port = htons(c->client.port);
+    b->service_port = htons(c->service.port);
+    b->family = c == &v4 ? 4 : 6;
+    b->options = MIGRATE_OPT_WSCALE | MIGRATE_OPT_SACK;
+    b->snd_wscale = b->rcv_wscale = 7;
+    b->mss = htons(1460);
+    b->packet_len = htons(len);
+    len = (sizeof *b + len + 7) / 8 * 8;
+    b->header.version = MIGRATE_VERSION;
+    b->header.type = MIGRATE_BUNDLE;
+    b->header.length = htons(len);
+    b->header.epoch = htonl(1);
+    seal(&keyring, &c->sw.address, &c->host.address, &b->header);
+    return len;
+}
+
+static void
+frame_bundle(const struct cast *c, struct frame *f, size_t size)
+{
+    static uint8_t buf[FRAME_MAX] __attribute__((aligned(8)));
+    size_t len = make_bundle(c, buf, size);
+
+    frame_udp(f, &c->sw, &c->host, buf, len);
+}
+
+/* The report that answers a bundle of 'c'. */
+static void
+frame_report(const struct cast *c, struct frame *f, uint8_t event,
+             uint8_t reason)
+{
+    struct {
+        struct migrate_header header;
+        struct migrate_report report;
+    } m;
+
+    memset(&m, 0, sizeof m);
+    m.header.version = MIGRATE_VERSION;
+    m.header.type = MIGRATE_REPORT;
+    m.header.length = htons(sizeof m);
+    m.header.count = htons(1);
+    m.header.epoch = htonl(EPOCH);
+    m.report.flow_id = htonl(FLOW_ID);
+    m.report.event = event;
+    m.report.reason = reason;
+    seal(&keyring, &c->host.address, &c->sw.address, &m.header);
+    frame_udp(f, &c->host, &c->sw, &m, sizeof m);
+}
+
+static void
+check_refusal(const struct cast *c)
+{
+    struct frame in, out, expected;
+    uint64_t n = counter(COUNTER_REFUSED_NO_LISTENER);
+
+    clear(skel->maps.refusals);
+    frame_bundle(c, &in, 100);
+    frame_report(c, &expected, MIGRATE_REFUSE, MIGRATE_REASON_NO_LISTENER);
+    CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
+    CU_ASSERT(frame_equals(&out, &expected));
+    CHECK_INT(counter(COUNTER_REFUSED_NO_LISTENER) - n, 1);
+
+    /* The same answer, because it was given once. */
+    n = counter(COUNTER_REFUSED_AGAIN);
+    CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
+    CU_ASSERT(frame_equals(&out, &expected));
+    CHECK_INT(counter(COUNTER_REFUSED_AGAIN) - n, 1);
+    CU_ASSERT(is_empty(skel->maps.mappings));
+    CU_ASSERT(is_empty(skel->maps.tuples));
+}
+
+static void
+test_refusal(void)
+{
+    set_up();
+    check_refusal(&v4);
+    check_refusal(&v6);
+}
+
+static void
+test_every_length(void)
+{
+    struct frame in, out;
+
+    set_up();
+    for (size_t size = 0; size < 2900; size += 7) {
+        frame_bundle(&v4, &in, size);
+        CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
+    }
+}
+
+static void
+test_any_bit(void)
+{
+    uint64_t bundles = counter(COUNTER_BUNDLE);
+    struct frame good, bad;
+
+    set_up();
+    frame_bundle(&v4, &good, 60);
+    for (size_t bit = MESSAGE_AT * 8; bit < good.size * 8; bit++) {
+        int expected = TC_ACT_SHOT;
+
+        bad = good;
+        bad.bytes[bit / 8] ^= 1 << bit % 8;
+        if (bit / 8 == MESSAGE_AT
+            + offsetof(struct migrate_header, type)) {
+            /* No bundle any more: the daemon's to throw away. */
+            expected = TC_ACT_UNSPEC;
+            CU_ASSERT_FALSE(seal_check(&keyring, &v4.sw.address,
+                                       &v4.host.address,
+                                       &bad.bytes[MESSAGE_AT],
+                                       bad.size - MESSAGE_AT));
+        }
+        CHECK_INT(ingress(&bad, NULL), expected);
+    }
+    CHECK_INT(counter(COUNTER_BUNDLE) - bundles, 0);
+    CU_ASSERT(is_empty(skel->maps.mappings));
+}
+
+static void
+test_other_addresses(void)
+{
+    uint64_t n = counter(COUNTER_BAD_SEAL);
+    struct frame good, bad;
+
+    /* The seal covers the outer addresses, which alone say for whom. */
+    set_up();
+    frame_bundle(&v4, &good, 60);
+    for (size_t byte = 14 + 12; byte < 14 + 20; byte++) {
+        bad = good;
+        bad.bytes[byte] ^= 1;
+        CHECK_INT(ingress(&bad, NULL), TC_ACT_SHOT);
+    }
+    CHECK_INT(counter(COUNTER_BAD_SEAL) - n, 8);
+
+    /* Another host's frame, seen because a switch floods. */
+    bad = good;
+    bad.bytes[0] = 2;
+    CHECK_INT(ingress(&bad, NULL), TC_ACT_UNSPEC);
+}
+
+static void
+test_truncated(void)
+{
+    uint64_t n = counter(COUNTER_BUNDLE);
+    struct frame good, bad;
+
+    set_up();
+    frame_bundle(&v4, &good, 60);
+    for (size_t size = UDP_AT; size < good.size; size++) {
+        bad = good;
+        bad.size = size;
+        CHECK_INT(ingress(&bad, NULL), TC_ACT_UNSPEC);
+        if (size >= MESSAGE_AT) {
+            /* All lengths outside agree that this is all. */
+            bad.bytes[16] = (size - 14) >> 8;
+            bad.bytes[17] = size - 14;
+            bad.bytes[UDP_AT + 4] = (size - UDP_AT) >> 8;
+            bad.bytes[UDP_AT + 5] = size - UDP_AT;
+            CHECK_INT(ingress(&bad, NULL),
+                      size < SHORTEST ? TC_ACT_UNSPEC : TC_ACT_SHOT);
+        }
+    }
+    CHECK_INT(counter(COUNTER_BUNDLE) - n, 0);
+}
+
+/* Expects that a bundle changed by 'change' and sealed afterwards is
+ * malformed. */
+static void
+check_malformed(void (*change)(struct migrate_bundle *))
+{
+    static uint8_t buf[FRAME_MAX] __attribute__((aligned(8)));
+    uint64_t n = counter(COUNTER_MALFORMED);
+    struct migrate_bundle *b = (void *) buf;
+    size_t len = make_bundle(&v4, buf, 60);
+    struct frame f;
+
+    change(b);
+    seal(&keyring, &v4.sw.address, &v4.host.address, &b->header);
+    frame_udp(&f, &v4.sw, &v4.host, buf, len);
+    CHECK_INT(ingress(&f, NULL), TC_ACT_SHOT);
+    CHECK_INT(counter(COUNTER_MALFORMED) - n, 1);
+}
+
+static uint8_t *
+inner(struct migrate_bundle *b)
+{
+    return (uint8_t *) (b + 1);
+}
+
+static void bad_family(struct migrate_bundle *b) { b->family = 6; }
+static void bad_client(struct migrate_bundle *b) { b->client.byte[15]++; }
+static void bad_service(struct migrate_bundle *b) { b->service.byte[15]++; }
+static void bad_prefix(struct migrate_bundle *b) { b->client.byte[0] = 1; }
+static void bad_port(struct migrate_bundle *b) { b->client_port++; }
+static void bad_port2(struct migrate_bundle *b) { b->service_port++; }
+static void bad_packet(struct migrate_bundle *b) { b->packet_len = 0xffff; }
+static void bad_packet2(struct migrate_bundle *b) { b->packet_len--; }
+static void bad_options(struct migrate_bundle *b) { b->options = 0x80; }
+static void bad_wscale(struct migrate_bundle *b) { b->snd_wscale = 15; }
+static void bad_wscale2(struct migrate_bundle *b) { b->rcv_wscale = 15; }
+static void bad_ihl(struct migrate_bundle *b) { inner(b)[0] = 0x46; }
+static void bad_protocol(struct migrate_bundle *b) { inner(b)[9] = 17; }
+static void bad_fragment(struct migrate_bundle *b) { inner(b)[6] = 0x20; }
+static void bad_doff(struct migrate_bundle *b) { inner(b)[32] = 4 << 4; }
+static void bad_syn(struct migrate_bundle *b) { inner(b)[33] |= T_SYN; }
+static void bad_rst(struct migrate_bundle *b) { inner(b)[33] |= T_RST; }
+static void bad_ack(struct migrate_bundle *b) { inner(b)[33] = T_PSH; }
+
+static void
+test_malformed(void)
+{
+    set_up();
+    check_malformed(bad_family);
+    check_malformed(bad_client);
+    check_malformed(bad_service);
+    check_malformed(bad_prefix);
+    check_malformed(bad_port);
+    check_malformed(bad_port2);
+    check_malformed(bad_packet);
+    check_malformed(bad_packet2);
+    check_malformed(bad_options);
+    check_malformed(bad_wscale);
+    check_malformed(bad_wscale2);
+    check_malformed(bad_ihl);
+    check_malformed(bad_protocol);
+    check_malformed(bad_fragment);
+    check_malformed(bad_doff);
+    check_malformed(bad_syn);
+    check_malformed(bad_rst);
+    check_malformed(bad_ack);
+}
+
+static void
+test_version_and_key(void)
+{
+    static uint8_t buf[FRAME_MAX] __attribute__((aligned(8)));
+    struct migrate_bundle *b = (void *) buf;
+    size_t len = make_bundle(&v4, buf, 60);
+    uint64_t n;
+    struct frame f;
+
+    set_up();
+    n = counter(COUNTER_UNKNOWN_KEY);
+    b->header.key_id++;
+    frame_udp(&f, &v4.sw, &v4.host, buf, len);
+    CHECK_INT(ingress(&f, NULL), TC_ACT_SHOT);
+    CHECK_INT(counter(COUNTER_UNKNOWN_KEY) - n, 1);
+
+    n = counter(COUNTER_BAD_VERSION);
+    b->header.version = 2;
+    seal(&keyring, &v4.sw.address, &v4.host.address, &b->header);
+    frame_udp(&f, &v4.sw, &v4.host, buf, len);
+    CHECK_INT(ingress(&f, NULL), TC_ACT_SHOT);
+    CHECK_INT(counter(COUNTER_BAD_VERSION) - n, 1);
+
+    /* Other messages are the daemon's. */
+    b->header.version = MIGRATE_VERSION;
+    b->header.type = MIGRATE_HELLO;
+    frame_udp(&f, &v4.sw, &v4.host, buf, len);
+    CHECK_INT(ingress(&f, NULL), TC_ACT_UNSPEC);
+}
+
+/* Makes a mapping of 'c' in 'state'. */
+static void
+add_mapping(const struct cast *c, enum mapping_state state)
+{
+    struct mapping_key key = {
+        .switch_address = c->sw.address, .flow_id = htonl(FLOW_ID),
+    };
+    struct switch_peer peer = { .epoch = htonl(1) };
+    struct mapping m = {
+        .tuple = {
+            .client = c->client.address,
+            .service = c->service.address,
+            .client_port = htons(c->client.port),
+            .service_port = htons(c->service.port),
+        },
+        .state = state,
+    };
+
+    bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &key, &m, BPF_ANY);
+    bpf_map_update_elem(bpf_map__fd(skel->maps.tuples), &m.tuple, &key,
+                        BPF_ANY);
+    bpf_map_update_elem(bpf_map__fd(skel->maps.switches), &c->sw.address,
+                        &peer, BPF_ANY);
+}
+
+static void
+check_forward(const struct cast *c)
+{
+    struct endpoint sw = c->sw, host = c->host;
+    struct frame in, out, expected;
+    uint64_t n;
+
+    sw.port = FLOW_ID >> 16;
+    host.port = FLOW_ID & 0xffff;
+    for (size_t size = 0; size < 1400; size += 13) {
+        uint8_t data[1400];
+        uint32_t seq;
+
+        for (size_t i = 0; i < size; i++) {
+            data[i] = unit_random();
+        }
+        add_mapping(c, size % 2 ? MAPPING_ESTABLISHED : MAPPING_CLOSED);
+        seq = unit_random();
+        frame_tcp(&in, &sw, &host, seq, 5, T_ACK, data, size);
+        frame_tcp(&expected, &c->client, &c->service, seq, 5, T_ACK, data,
+                  size);
+        CHECK_INT(ingress(&in, &out), TC_ACT_OK);
+        CU_ASSERT(frame_equals(&out, &expected));
+    }
+
+    n = counter(COUNTER_STALE);
+    add_mapping(c, MAPPING_REPLACED);
+    CHECK_INT(ingress(&in, NULL), TC_ACT_SHOT);
+    add_mapping(c, MAPPING_ABORTED);
+    CHECK_INT(ingress(&in, NULL), TC_ACT_SHOT);
+    CHECK_INT(counter(COUNTER_STALE) - n, 2);
+
+    n = counter(COUNTER_EARLY);
+    add_mapping(c, MAPPING_INFUSING);
+    CHECK_INT(ingress(&in, NULL), TC_ACT_SHOT);
+    CHECK_INT(counter(COUNTER_EARLY) - n, 1);
+
+    n = counter(COUNTER_FLOW_SYN);
+    add_mapping(c, MAPPING_ESTABLISHED);
+    frame_tcp(&in, &sw, &host, 1, 0, T_SYN, "", 0);
+    CHECK_INT(ingress(&in, NULL), TC_ACT_SHOT);
+    CHECK_INT(counter(COUNTER_FLOW_SYN) - n, 1);
+
+    n = counter(COUNTER_UNKNOWN_FLOW);
+    host.port++;
+    frame_tcp(&in, &sw, &host, 1, 0, T_ACK, "", 0);
+    CHECK_INT(ingress(&in, NULL), TC_ACT_SHOT);
+    CHECK_INT(counter(COUNTER_UNKNOWN_FLOW) - n, 1);
+
+    /* From anybody else it is traffic like any other. */
+    sw.address.byte[15]++;
+    frame_tcp(&in, &sw, &host, 1, 0, T_ACK, "", 0);
+    CHECK_INT(ingress(&in, &out), TC_ACT_UNSPEC);
+    CU_ASSERT(frame_equals(&in, &out));
+}
+
+static void
+test_forward(void)
+{
+    set_up();
+    check_forward(&v4);
+    check_forward(&v6);
+    clear(skel->maps.mappings);
+    clear(skel->maps.tuples);
+}
+
+static void
+test_late_duplicate(void)
+{
+    struct mapping_key key = {
+        .switch_address = v4.sw.address, .flow_id = htonl(FLOW_ID),
+    };
+    struct frame in, out, expected;
+    uint64_t n = counter(COUNTER_LATE);
+    struct mapping m;
+
+    set_up();
+    clear(skel->maps.refusals);
+    add_mapping(&v4, MAPPING_CLOSED);
+    bpf_map_lookup_elem(bpf_map__fd(skel->maps.mappings), &key, &m);
+    m.seq = htonl(1001);
+    m.ack_seq = htonl(5001);
+    m.epoch = htonl(1);
+    bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &key, &m, BPF_ANY);
+    frame_bundle(&v4, &in, 100);
+    frame_report(&v4, &expected, MIGRATE_RELEASE, MIGRATE_REASON_NONE);
+    CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
+    CU_ASSERT(frame_equals(&out, &expected));
+    CHECK_INT(counter(COUNTER_LATE) - n, 1);
+
+    /* Another connection under the same flow ID. */
+    m.seq++;
+    bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &key, &m, BPF_ANY);
+    frame_report(&v4, &expected, MIGRATE_REFUSE, MIGRATE_REASON_FLOW_ID);
+    CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
+    CU_ASSERT(frame_equals(&out, &expected));
+    clear(skel->maps.mappings);
+    clear(skel->maps.tuples);
+    clear(skel->maps.refusals);
+}
+
+/* An ARP packet of 'operation' from 'sender' about 'target'. */
+static void
+frame_arp(struct frame *f, uint16_t operation, const struct endpoint *sender,
+          const struct endpoint *target)
+{
+    static const uint8_t start[] = { 0, 1, 8, 0, 6, 4 };
+
+    frame_init(f, &v4.sw.address);
+    f->bytes[12] = 0x08;
+    f->bytes[13] = 0x06;
+    memcpy(&f->bytes[14], start, sizeof start);
+    f->bytes[21] = operation;
+    memcpy(&f->bytes[28], &sender->address.byte[12], 4);
+    memcpy(&f->bytes[38], &target->address.byte[12], 4);
+    f->size = 42;
+}
+
+static void
+check_arp(uint16_t operation, const struct endpoint *sender,
+          const struct endpoint *target, int verdict,
+          const struct endpoint *becomes)
+{
+    struct frame in, out, expected;
+
+    frame_arp(&in, operation, sender, target);
+    frame_arp(&expected, operation, becomes, target);
+    CHECK_INT(run(skel->progs.migrator_egress, &in, &out), verdict);
+    CU_ASSERT(frame_equals(&out, &expected));
+}
+
+static void
+test_arp(void)
+{
+    struct service service = { .named = 1 };
+
+    set_up();
+    bpf_map_update_elem(bpf_map__fd(skel->maps.services),
+                        &v4.service.address, &service, BPF_ANY);
+    /* Replies and announcements; requests; what is not about it. */
+    check_arp(2, &v4.service, &v4.sw, TC_ACT_SHOT, &v4.service);
+    check_arp(1, &v4.service, &v4.service, TC_ACT_SHOT, &v4.service);
+    check_arp(1, &v4.service, &v4.sw, TC_ACT_UNSPEC, &v4.host);
+    check_arp(1, &v4.host, &v4.sw, TC_ACT_UNSPEC, &v4.host);
+    check_arp(2, &v4.host, &v4.sw, TC_ACT_UNSPEC, &v4.host);
+}
+
+/* A neighbor message of 'type' from 'src' about 'target'. */
+static void
+frame_nd(struct frame *f, uint8_t type, const struct endpoint *src,
+         const struct endpoint *target)
+{
+    uint8_t *icmp = &f->bytes[54];
+    uint16_t sum;
+
+    frame_udp(f, src, &v6.sw, "sixteen bytes:-)", 16);
+    f->bytes[20] = IPPROTO_ICMPV6;
+    memset(icmp, 0, 24);
+    icmp[0] = type;
+    memcpy(&icmp[8], &target->address, 16);
+    sum = ~sum16(icmp, 24, sum16(&f->bytes[22], 32, IPPROTO_ICMPV6 + 24));
+    icmp[2] = sum >> 8;
+    icmp[3] = sum;
+}
+
+static void
+test_neighbor_discovery(void)
+{
+    struct service service = { .named = 1 };
+    struct frame in, out, expected;
+
+    set_up();
+    bpf_map_update_elem(bpf_map__fd(skel->maps.services),
+                        &v6.service.address, &service, BPF_ANY);
+    frame_nd(&in, 136, &v6.host, &v6.service);
+    CHECK_INT(run(skel->progs.migrator_egress, &in, NULL), TC_ACT_SHOT);
+    frame_nd(&in, 136, &v6.host, &v6.host);
+    CHECK_INT(run(skel->progs.migrator_egress, &in, NULL), TC_ACT_UNSPEC);
+    frame_nd(&in, 135, &v6.service, &v6.sw);
+    frame_nd(&expected, 135, &v6.host, &v6.sw);
+    CHECK_INT(run(skel->progs.migrator_egress, &in, &out), TC_ACT_UNSPEC);
+    CU_ASSERT(frame_equals(&out, &expected));
+}
+
+static void
+check_reset(const struct cast *c)
+{
+    struct frame f;
+
+    frame_tcp(&f, &c->service, &c->client, 1, 2, T_RST | T_ACK, "", 0);
+    add_mapping(c, MAPPING_ESTABLISHED);
+    CHECK_INT(run(skel->progs.migrator_egress, &f, NULL), TC_ACT_UNSPEC);
+    add_mapping(c, MAPPING_ABORTED);
+    CHECK_INT(run(skel->progs.migrator_egress, &f, NULL), TC_ACT_SHOT);
+    frame_tcp(&f, &c->service, &c->client, 1, 2, T_ACK, "", 0);
+    CHECK_INT(run(skel->progs.migrator_egress, &f, NULL), TC_ACT_UNSPEC);
+}
+
+static void
+test_reset(void)
+{
+    set_up();
+    check_reset(&v4);
+    check_reset(&v6);
+    clear(skel->maps.mappings);
+    clear(skel->maps.tuples);
+}
+
+static void
+test_other_traffic(void)
+{
+    struct frame in, out;
+
+    set_up();
+    for (int i = 0; i < 100000; i++) {
+        struct endpoint a = v4.client, b = v4.host;
+
+        /* Noise behind a header that says IPv4, IPv6 or ARP. */
+        frame_init(&in, i % 2 ? &v4.sw.address : &v6.sw.address);
+        in.bytes[13] ^= i % 3 ? 0 : 6;
+        in.size = 14 + 40 + unit_random() % 200;
+        for (size_t j = 14; j < in.size; j++) {
+            in.bytes[j] = unit_random();
+        }
+        CHECK_INT(ingress(&in, &out), TC_ACT_UNSPEC);
+        CU_ASSERT(frame_equals(&in, &out));
+        run(skel->progs.migrator_egress, &in, NULL);
+        if (i % 100 == 0) {
+            a.port = unit_random();
+            frame_tcp(&in, &a, &b, 1, 1, unit_random(), "x", 1);
+            CHECK_INT(ingress(&in, &out), TC_ACT_UNSPEC);
+            CU_ASSERT(frame_equals(&in, &out));
+        }
+    }
+}
+
+static const struct unit_test tests[] = {
+    { "a bundle that nobody listens for is refused", test_refusal },
+    { "bundles of every length are sealed right", test_every_length },
+    { "a bundle with any bit flipped is dropped", test_any_bit },
+    { "a bundle for another host is dropped", test_other_addresses },
+    { "a bundle cut short is dropped", test_truncated },
+    { "a bundle that disagrees with itself is dropped", test_malformed },
+    { "another version, another key, another message",
+      test_version_and_key },
+    { "encapsulated packets get their addresses back", test_forward },
+    { "a late duplicate is released", test_late_duplicate },
+    { "ARP does not know the service address", test_arp },
+    { "neighbor discovery does not either", test_neighbor_discovery },
+    { "an aborted connection's reset is dropped", test_reset },
+    { "other traffic is left alone", test_other_traffic },
+    { NULL, NULL },
+};
+
+const struct unit_suite unit_suite = { "migrator", tests };
