@@ -12,6 +12,7 @@
 #include "reaper.h"
 #include "rundir.h"
 #include "services.h"
+#include "switches.h"
 
 struct agent {
     struct options options;
@@ -20,10 +21,12 @@ struct agent {
     struct migrator migrator;
     struct reports reports;
     struct services services;
+    struct switches switches;
     struct reaper reaper;
     struct events events;
     struct peers peers;
     int udp_fd, control_fd, signal_fd;
+    int64_t next_watch;             /* ms: of the attachments. */
     int64_t started;                /* time_msec(). */
 };
 

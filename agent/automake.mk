@@ -35,6 +35,8 @@ agent_ovs_migrate_agent_SOURCES = \
 	agent/services.h \
 	agent/status.c \
 	agent/status.h \
+	agent/switches.c \
+	agent/switches.h \
 	agent/udp.c \
 	agent/udp.h \
 	agent/util.h \

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "netlink.h"
+
 void
 events_init(struct events *ev, struct migrator *m, struct reports *reports,
             struct reaper *reaper)
@@ -61,6 +63,8 @@ events_take(void *ev_, void *data, size_t size)
         if (ev->n == MIGRATOR_BATCH) {
             confirm(ev);
         }
+    } else if (event->type == EVENT_ORPHAN) {
+        netlink_destroy_socket(&event->tuple);
     } else {
         struct migrate_report report = {
             .flow_id = event->key.flow_id,

@@ -217,14 +217,52 @@ migrator_attach(struct migrator *m, const struct rundir *rd)
                                      m->skel->progs.migrator_ingress);
 }
 
+static bool
+is_attached(int ifindex, enum bpf_tc_attach_point point,
+            const struct bpf_program *prog)
+{
+    DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
+                        .attach_point = point);
+    DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HERITAGE_TC_HANDLE,
+                        .priority = HERITAGE_TC_PRIORITY);
+    struct bpf_prog_info info = { .id = 0 };
+    uint32_t len = sizeof info;
+
+    return !bpf_tc_query(&hook, &opts)
+           && !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len)
+           && opts.prog_id == info.id;
+}
+
+bool
+migrator_is_attached(const struct migrator *m)
+{
+    bool attached;
+
+    libbpf_set_print(silence_libbpf);
+    attached = is_attached(m->ifindex, BPF_TC_INGRESS,
+                           m->skel->progs.migrator_ingress)
+               && is_attached(m->ifindex, BPF_TC_EGRESS,
+                              m->skel->progs.migrator_egress);
+    libbpf_set_print(print_libbpf);
+    return attached;
+}
+
+/* Puts down a link that is pinned, or never was: the pin keeps it. */
+static void
+drop_state_link(struct migrator *m)
+{
+    if (m->state_link) {
+        bpf_link__disconnect(m->state_link);
+        bpf_link__destroy(m->state_link);
+        m->state_link = NULL;
+    }
+}
+
 void
 migrator_close(struct migrator *m)
 {
     ring_buffer__free(m->ring);
-    if (m->state_link) {
-        bpf_link__disconnect(m->state_link);
-        bpf_link__destroy(m->state_link);
-    }
+    drop_state_link(m);
     migrator_bpf__destroy(m->skel);
     memset(m, 0, sizeof *m);
 }

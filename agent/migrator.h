@@ -45,6 +45,9 @@ int migrator_open(struct migrator *, const char *interface,
  * Returns as migrator_open(). */
 int migrator_attach(struct migrator *, const struct rundir *);
 
+/* Whether the programs are where migrator_attach() put them. */
+bool migrator_is_attached(const struct migrator *);
+
 /* Lets go of everything and leaves it at work in the kernel. */
 void migrator_close(struct migrator *);
 

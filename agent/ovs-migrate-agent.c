@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <ifaddrs.h>
+#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +31,8 @@
 #include "status.h"
 #include "udp.h"
 #include "util.h"
+
+#define WATCH_PERIOD 5000           /* ms between looks at the attachments. */
 
 static int
 open_signals(void)
@@ -133,10 +136,12 @@ agent_start(struct agent *agent)
     reports_init(&agent->reports, agent->udp_fd, m->config.epoch,
                  &agent->keyring);
     services_init(&agent->services, m);
-    reaper_init(&agent->reaper, m, &agent->reports, &agent->services);
+    switches_init(&agent->switches, m);
+    reaper_init(&agent->reaper, m, &agent->reports, &agent->services,
+                &agent->switches);
     events_init(&agent->events, m, &agent->reports, &agent->reaper);
     peers_init(&agent->peers, agent->udp_fd, m, &agent->reports,
-               &agent->services, &agent->keyring);
+               &agent->services, &agent->switches, &agent->keyring);
     return migrator_attach(m, &agent->rundir);
 }
 
@@ -159,7 +164,32 @@ handle_signals(struct agent *agent)
     return true;
 }
 
-static void
+/* Somebody may have removed the qdisc, or the interface.  Returns false if
+ * there is nothing left to do here. */
+static bool
+watch(struct agent *agent)
+{
+    struct migrator *m = &agent->migrator;
+
+    if (time_msec() < agent->next_watch) {
+        return true;
+    }
+    agent->next_watch = time_msec() + WATCH_PERIOD;
+    if (migrator_is_attached(m)) {
+        return true;
+    }
+    if ((int) if_nametoindex(m->interface) != m->ifindex) {
+        log_error("%s: the interface is gone; start the agent again once it "
+                  "is back", m->interface);
+        return false;
+    }
+    log_warn("%s: somebody removed the agent's programs; attaching them "
+             "again", m->interface);
+    return !migrator_attach(m, &agent->rundir);
+}
+
+/* Returns an exit status. */
+static int
 agent_loop(struct agent *agent)
 {
     struct pollfd fds[] = {
@@ -170,18 +200,26 @@ agent_loop(struct agent *agent)
     };
 
     do {
-        int64_t wait, timeout = events_run(&agent->events);
+        int64_t wait, watch_in, timeout = events_run(&agent->events);
 
         if (peers_run(&agent->peers)) {
             timeout = 0;
         }
         status_run(agent->control_fd, agent_status, agent);
         reaper_run(&agent->reaper);
+        if (!watch(agent)) {
+            return EXIT_SYSTEM;
+        }
         wait = reaper_deadline(&agent->reaper) - time_msec();
+        watch_in = agent->next_watch - time_msec();
+        wait = watch_in < wait ? watch_in : wait;
         wait = wait < 0 ? 0 : wait;
         timeout = timeout < 0 || wait < timeout ? wait : timeout;
         poll(fds, ARRAY_SIZE(fds), timeout);
     } while (handle_signals(agent));
+    log_info("leaving; connections go on without the agent, new ones should "
+             "go elsewhere until it is back (--cleanup removes all)");
+    return 0;
 }
 
 static void
@@ -189,6 +227,7 @@ agent_close(struct agent *agent)
 {
     reports_destroy(&agent->reports);
     services_destroy(&agent->services);
+    switches_destroy(&agent->switches);
     reaper_destroy(&agent->reaper);
     migrator_close(&agent->migrator);
 }
@@ -234,11 +273,8 @@ run(struct agent *agent)
         log_info("ready: %u connections at most%s",
                  agent->migrator.capacity, agent->migrator.inherited
                  ? ", with those that an earlier agent left" : "");
-        agent_loop(agent);
+        status = agent_loop(agent);
         unlink(agent->rundir.control);
-        log_info("leaving; connections go on without the agent, new ones "
-                 "should go elsewhere until it is back (--cleanup removes "
-                 "all)");
     }
     agent_close(agent);
     return status;

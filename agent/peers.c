@@ -27,13 +27,14 @@ struct message {
 void
 peers_init(struct peers *p, int fd, struct migrator *m,
            struct reports *reports, struct services *services,
-           const struct keyring *keyring)
+           struct switches *switches, const struct keyring *keyring)
 {
     memset(p, 0, sizeof *p);
     p->fd = fd;
     p->m = m;
     p->reports = reports;
     p->services = services;
+    p->switches = switches;
     p->keyring = keyring;
 }
 
@@ -98,25 +99,14 @@ learn_own_address(struct peers *p, const struct migrate_address *own)
 static void
 handle_hello(struct peers *p, const struct message *msg)
 {
-    struct switch_peer peer = {
-        .heard = time_nsec(), .epoch = msg->header.epoch,
-    };
     const struct migrate_vip *vips;
-    char text[ADDRESS_STRLEN];
-    struct switch_peer old;
     unsigned int n;
     struct {
         struct migrate_header header;
         struct migrate_status status;
     } reply;
 
-    if (bpf_map_lookup_elem(p->m->switches_fd, &msg->src, &old)) {
-        log_info("switch %s says hello", address_format(&msg->src, text));
-    } else if (old.epoch != peer.epoch) {
-        log_info("switch %s has started anew",
-                 address_format(&msg->src, text));
-    }
-    bpf_map_update_elem(p->m->switches_fd, &msg->src, &peer, BPF_ANY);
+    switches_heard(p->switches, &msg->src, msg->header.epoch);
     learn_own_address(p, &msg->dst);
 
     vips = records(msg, sizeof *vips, &n);

@@ -12,6 +12,7 @@
 #include "reports.h"
 #include "scan.h"
 #include "services.h"
+#include "switches.h"
 
 #define PEERS_MAX_AUDITS 16         /* At a time; more are not answered. */
 #define PEERS_SLICE 29              /* Mappings a message: fits any MTU. */
@@ -26,6 +27,7 @@ struct peers {
     struct migrator *m;
     struct reports *reports;
     struct services *services;
+    struct switches *switches;
     const struct keyring *keyring;
     int fd;
     struct peers_audit audits[PEERS_MAX_AUDITS];
@@ -34,7 +36,8 @@ struct peers {
 };
 
 void peers_init(struct peers *, int fd, struct migrator *, struct reports *,
-                struct services *, const struct keyring *);
+                struct services *, struct switches *,
+                const struct keyring *);
 
 /* Answers the messages that wait on the socket, and a piece of an audit.
  * Returns whether there is more to do at once. */

@@ -5,16 +5,18 @@
 #include <string.h>
 
 #include "services.h"
+#include "switches.h"
 #include "util.h"
 
 void
 reaper_init(struct reaper *r, struct migrator *m, struct reports *reports,
-            struct services *services)
+            struct services *services, struct switches *switches)
 {
     memset(r, 0, sizeof *r);
     r->m = m;
     r->reports = reports;
     r->services = services;
+    r->switches = switches;
     r->hurry = true;
     scan_start(&r->scan);
 }
@@ -120,6 +122,7 @@ check_one(const struct mapping_key *key, const struct mapping *m, void *r_)
     struct batch_entry *e;
 
     services_use(r->services, &m->tuple.service);
+    switches_use(r->switches, &key->switch_address);
     e = &r->m->batch->entries[r->n_batch++];
     memset(e, 0, sizeof *e);
     e->key = *key;
@@ -142,6 +145,7 @@ reaper_run(struct reaper *r)
     reports_flush(r->reports);
     if (r->scan.done) {
         services_expire(r->services);
+        switches_expire(r->switches);
         scan_start(&r->scan);
         r->hurry = false;
         r->next_check = now + REAPER_PERIOD;

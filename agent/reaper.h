@@ -26,11 +26,13 @@ struct reaper_entry {
 };
 
 struct services;
+struct switches;
 
 struct reaper {
     struct migrator *m;
     struct reports *reports;
-    struct services *services;      /* Told which are used. */
+    struct services *services;      /* Told which are used, as are... */
+    struct switches *switches;
 
     /* The line: entries[first] to entries[first + n), modulo 'size'. */
     struct reaper_entry *entries;
@@ -44,7 +46,7 @@ struct reaper {
 };
 
 void reaper_init(struct reaper *, struct migrator *, struct reports *,
-                 struct services *);
+                 struct services *, struct switches *);
 void reaper_destroy(struct reaper *);
 
 /* The mapping 'key' ended at 'ended'. */

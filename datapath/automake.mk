@@ -31,7 +31,8 @@ datapath_libmigrate_engine_a_SOURCES = \
 datapath_libmigrate_engine_a_CPPFLAGS = $(AM_CPPFLAGS) $(LLHTTP_CPPFLAGS)
 datapath_libmigrate_engine_a_LIBADD = $(LLHTTP_OBJECTS)
 
-# llhttp comes as sources, whose warnings are not ours.
+# llhttp comes as sources, whose warnings are not ours.  Without strict mode it
+# takes what servers may read differently.
 LLHTTP_OBJECTS = \
 	datapath/llhttp-api.$(OBJEXT) \
 	datapath/llhttp-http.$(OBJEXT) \
@@ -40,7 +41,7 @@ CLEANFILES += $(LLHTTP_OBJECTS)
 
 $(LLHTTP_OBJECTS): datapath/llhttp-%.$(OBJEXT): $(LLHTTP_DIR)/%.c
 	@$(MKDIR_P) datapath
-	$(AM_V_CC)$(CC) $(LLHTTP_CPPFLAGS) $(LLHTTP_CPPFLAGS)/llhttp \
+	$(AM_V_CC)$(CC) -DLLHTTP_STRICT_MODE=1 $(LLHTTP_CPPFLAGS) $(LLHTTP_CPPFLAGS)/llhttp \
 		$(CPPFLAGS) $(CFLAGS) $(SANITIZER_CFLAGS) -w -c -o $@ $<
 
 # The engine and the glue, to be linked into ovs-vswitchd.

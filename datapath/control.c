@@ -228,7 +228,7 @@ arp_packet(struct migrate *m, const struct frame *frame,
 
     arp_read(frame, p, &arp);
     host = find_host(m, &arp.sender);
-    if (host && !host->mac_known) {
+    if (host && !host->up) {
         memcpy(host->mac, arp.sender_mac, 6);
         host->mac_known = true;
         m->next_hello = 0;

@@ -10,7 +10,7 @@
 #include "compile.h"
 #include "engine.h"
 
-#define RETRANSMIT_MAX 200      /* ms between transmissions, at most. */
+#define ATTEMPT_MIN 10          /* Transmissions before a host is given up. */
 #define PARTIAL_TIMEOUT 10000   /* ms to get all that was ACKed across. */
 
 static struct host *
@@ -104,7 +104,6 @@ transmit(struct migrate *m, struct pending *pending, int64_t now)
         .flow_id = r->flow_id,
     };
     size_t max = m->mtu - (udp_overhead(&host->address) - ETH_LEN);
-    unsigned int delay = MIGRATE_RETRANSMIT << pending->transmissions;
     size_t taken, len;
 
     len = migrate_connection(&connection, engine_message(m, host), max,
@@ -118,10 +117,9 @@ transmit(struct migrate *m, struct pending *pending, int64_t now)
     }
     send_continuation(m, pending, taken, now);
     timers_set(&m->timers, &pending->timer,
-               now + (delay < RETRANSMIT_MAX ? delay : RETRANSMIT_MAX));
-    if (pending->transmissions < 8) {
-        pending->transmissions++;
-    }
+               now + (pending->transmissions
+                      ? MIGRATE_RETRANSMIT : MIGRATE_CONFIRM_WAIT));
+    pending->transmissions++;
 }
 
 /* Offers the connection to host 'index' under a new flow ID. */
@@ -312,9 +310,9 @@ handoff_timeout(struct migrate *m, struct pending *pending, int64_t now)
         return;
     }
     /* A host that is heard of otherwise may yet answer. */
-    if (pending->transmissions < 3
+    if (pending->transmissions < ATTEMPT_MIN
         || waited < (host->last_heard > pending->offered
-                     ? MIGRATE_DEADLINE - MIGRATE_RETRANSMIT
+                     ? MIGRATE_DEADLINE - MIGRATE_CONFIRM_WAIT
                      : MIGRATE_ATTEMPT)) {
         transmit(m, pending, now);
         return;

@@ -163,9 +163,13 @@ struct migrate_mapping {
 /* Times, in milliseconds. */
 #define MIGRATE_HELLO_INTERVAL 200  /* Switch asks each host so often... */
 #define MIGRATE_HELLO_TIMEOUT 700   /* ...and after this silence it is down. */
-#define MIGRATE_RETRANSMIT 50       /* First wait for CONFIRM; then doubled. */
-#define MIGRATE_ATTEMPT 300         /* Silence after which a host is given up
-                                     * for one connection. */
+#define MIGRATE_CONFIRM_WAIT 50     /* First wait for an answer to a bundle... */
+#define MIGRATE_RETRANSMIT 25       /* ...and each wait after that. */
+#define MIGRATE_ATTEMPT 400         /* Silence after which a host is given up
+                                     * for one connection: so many
+                                     * transmissions that even with a fifth of
+                                     * them lost each way, silence means that
+                                     * the host has none of them. */
 #define MIGRATE_DEADLINE 1000       /* A request is accepted or refused. */
 #define MIGRATE_LINGER 10000        /* A closed flow's mapping and record stay
                                      * so long, so that duplicates find it. */

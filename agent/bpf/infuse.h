@@ -303,6 +303,35 @@ infuse(struct __sk_buff *skb, const struct packet *p, struct work *w,
     return reason ? refuse(skb, p, w, reason, counter) : strip(skb, p, w);
 }
 
+/* Forgets 'm', to which the bundle's flow ID belonged.  Returns false if that
+ * may not be: it is of the same incarnation of the switch, or lives and the
+ * switch has not said HELLO since it started anew. */
+static __noinline int
+supersede(struct work *w, struct mapping *m)
+{
+    struct switch_peer *peer;
+
+    if (m->epoch == w->mapping.epoch) {
+        return 0;
+    }
+    if (mapping_lives(m)) {
+        peer = bpf_map_lookup_elem(&switches, &w->key.switch_address);
+        if (!peer || peer->epoch != w->mapping.epoch) {
+            return 0;
+        }
+        if (__sync_val_compare_and_swap(&m->state, MAPPING_ESTABLISHED,
+                                        MAPPING_REPLACED)
+            == MAPPING_ESTABLISHED) {
+            count(COUNTER_ENDED);
+        }
+        tell(EVENT_ORPHAN, &w->key, m);
+    }
+    w->refusal.tuple = m->tuple;
+    forget_tuple(&w->key, &w->refusal.tuple);
+    bpf_map_delete_elem(&mappings, &w->key);
+    return 1;
+}
+
 /* Decides what a bundle that is sealed and makes sense means. */
 static __always_inline int
 admit(struct __sk_buff *skb, const struct packet *p, struct work *w)
@@ -318,14 +347,9 @@ admit(struct __sk_buff *skb, const struct packet *p, struct work *w)
             return verdict;
         }
         forget(w);
-    } else if (m) {
-        if (mapping_lives(m) || m->epoch == w->mapping.epoch) {
-            return refuse(skb, p, w, MIGRATE_REASON_FLOW_ID,
-                          COUNTER_REFUSED_FLOW_ID);
-        }
-        w->refusal.tuple = m->tuple;
-        forget_tuple(&w->key, &w->refusal.tuple);
-        bpf_map_delete_elem(&mappings, &w->key);
+    } else if (m && !supersede(w, m)) {
+        return refuse(skb, p, w, MIGRATE_REASON_FLOW_ID,
+                      COUNTER_REFUSED_FLOW_ID);
     }
 
     verdict = refused_before(skb, p, w);

@@ -128,6 +128,8 @@ struct {
 __u32 daemon_sleeps = 1;
 const volatile __u64 own_netns = 0; /* Its cookie: tracepoints see all. */
 
+/* Atomic, although each processor has its own: a softirq may come between, and
+ * the number of connections is a difference of two counters. */
 static __always_inline void
 count(enum counter counter)
 {
@@ -135,7 +137,7 @@ count(enum counter counter)
     __u64 *n = bpf_map_lookup_elem(&counters, &i);
 
     if (n) {
-        (*n)++;
+        __sync_fetch_and_add(n, 1);
     }
 }
 
@@ -163,6 +165,7 @@ tell(__u8 type, const struct mapping_key *key, const struct mapping *m)
     e->key = *key;
     e->type = type;
     e->host = m->host;
+    e->tuple = m->tuple;
     e->changed = m->changed;
     if (daemon_sleeps) {
         daemon_sleeps = 0;

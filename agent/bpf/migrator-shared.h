@@ -98,11 +98,18 @@ struct migrator_config {
 /* Ring buffer 'events'. */
 struct event {
     struct mapping_key key;
-    __u8 type;                  /* MIGRATE_CONFIRM or MIGRATE_RELEASE. */
+    __u8 type;                  /* MIGRATE_CONFIRM, MIGRATE_RELEASE or
+                                 * EVENT_ORPHAN. */
     __u8 pad[3];
     struct migrate_address host;
+    struct tuple tuple;
+    __u32 pad2;
     __u64 changed;              /* The mapping's. */
 };
+
+/* A connection of the switch's earlier incarnation had to make room: its
+ * socket is to be ended. */
+#define EVENT_ORPHAN 255
 
 /* What the program 'migrator_batch' does to one mapping. */
 enum batch_op {
@@ -139,6 +146,6 @@ _Static_assert(sizeof(struct mapping_key) == 20, "no hole in a key");
 _Static_assert(sizeof(struct tuple) == 36, "no hole in a key");
 _Static_assert(sizeof(struct mapping) == 80, "layout");
 _Static_assert(sizeof(struct refusal) == 64, "layout");
-_Static_assert(sizeof(struct event) == 48, "layout");
+_Static_assert(sizeof(struct event) == 88, "layout");
 
 #endif /* migrator-shared.h */

@@ -256,6 +256,8 @@ class Switch:
         client.seq += len(data) + bool(flags & FIN)
 
     def _message(self, src, dst, m):
+        if dst != self.address:
+            return                  # Another switch's.
         if src != self.host or not self.key.check(src, dst, m):
             self.bad += 1
             return

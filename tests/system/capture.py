@@ -2,8 +2,10 @@
 """What went over a cable: tcpdump, and its files read into Python."""
 
 import dataclasses
+import os
 import socket
 import struct
+import time
 
 from workspace import wait_until
 
@@ -12,7 +14,7 @@ from workspace import wait_until
 class Packet:
     """An IPv4 packet with TCP or UDP in it."""
 
-    time: float
+    when: float             # Seconds.
     eth_len: int            # Bytes of the frame.
     src: str
     dst: str
@@ -36,7 +38,7 @@ class Packet:
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 
 
-def parse(frame, time=0.0, eth_len=None):
+def parse(frame, when=0.0, eth_len=None):
     """The Packet in an Ethernet frame, or None if it has another kind."""
     if len(frame) < 42 or frame[12:14] != b"\x08\x00":
         return None
@@ -46,7 +48,7 @@ def parse(frame, time=0.0, eth_len=None):
     if proto not in (6, 17) or len(frame) < l4 + 8:
         return None
     sport, dport = struct.unpack_from(">HH", frame, l4)
-    packet = Packet(time, eth_len or len(frame),
+    packet = Packet(when, eth_len or len(frame),
                     socket.inet_ntoa(frame[26:30]),
                     socket.inet_ntoa(frame[30:34]), proto,
                     bool(fragment & 0x4000), ip_len, sport, dport, data=frame)
@@ -88,13 +90,21 @@ class Capture:
     def __enter__(self):
         self.process = self.node.start(
             "tcpdump", "-i", self.interface, "-s", self.snaplen, "-B", 32768,
-            "-Z", "root", "-U", "-Q", self.direction, "-w", self.file,
+            "-Z", "root", "-U", "--immediate-mode", "-Q", self.direction,
+            "-w", self.file,
             *self.words.split(), name=f"tcpdump-{self.interface}")
         wait_until(lambda: "listening on" in self.process.output(), "tcpdump")
         return self
 
     def __exit__(self, *exc):
+        # tcpdump forgets what it has not read yet when it is told to end.
+        wait_until(self._idle, "the end of the capture")
         self.process.stop()
+
+    def _idle(self):
+        size = os.path.getsize(self.file)
+        time.sleep(0.1)
+        return os.path.getsize(self.file) == size
 
     def frames(self):
         """(time, length on the wire, bytes) of each frame."""
@@ -107,7 +117,7 @@ class Capture:
 
     def packets(self):
         """The TCP and UDP packets."""
-        for time, length, frame in self.frames():
-            packet = parse(frame, time, length)
+        for when, length, frame in self.frames():
+            packet = parse(frame, when, length)
             if packet:
                 yield packet

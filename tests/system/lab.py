@@ -111,16 +111,18 @@ class Lab:
 
     def add_service(self, pools=None, rules=(), address=SERVICE_ADDRESS,
                     **kwargs):
-        """Adds a service; its pools name the lab's hosts, and by default it
-        has one of all hosts.  See Switch.add_service()."""
+        """Adds a service, whose pools name the lab's hosts (by default there
+        is one with all of them), and waits until the hosts are ready for it.
+        Arguments are those of Service."""
         everyone = {host.name: host.address for host in self.hosts}
         pools = pools or {"all": Pool(list(everyone))}
-        self.switch.add_service(Service(address, pools=pools, rules=rules,
-                                        **kwargs), everyone)
+        service = Service(address, pools=pools, rules=rules, **kwargs)
+        self.switch.add_service(service, everyone)
+        self.wait_ready([self.host(name) for name in service.used_hosts()])
 
     def wait_ready(self, hosts=None):
         """Waits until the switch hears from 'hosts', by default all."""
-        for host in hosts or self.hosts:
+        for host in self.hosts if hosts is None else hosts:
             self.wait_host(host, "up")
 
     def wait_host(self, host, state):

@@ -41,7 +41,6 @@ class LabTest(unittest.TestCase):
         cls.addClassCleanup(cls.lab.close)
         cls.lab.migrate()
         cls.configure()
-        cls.lab.wait_ready()
 
     @classmethod
     def configure(cls):

@@ -98,6 +98,17 @@ class Service:
                 f"tp_dst={self.port},"
                 f"actions=migrate(service={self.id},table=1)")
 
+    def used_pools(self):
+        """Those of 'pools' that it refers to."""
+        names = {rule.pool for rule in self.rules} | {self.default_pool}
+        return {name: pool for name, pool in self.pools.items()
+                if name in names}
+
+    def used_hosts(self):
+        """Names of the hosts that may serve it."""
+        return sorted({name for pool in self.used_pools().values()
+                       for name in pool.hosts})
+
     def vsctl(self, bridge, hosts):
         """The arguments of ovs-vsctl that create it, for 'hosts', a dict from
         names to addresses."""
@@ -113,10 +124,10 @@ class Service:
             return [f"{column}:{_quote(key)}={_quote(value)}"
                     for key, value in mapping.items()]
 
-        used = {name for pool in self.pools.values() for name in pool.hosts}
-        for name in sorted(used):
+        pools = self.used_pools()
+        for name in self.used_hosts():
             create(f"h_{name}", "Migration_Host", name=name, ip=hosts[name])
-        for name, pool in self.pools.items():
+        for name, pool in pools.items():
             create(f"p_{name}", "Migration_Pool", name=name,
                    hosts=",".join(f"@h_{host}" for host in pool.hosts),
                    policy=pool.policy)

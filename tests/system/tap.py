@@ -14,6 +14,7 @@ its last line, "N passed, N failed, N skipped".
 import re
 import signal
 import sys
+import time
 import unittest
 
 TEST_SECONDS = 180              # A test that takes longer has failed.
@@ -37,6 +38,7 @@ class TapResult(unittest.TestResult):
 
     def startTest(self, test):
         super().startTest(test)
+        self.started = time.monotonic()
         signal.signal(signal.SIGALRM, _alarm)
         signal.alarm(getattr(test, "SECONDS", TEST_SECONDS))
 
@@ -57,7 +59,8 @@ class TapResult(unittest.TestResult):
 
     def addSuccess(self, test):
         super().addSuccess(test)
-        self._line("ok", test)
+        seconds = time.monotonic() - self.started
+        self._line("ok", test, f" # {seconds:.1f} s")
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)

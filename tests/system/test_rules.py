@@ -22,9 +22,6 @@ class Rules(LabTest):
     def service(self, pools=None, rules=(), **kwargs):
         self.switch.clear_services()
         self.lab.add_service(pools or EACH, rules, **kwargs)
-        self.lab.wait_ready([self.lab.host(name) for name in
-                             {n for p in (pools or EACH).values()
-                              for n in p.hosts}])
 
     def hosts(self, *args, path="/name", n=4):
         """Which hosts serve 'n' requests, and how many each."""

@@ -1,0 +1,364 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The agent beside servers that listen in different ways, frames with and
+without offloads, and a system that lacks something: listener_test.py AGENT.
+Needs root."""
+
+import os
+import signal
+import sys
+
+from fabric import *
+from lab import *
+
+if os.geteuid():
+    print('1..0 # SKIP needs root')
+    sys.exit(77)
+
+lab = Lab(os.path.abspath(sys.argv[1]), 'listen')
+sw = lab.switch
+sw6 = Switch(lab.switch_ns, 'sw0', lab.mac(lab.host_ns, 'eth0'),
+             lab.mac(lab.switch_ns, 'sw0'), sw.key, 'fd99::fe', 'fd99::11')
+_ports = iter(range(20000, 60000))
+GET = b'GET /hello HTTP/1.1\r\nHost: x\r\n\r\n'
+MPTCP = 262
+
+
+def client(port=80, **kwargs):
+    return Client(CLIENTS + '7', next(_ports), service_port=port, **kwargs)
+
+
+def listener(port, family=socket.AF_INET, protocol=0, backlog=100):
+    """A listening socket of the host's."""
+    back = setns(lab.host_ns)
+    try:
+        s = socket.socket(family, socket.SOCK_STREAM, protocol)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(('', port))
+        s.listen(backlog)
+        s.settimeout(5)
+    finally:
+        setns(back)
+    return s
+
+
+def vnet_socket():
+    """A socket like sw.sock whose frames start with a virtio header."""
+    back = setns(lab.switch_ns)
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    setns(back)
+    s.setsockopt(263, 15, 1)            # SOL_PACKET, PACKET_VNET_HDR
+    s.bind(('sw0', 0))
+    s.settimeout(2)
+    return s
+
+
+def send_unfinished(s, ip, offset, gso_size=0):
+    """Sends IPv4 packet 'ip' with the checksum, 'offset' bytes into its
+    transport header, left to the device.  Splits it if 'gso_size'."""
+    c = csum(ip[12:20] + struct.pack('!HH', ip[9], len(ip) - 20))
+    ip = ip[:20 + offset] + struct.pack('!H', c) + ip[22 + offset:]
+    s.send(struct.pack('=BBHHHH', 1, 1 if gso_size else 0, 54, gso_size, 34,
+                       offset) + sw.host_mac + sw.mac + b'\x08\x00' + ip)
+
+
+def ipv6():
+    """a connection in IPv6 is served"""
+    n = len(sw6.statuses)
+    sw6.send(HELLO, mapped('fd99::100'), 1, sequence=1)
+    check(sw6.wait(lambda: len(sw6.statuses) > n), 'STATUS')
+    c = Client('fd99:1::7', next(_ports), service='fd99::100', tstamp=True)
+    f = sw6.infuse(c, GET, mss=1440)
+    c.seq += len(GET)
+    check(sw6.wait(lambda: c.got.endswith(b'hello')), 'response')
+    check(sw6.wait_report(f) == Report(f, CONFIRM, NONE, c.seq), 'CONFIRM')
+    n = len(sw6.reports)
+    sw6.again(f)
+    check(sw6.wait_report(f, CONFIRM, n), 'duplicate')
+    c.got = b''
+    sw6.say(f, c, GET)
+    check(sw6.wait(lambda: c.got.endswith(b'hello')), 'second response')
+    sw6.say(f, c, flags=FIN | ACK)
+    check(sw6.wait_report(f, RELEASE), 'RELEASE')
+
+    c = Client('fd99:1::7', c.port, service='fd99::100', isn=7, service_isn=9)
+    f = sw6.infuse(c, b'GET / HTTP/1.0\r\n\r\n')
+    c.seq += 18
+    check(sw6.wait(lambda: c.fin), 'served and closed')
+    sw6.say(f, c, flags=FIN | ACK)
+    check(sw6.wait_report(f, RELEASE), 'RELEASE')
+    time_wait = lab.counter('time_wait_ended')
+    c = Client('fd99:1::7', c.port, service='fd99::100', isn=777, service_isn=9)
+    f = sw6.infuse(c, GET)
+    check(sw6.wait_report(f, CONFIRM), 'after TIME_WAIT')
+    check(lab.counter('time_wait_ended') == time_wait + 1, 'TIME_WAIT')
+    sw6.send(ABORT, struct.pack('!II', f, 0), 1)
+    check(sw6.wait_report(f, RELEASE), 'ABORT')
+    check(sw6.bad == 0 and not c.reset, 'all well')
+
+    c = Client('fd99:1::7', next(_ports), service='fd99::100',
+               service_port=81)
+    f = sw6.infuse(c, GET)
+    check(sw6.wait_report(f) == Report(f, REFUSE, NO_LISTENER, 0), 'REFUSE')
+
+
+def dual_stack():
+    """an IPv6 socket takes an IPv4 connection, and its end is seen"""
+    s = listener(8080, socket.AF_INET6)
+    c = client(8080)
+    f = sw.infuse(c, b'question')
+    c.seq += 8
+    check(sw.wait_report(f) == Report(f, CONFIRM, NONE, c.seq), 'CONFIRM')
+    conn, peer = s.accept()
+    check(peer[:2] == ('::ffff:' + c.address, c.port), 'peer %s' % (peer,))
+    check(conn.recv(100) == b'question', 'data')
+    sw.say(f, c, flags=FIN | ACK)
+    sw.run()
+    conn.close()
+    sw.wait(lambda: c.fin)
+    sw.forward(f, c)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+    s.close()
+
+
+def mptcp():
+    """a listener that speaks MPTCP is refused"""
+    s = listener(8081, protocol=MPTCP)
+    f = sw.infuse(client(8081), b'x')
+    check(sw.wait_report(f) == Report(f, REFUSE, KERNEL, 0), 'REFUSE')
+    check(lab.counter('refused_mptcp') == 1, 'counted')
+    s.close()
+
+
+def reuseport():
+    """listeners that share a port share the connections"""
+    back = setns(lab.host_ns)
+    all_ = [socket.socket() for _ in range(4)]
+    for s in all_:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        s.bind(('', 8082))
+        s.listen(100)
+        s.setblocking(False)
+    setns(back)
+    flows = [sw.infuse(client(8082), b'x') for _ in range(64)]
+    check(sw.wait(lambda: all(sw.report(f, CONFIRM) for f in flows)),
+          'CONFIRM')
+    taken = []
+    for s in all_:
+        taken.append(0)
+        try:
+            while True:
+                s.accept()[0].close()
+                taken[-1] += 1
+        except BlockingIOError:
+            pass
+    check(sum(taken) == 64 and min(taken) > 0, '%s' % taken)
+    check(sw.wait(lambda: all(c.fin or c.reset for _, c in
+                              sw.clients.values()
+                              if c.service_port == 8082)), 'closed')
+    for f, c in list(sw.clients.values()):
+        if c.service_port == 8082:
+            c.seq += 1
+            sw.say(f, c, flags=FIN | ACK)
+    check(sw.wait(lambda: all(sw.report(f, RELEASE) for f in flows)),
+          'RELEASE')
+    for s in all_:
+        s.close()
+
+
+def offload():
+    """frames of 64 KB with unfinished checksums are mapped right"""
+    s, raw = listener(8083), vnet_socket()
+    c = client(8083)
+    f = sw.infuse(c, b'x')
+    c.seq += 1
+    check(sw.wait_report(f, CONFIRM), 'CONFIRM')
+    conn, _ = s.accept()
+    conn.settimeout(5)
+    check(conn.recv(1) == b'x', 'first')
+    sent = got = b''
+    for i in range(30):
+        data = os.urandom(63000 if i % 2 else 1460)
+        packet = tcp_packet(SWITCH, f >> 16, HOST, f & 0xffff, c.seq, c.ack,
+                            ACK, data)
+        send_unfinished(raw, packet, 16, 1460 if i % 2 else 0)
+        sent += data
+        c.seq += len(data)
+        while len(got) < len(sent):
+            more = conn.recv(1 << 20)
+            check(more, 'connection is open')
+            got += more
+        sw.run(0)
+    check(got == sent, 'data')
+    errors = run('nstat', '-asz', 'TcpInCsumErrors', netns=lab.host_ns)
+    check(errors.split()[-2] == '0', errors)
+    conn.close()
+    s.close()
+    raw.close()
+
+
+def unfinished_bundle():
+    """a bundle with an unfinished checksum is infused, or answered"""
+    s, raw = listener(8084), vnet_socket()
+    c = client(8084)
+    for f in (0x72000001, 0x72000002):
+        body = c.bundle_body(f, b'question')
+        m = sw.key.seal(SWITCH, HOST, message(BUNDLE, body))
+        send_unfinished(raw, udp_packet(SWITCH, HOST, m), 6)
+        c = client(85)                  # Nobody listens.
+    check(sw.wait_report(0x72000001, CONFIRM), 'CONFIRM')
+    check(s.accept()[0].recv(100) == b'question', 'data')
+    while True:
+        frame = raw.recv(2000)
+        ip = frame[10 + 14:]
+        if ip[9:10] == b'\x11' and ip[52 + 4] == REFUSE:
+            break
+    # What the device is to sum up, from csum_start on, with what is there.
+    flags, _, _, _, start, offset = struct.unpack_from('=BBHHHH', frame)
+    check(flags & 1 and offset == 6, 'unfinished as well')
+    total = csum(ip[20:68], csum(ip[12:20]) + 17 + 48
+                 - struct.unpack_from('!H', ip, 26)[0])
+    check(csum(ip[12:20], 17 + 48) == struct.unpack_from('!H', ip, 26)[0],
+          'the part that is done')
+    check(total, 'sum')
+    sw.run()
+    check(sw.report(0x72000002) == Report(0x72000002, REFUSE, NO_LISTENER, 0),
+          'REFUSE')
+    s.close()
+    raw.close()
+
+
+def many():
+    """1000 connections at once, each confirmed and released once"""
+    s = listener(8085, backlog=4000)
+    n = len(sw.reports)
+    flows = []
+    for i in range(1000):
+        flows.append(sw.infuse(client(8085), b'x'))
+        if i % 50 == 0:
+            sw.run(0)
+    check(sw.wait(lambda: len({r.flow_id for r in sw.reports[n:]}) == 1000),
+          'CONFIRM')
+    conns = [s.accept()[0] for _ in flows]
+    check(lab.status()['connections'] >= 1000, 'all live')
+    for f, c in list(sw.clients.values()):
+        if c.service_port == 8085:
+            c.seq += 1
+            sw.forward(f, c, RST)
+    check(sw.wait(lambda: len(sw.reports) - n >= 2000), 'RELEASE')
+    sw.run(0.1)
+    got = sorted((r.flow_id, r.event) for r in sw.reports[n:])
+    check(got == sorted((f, e) for f in flows for e in (CONFIRM, RELEASE)),
+          'each once')
+    for conn in conns:
+        conn.close()
+    s.close()
+
+
+def unpinned():
+    """under "ip netns exec", where pins die with the agent, it recovers"""
+    lab.stop_agent()
+    check(lab.agent_run('--cleanup').returncode == 0, 'cleanup')
+    command = lab.agent_command('--key-file', lab.key_file)
+
+    def start():
+        with open(lab.dir + '/exec.log', 'w') as log:
+            p = subprocess.Popen(('ip', 'netns', 'exec', lab.host_ns)
+                                 + command, stdout=log, stderr=log)
+        lab.processes.append(p)
+        check(wait_until(lambda: 'ready' in open(log.name).read(), 10),
+              open(log.name).read())
+        return p
+
+    agent = start()
+    lab.hello()
+    s = listener(8086)
+    flows = {}
+    for _ in range(2):
+        c = client(8086)
+        flows[sw.infuse(c, b'x')] = c
+        c.seq += 1
+    (f, c), (f2, c2) = flows.items()
+    check(sw.wait(lambda: sw.report(f) and sw.report(f2)), 'CONFIRM')
+    conns = [s.accept()[0] for _ in range(2)]
+    agent.kill()
+    agent.wait()
+    sw.forward(f2, c2, RST)             # Unseen: the tracepoint is gone, too.
+    sw.say(f, c, b'more')
+    check(wait_until(lambda: 'ESTAB' in run('ss', '-tn', netns=lab.host_ns)),
+          'one lives')
+    agent = start()
+    check(sw.wait_report(f2, RELEASE), 'RELEASE is made up for')
+    check(wait_until(lambda: lab.status()['connections'] == 1), 'one lives')
+    conns = [conn for conn in conns if conn.getsockopt(
+        socket.IPPROTO_TCP, socket.TCP_INFO, 1) == b'\1']
+    check(len(conns) == 1 and conns[0].recv(9) == b'xmore', 'data')
+    sw.forward(f, c, RST)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+    agent.terminate()
+    agent.wait()
+    lab.start_agent()
+    s.close()
+
+
+def table_full():
+    """a full table refuses"""
+    lab.stop_agent()
+    check(lab.agent_run('--cleanup').returncode == 0, 'cleanup')
+    lab.start_agent('--max-connections', '5')
+    lab.hello()
+    s = listener(8087)
+    flows = [sw.infuse(client(8087), b'x') for _ in range(8)]
+    check(sw.wait(lambda: all(map(sw.report, flows))), 'answers')
+    reasons = [sw.report(f).reason for f in flows]
+    check(reasons == [NONE] * 5 + [TABLE] * 3, '%s' % reasons)
+    check(lab.status()['capacity'] == 5, 'capacity')
+    sw.send(ABORT, b''.join(struct.pack('!II', f, 0) for f in flows), 8)
+    check(sw.wait(lambda: all(sw.report(f, RELEASE) for f in flows)), 'ABORT')
+    s.close()
+
+
+def linger():
+    """what has ended is forgotten in time, and room again"""
+    check(wait_until(lambda: lab.status()['lingering'] == 0, 13), 'forgotten')
+    s = listener(8088)
+    f = sw.infuse(client(8088), b'x')
+    check(sw.wait_report(f, CONFIRM), 'CONFIRM')
+    s.close()
+
+
+def missing():
+    """what the system lacks is named, with the remedy"""
+    lab.stop_agent()
+    for name, value in (('tcp_syncookies', 0), ('tcp_timestamps', 0),
+                        ('tcp_sack', 0), ('tcp_window_scaling', 0),
+                        ('tcp_rfc1337', 1)):
+        sysctl = 'net.ipv4.' + name
+        run('sysctl', '-w', '%s=%d' % (sysctl, value), netns=lab.host_ns)
+        r = lab.agent_run('--key-file', lab.key_file)
+        run('sysctl', '-w', '%s=%d' % (sysctl, not value), netns=lab.host_ns)
+        check(r.returncode == 2, '%s: %d' % (name, r.returncode))
+        check('sysctl -w %s=%d' % (sysctl, not value) in r.stderr, r.stderr)
+    os.chmod(lab.key_file, 0o644)
+    r = lab.agent_run('--key-file', lab.key_file)
+    check(r.returncode == 2 and 'chmod 600' in r.stderr, r.stderr)
+    os.chmod(lab.key_file, 0o600)
+    r = lab.agent_run('--key-file', lab.key_file, '--interface', 'none0')
+    check(r.returncode == 2 and 'none0: no such' in r.stderr, r.stderr)
+    r = subprocess.run(('setpriv', '--bounding-set', '-bpf', 'nsenter',
+                        '--net=/run/netns/' + lab.host_ns)
+                       + lab.agent_command('--key-file', lab.key_file),
+                       stderr=subprocess.PIPE, text=True)
+    check(r.returncode == 2 and 'CAP_BPF' in r.stderr, r.stderr)
+    r = lab.agent_run()
+    check(r.returncode == 1 and '--key-file is missing' in r.stderr, r.stderr)
+
+
+lab.start_nginx()
+lab.start_agent()
+lab.hello()
+TESTS = [ipv6, dual_stack, mptcp, reuseport, offload, unfinished_bundle, many,
+         unpinned, table_full, linger, missing]
+if len(sys.argv) > 2:
+    TESTS = [t for t in TESTS if t.__name__ in sys.argv[2:]]
+tap(TESTS)

@@ -1,0 +1,10 @@
+# The deterministic simulator.
+check_PROGRAMS += tests/sim/run-sim
+TESTS += tests/sim/run-sim
+tests_sim_run_sim_SOURCES = \
+	tests/sim/run-sim.c \
+	tests/sim/sim.c \
+	tests/sim/sim.h
+tests_sim_run_sim_LDADD = \
+	datapath/libmigrate-engine.a \
+	lib/libcommon.a

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+
+/* Runs the simulator over many seeds, scenario by scenario, and speaks TAP.
+ *
+ *     run-sim [RUNS [SCENARIO [SEED]]]
+ *
+ * With a seed, runs just that one and prints its counters. */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+#define CLEAN { .delay_max = 1 }
+#define LOSSY { .loss = 200, .duplication = 50, .corruption = 20, \
+                .delay_max = 8 }
+/* Only one link corrupts: two turned bits in one frame can cancel out in TCP's
+ * checksum, which nobody can help. */
+#define POOR { .loss = 50, .duplication = 20, .delay_max = 5 }
+
+/* A scenario and what must come of it, besides that nobody hangs, no byte
+ * changes and nothing runs twice. */
+static const struct scenario {
+    struct sim_config config;
+    bool all_served;
+    bool none_served;
+} scenarios[] = {
+    { { .name = "clean", .client_link = CLEAN, .host_link = CLEAN,
+        .request_max = 4000, .segment_max = 1400 },
+      .all_served = true },
+    { { .name = "lossy bundle path", .client_link = CLEAN,
+        .host_link = LOSSY, .request_max = 1200, .segment_max = 1200 } },
+    { { .name = "lossy bundle path, slow server", .client_link = CLEAN,
+        .host_link = LOSSY, .request_max = 1200, .segment_max = 1200,
+        .slow_server = true } },
+    { { .name = "lossy everywhere, long requests", .client_link = POOR,
+        .host_link = LOSSY, .request_max = 12000, .segment_max = 1400 } },
+    { { .name = "byte by byte", .client_link = CLEAN, .host_link = CLEAN,
+        .request_max = 200, .segment_max = 3 },
+      .all_served = true },
+    { { .name = "shuffled segments, lossy", .client_link = POOR,
+        .host_link = LOSSY, .request_max = 3000, .segment_max = 400,
+        .shuffle = true } },
+    { { .name = "one host refuses", .client_link = CLEAN, .host_link = CLEAN,
+        .moods = { HOST_REFUSES }, .request_max = 2000,
+        .segment_max = 1400 },
+      .all_served = true },
+    { { .name = "all hosts refuse", .client_link = CLEAN, .host_link = CLEAN,
+        .moods = { HOST_REFUSES, HOST_REFUSES, HOST_REFUSES },
+        .request_max = 2000, .segment_max = 1400 },
+      .none_served = true },
+    { { .name = "one host dies", .client_link = CLEAN, .host_link = CLEAN,
+        .moods = { HOST_DIES }, .request_max = 2000, .segment_max = 1400 } },
+    { { .name = "agents never confirm", .client_link = CLEAN,
+        .host_link = CLEAN,
+        .moods = { HOST_STALLS, HOST_STALLS, HOST_STALLS },
+        .request_max = 2000, .segment_max = 1400, .slow_server = true },
+      .all_served = true },
+    { { .name = "nonsense", .client_link = CLEAN, .host_link = CLEAN,
+        .request_max = 2000, .segment_max = 1400, .nonsense = true },
+      .none_served = true },
+    { { .name = "any TCP, lossy bundle path", .client_link = CLEAN,
+        .host_link = LOSSY, .protocol = PROTOCOL_TCP, .request_max = 2000,
+        .segment_max = 1400, .nonsense = true } },
+};
+
+static void
+add(struct sim_result *sum, const struct sim_result *r)
+{
+    sum->served += r->served;
+    sum->refused += r->refused;
+    sum->hung += r->hung;
+    sum->changed += r->changed;
+    sum->doubled += r->doubled;
+    sum->leaked += r->leaked;
+    for (int i = 0; i < N_COUNTERS; i++) {
+        sum->counters[i] += r->counters[i];
+    }
+}
+
+/* Whether 'r' is as 'scenario' wants it.  A client whose host dies with the
+ * connection has nobody to hear from. */
+static bool
+right(const struct scenario *scenario, const struct sim_result *r)
+{
+    bool dies = scenario->config.moods[0] == HOST_DIES;
+
+    return (!r->changed && !r->doubled && !r->leaked
+            && (!r->hung || dies)
+            && (!scenario->all_served || r->served == SIM_CLIENTS)
+            && (!scenario->none_served || !r->served));
+}
+
+static void
+print_result(const char *prefix, const struct sim_result *r)
+{
+    printf("# %s: %u served, %u refused, %u hung, %u changed, %u doubled, "
+           "%u leaked\n", prefix, r->served, r->refused, r->hung, r->changed,
+           r->doubled, r->leaked);
+}
+
+static void
+print_counters(const struct sim_result *r)
+{
+    for (int i = 0; i < N_COUNTERS; i++) {
+        if (r->counters[i]) {
+            printf("#   %-20s %10"PRIu64"\n", migrate_counter_name(i),
+                   r->counters[i]);
+        }
+    }
+}
+
+int
+main(int argc, char *argv[])
+{
+    unsigned int runs = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000;
+    const char *only = argc > 2 ? argv[2] : "";
+    size_t n = 0;
+    bool ok = true;
+
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
+        const struct scenario *scenario = &scenarios[i];
+        struct sim_result sum = { .served = 0 }, r;
+        uint64_t wrong_seed = 0;
+
+        if (!strstr(scenario->config.name, only)) {
+            continue;
+        }
+        if (argc > 3) {
+            sim_run(&scenario->config, strtoull(argv[3], NULL, 10), &r);
+            print_result(scenario->config.name, &r);
+            print_counters(&r);
+            continue;
+        }
+        for (uint64_t seed = 1; seed <= runs; seed++) {
+            sim_run(&scenario->config, seed, &r);
+            if (!right(scenario, &r) && !wrong_seed) {
+                wrong_seed = seed;
+            }
+            add(&sum, &r);
+        }
+        n++;
+        printf("%sok %zu - sim: %s\n", wrong_seed ? "not " : "", n,
+               scenario->config.name);
+        print_result("all runs", &sum);
+        if (wrong_seed) {
+            ok = false;
+            printf("# first with seed %"PRIu64"; see it with: run-sim 1 "
+                   "\"%s\" %"PRIu64"\n", wrong_seed, scenario->config.name,
+                   wrong_seed);
+        }
+        fflush(stdout);
+    }
+    printf("1..%zu\n", n);
+    return !ok;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SIM_H
+#define SIM_H 1
+
+/* A world of clients, hosts and one engine between them, with links that lose,
+ * duplicate, delay and corrupt.  Everything follows from a seed: the same
+ * seed gives the same run, to the last bit. */
+
+#include "migrate.h"
+
+#define SIM_HOSTS 3
+#define SIM_CLIENTS 4
+
+/* What a link does to frames, in parts of 1000. */
+struct sim_link {
+    unsigned int loss;
+    unsigned int duplication;
+    unsigned int corruption;    /* One bit is turned. */
+    unsigned int delay_max;     /* Milliseconds; from 0: reorders. */
+};
+
+enum sim_host_mood {
+    HOST_WILLING,
+    HOST_REFUSES,               /* As if nothing listened. */
+    HOST_DIES,                  /* Silent from a random moment on. */
+    HOST_STALLS,                /* Infuses, but its agent never confirms. */
+};
+
+struct sim_config {
+    const char *name;
+    struct sim_link client_link;    /* Clients <-> switch, hosts -> clients. */
+    struct sim_link host_link;      /* Switch <-> hosts. */
+    enum sim_host_mood moods[SIM_HOSTS];
+    enum service_protocol protocol;
+    size_t request_max;         /* Bytes; requests are random in size... */
+    size_t segment_max;         /* ...and in how they are cut. */
+    bool shuffle;               /* Clients send their segments in any order. */
+    bool nonsense;              /* Requests are not HTTP. */
+    bool slow_server;           /* Takes 1 to 3 seconds to answer. */
+};
+
+/* What became of the clients of one run. */
+struct sim_result {
+    unsigned int served;        /* Got their own bytes back, all of them. */
+    unsigned int refused;       /* Got an error response or a reset. */
+    unsigned int hung;          /* Neither, to the end. */
+    unsigned int changed;       /* Got or delivered a wrong byte. */
+    unsigned int doubled;       /* Were infused into more than one stack. */
+    unsigned int leaked;        /* Records left when all was over. */
+    uint64_t counters[N_COUNTERS];
+};
+
+/* Runs 'config' with 'seed'. */
+void sim_run(const struct sim_config *config, uint64_t seed,
+             struct sim_result *result);
+
+#endif /* sim.h */
