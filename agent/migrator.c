@@ -92,6 +92,7 @@ load(struct migrator *m, const struct rundir *rd, uint32_t max_connections)
     if (error) {
         return error;
     }
+    libbpf_set_print(print_libbpf);
     error = migrator_bpf__load(m->skel);
     if (error) {
         log_error("the kernel does not accept the programs: %s; the lines "
@@ -137,7 +138,6 @@ migrator_open(struct migrator *m, const char *interface,
         log_error("cannot open the BPF programs: %s", strerror(errno));
         return EXIT_SYSTEM;
     }
-    libbpf_set_print(print_libbpf);
     error = load(m, rd, max_connections);
     if (error) {
         return error;
@@ -151,24 +151,37 @@ migrator_open(struct migrator *m, const char *interface,
     return 0;
 }
 
+/* Puts down the link to the tracepoint.  If it is pinned it stays in force. */
+static void
+drop_state_link(struct migrator *m)
+{
+    if (m->state_link) {
+        bpf_link__disconnect(m->state_link);
+        bpf_link__destroy(m->state_link);
+        m->state_link = NULL;
+    }
+}
+
 /* Attaches the tracepoint, then lets go of an earlier agent's: for a moment
  * there are two, which does no harm. */
 static int
 attach_state(struct migrator *m, const struct rundir *rd)
 {
     char path[PATH_MAX + 32], next[PATH_MAX + 32];
+    struct bpf_link *link;
 
     snprintf(path, sizeof path, "%s/state-link", rd->pins);
     snprintf(next, sizeof next, "%s/state-link-new", rd->pins);
-    m->state_link = bpf_program__attach(m->skel->progs.migrator_state);
-    if (!m->state_link) {
+    link = bpf_program__attach(m->skel->progs.migrator_state);
+    if (!link) {
         log_error("cannot attach to tracepoint inet_sock_set_state: %s",
                   strerror(errno));
         return EXIT_SYSTEM;
     }
     unlink(next);
-    if (bpf_obj_pin(bpf_link__fd(m->state_link), next)
-        || rename(next, path)) {
+    drop_state_link(m);
+    m->state_link = link;
+    if (bpf_obj_pin(bpf_link__fd(link), next) || rename(next, path)) {
         log_error("%s: cannot pin link: %s", path, strerror(errno));
         return EXIT_SYSTEM;
     }
@@ -245,17 +258,6 @@ migrator_is_attached(const struct migrator *m)
                               m->skel->progs.migrator_egress);
     libbpf_set_print(print_libbpf);
     return attached;
-}
-
-/* Puts down a link that is pinned, or never was: the pin keeps it. */
-static void
-drop_state_link(struct migrator *m)
-{
-    if (m->state_link) {
-        bpf_link__disconnect(m->state_link);
-        bpf_link__destroy(m->state_link);
-        m->state_link = NULL;
-    }
 }
 
 void

@@ -171,6 +171,10 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
     memcpy(&s, header + 1, sizeof s);
     count(m, COUNTER_STATUS);
     if (!host->up) {
+        /* The seal does not cover this, so a host that is up keeps what it
+         * has. */
+        memcpy(host->mac, frame->data + 6, 6);
+        host->mac_known = true;
         log_event(m, "host %s is up", host->name);
     } else if (host->epoch != ntohl(header->epoch)) {
         log_event(m, "host %s: the agent was restarted", host->name);
@@ -180,8 +184,6 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
     host->load = ntohl(s.connections);
     host->last_heard = now;
     host->unanswered = 0;
-    memcpy(host->mac, frame->data + 6, 6);
-    host->mac_known = true;
 }
 
 static enum migrate_verdict

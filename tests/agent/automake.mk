@@ -15,15 +15,37 @@ tests_agent_test_migrator_CFLAGS = $(AGENT_CFLAGS) $(CUNIT_CFLAGS)
 tests_agent_test_migrator_LDADD = lib/libcommon.a $(LIBBPF_LIBS) \
 	$(CUNIT_LIBS)
 
-EXTRA_DIST += \
-	tests/agent/bench.py \
-	tests/agent/fabric.py \
-	tests/agent/lab.py \
+# Infuses as fast as it can: for bench.py.
+noinst_PROGRAMS += tests/agent/flood
+tests_agent_flood_SOURCES = \
+	tests/agent/flood.c \
+	tests/agent/frame.c \
+	tests/agent/frame.h
+tests_agent_flood_CPPFLAGS = $(AGENT_CPPFLAGS)
+tests_agent_flood_CFLAGS = $(AM_CFLAGS)
+tests_agent_flood_LDADD = lib/libcommon.a
+
+AGENT_TESTS = \
+	tests/agent/listener_test.py \
 	tests/agent/live_test.py
 
-check-agent: all
-	@tests/agent/test-migrator
-	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON3) \
-		$(srcdir)/tests/agent/live_test.py agent/ovs-migrate-agent
+EXTRA_DIST += \
+	$(AGENT_TESTS) \
+	tests/agent/bench.py \
+	tests/agent/fabric.py \
+	tests/agent/lab.py
 
-.PHONY: check-agent
+check-agent: all
+	@status=0; \
+	tests/agent/test-migrator || status=$$?; \
+	for test in $(AGENT_TESTS); do \
+	    PYTHONDONTWRITEBYTECODE=1 $(PYTHON3) $(srcdir)/$$test \
+	        agent/ovs-migrate-agent || status=$$?; \
+	done; exit $$status
+
+# What one connection costs: see bench.py.
+bench-agent: all
+	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON3) $(srcdir)/tests/agent/bench.py \
+		agent/ovs-migrate-agent tests/agent/flood
+
+.PHONY: check-agent bench-agent

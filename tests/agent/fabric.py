@@ -205,7 +205,7 @@ class Switch:
         self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
                                   socket.htons(3))
         self.sock.bind((interface, 0))
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+        self.sock.setsockopt(socket.SOL_SOCKET, 33, 1 << 26)    # ...FORCE
         setns(back)
         self.key, self.address, self.host = key, address, host
         self.host_mac, self.mac = (bytes.fromhex(m.replace(':', ''))

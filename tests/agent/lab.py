@@ -152,6 +152,7 @@ listen [::]:%d ipv6only=on; root %s; keepalive_timeout 60; } }
         return nginx
 
     def close(self):
+        if os.environ.get("KEEP_LOG"): print(self.log_from())
         atexit.unregister(self.close)
         if self.agent:
             self.agent_run('--cleanup') if self.agent.poll() is not None \

@@ -160,6 +160,29 @@ def flow_id_taken():
     check(sw.wait_report(f, RELEASE), 'the old one is well')
 
 
+def restarted_switch():
+    """a switch that starts anew takes its flow IDs over"""
+    c, f = open_client()
+    sw.epoch = 2
+    c2 = client()
+    n = len(sw.reports)
+    sw.infuse(c2, GET, flow_id=f)
+    r = sw.wait_report(f, after=n)
+    check(r == Report(f, REFUSE, FLOW_ID, 0), 'before HELLO: %s' % (r,))
+    lab.hello()
+    c3 = client()
+    n = len(sw.reports)
+    sw.infuse(c3, GET, flow_id=f)
+    c3.seq += len(GET)
+    r = sw.wait_report(f, after=n)
+    check(r == Report(f, CONFIRM, NONE, c3.seq), 'after HELLO: %s' % (r,))
+    check(wait_until(lambda: ':%d' % c.port not in run(
+        'ss', '-tan', netns=lab.host_ns)), 'the old socket is gone')
+    check(lab.status()['connections'] == 1, 'one connection')
+    sw.say(f, c3, flags=FIN | ACK)
+    check(sw.wait_report(f, RELEASE, n), 'RELEASE')
+
+
 def unknown_flow():
     """a packet of an unknown flow ID is dropped and counted"""
     n, resets = lab.counter('unknown_flow'), len(sw.packets)
@@ -270,6 +293,19 @@ def kill_agent():
     check(sw.wait_report(f, RELEASE), 'RELEASE')
 
 
+def removed():
+    """programs that somebody removes come back"""
+    run('tc', 'qdisc', 'del', 'dev', 'eth0', 'clsact', netns=lab.host_ns)
+    check(wait_until(lambda: 'migrator_' in run(
+        'tc', 'filter', 'show', 'dev', 'eth0', 'ingress',
+        netns=lab.host_ns), 8), 'ingress')
+    c, f = open_client()
+    sw.say(f, c, flags=FIN | ACK)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+    n = len([r for r in sw.reports if r.flow_id == f])
+    check(n == 2, '%d reports' % n)
+
+
 def two_agents():
     """a second agent on the interface is refused"""
     r = lab.agent_run('--key-file', lab.key_file)
@@ -340,8 +376,9 @@ def cleanup():
 nginx = lab.start_nginx(backlog=8)
 lab.start_agent()
 TESTS = [hello, infuse, timestamps, duplicate, no_listener, time_wait,
-         came_back, flow_id_taken, unknown_flow, abort, abort_first, backlog,
-         busy, audit, kill_agent, two_agents, keys, arp, cleanup]
+         came_back, flow_id_taken, restarted_switch,
+         unknown_flow, abort, abort_first, backlog,
+         busy, audit, kill_agent, removed, two_agents, keys, arp, cleanup]
 if len(sys.argv) > 2:
     TESTS = [t for t in TESTS if t.__name__ in ['hello'] + sys.argv[2:]]
 tap(TESTS)

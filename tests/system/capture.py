@@ -98,7 +98,9 @@ class Capture:
 
     def __exit__(self, *exc):
         # tcpdump forgets what it has not read yet when it is told to end.
-        wait_until(self._idle, "the end of the capture")
+        for _ in range(20):
+            if self._idle():
+                break
         self.process.stop()
 
     def _idle(self):

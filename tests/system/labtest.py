@@ -4,11 +4,13 @@
 import dataclasses
 import os
 import re
+import signal
 import sys
 import unittest
 
 from lab import Lab
 from netns import Node
+from workspace import wait_until
 
 
 def need_root():
@@ -119,30 +121,23 @@ class Load:
     text: str
 
 
-STOP_AFTER = """\
--- Ends a thread of wrk after its share of a number of requests.
+SCRIPT = """\
+-- Tells when a number of requests has been answered.
 local left = %d
 function response()
    left = left - 1
    if left == 0 then
-      wrk.thread:stop()
+      io.open("%s", "w"):close()
    end
 end
 """
 
 
-def wrk_command(node, url, connections=32, seconds=10, threads=1,
-                requests=None, close=False):
-    """A command line for wrk: for 'seconds', or if given until 'requests'
-    have been answered."""
-    argv = ["wrk", "-t", threads, "-c", connections, "-d", seconds,
+def wrk_command(url, connections=32, seconds=10, close=False):
+    argv = ["wrk", "-t", 1, "-c", connections, "-d", seconds,
             "--timeout", "5s"]
     if close:
         argv += ["-H", "Connection: close"]
-    if requests:
-        argv += ["-s", node.workspace.write(f"wrk-{requests // threads}.lua",
-                                            STOP_AFTER %
-                                            (requests // threads))]
     return [*argv, url]
 
 
@@ -157,8 +152,23 @@ def wrk_result(text):
 
 
 def wrk(node, url, seconds=10, **kwargs):
-    return wrk_result(node.run(*wrk_command(node, url, seconds=seconds,
-                                            **kwargs), timeout=seconds + 30))
+    """wrk for so long."""
+    return wrk_result(node.run(*wrk_command(url, seconds=seconds, **kwargs),
+                               timeout=seconds + 30))
+
+
+def wrk_requests(node, url, requests, seconds=60, **kwargs):
+    """wrk until so many requests have been answered, or that time is over."""
+    done = node.workspace.path("wrk-done")
+    script = node.workspace.write("wrk.lua", SCRIPT % (requests, done))
+    process = node.start(*wrk_command(url, seconds=seconds, **kwargs),
+                         "-s", script)
+    wait_until(lambda: os.path.exists(done) or not process.alive(),
+               "wrk", seconds + 10)
+    process.stop(signal.SIGINT)             # Then it reports.
+    if os.path.exists(done):
+        os.remove(done)
+    return wrk_result(process.output())
 
 
 class Background:
@@ -168,14 +178,14 @@ class Background:
     def __init__(self, test, url, close=True, connections=4):
         self.test = test
         self.node = test.lab.clients[-1]
-        self.argv = wrk_command(self.node, url, connections, 600, close=close)
+        self.argv = wrk_command(url, connections, 600, close=close)
 
     def __enter__(self):
         self.process = self.node.start(*self.argv)
         return self
 
     def __exit__(self, kind, *exc):
-        self.process.stop(sig=2)            # On SIGINT it reports.
+        self.process.stop(signal.SIGINT)
         if kind is None:
             load = wrk_result(self.process.output())
             self.test.assertEqual(load.errors, 0, load.text)

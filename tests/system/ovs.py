@@ -266,7 +266,12 @@ class Switch:
         return match and match[1]
 
     def connections(self, *args):
-        """The lines of "ovs-appctl migrate/connections", each a dict."""
+        """The lines of "ovs-appctl migrate/connections", each a dict, of
+        connections that have not ended."""
+        return [connection for connection in self.all_connections(*args)
+                if connection["state"] != "linger"]
+
+    def all_connections(self, *args):
         return [dict(re.findall(r"(\w+)=(.*?)(?:,(?=\w+=)|$)", line.strip()))
                 for line in self.appctl("migrate/connections",
                                         *args).splitlines()

@@ -118,6 +118,7 @@ class Nginx(_Nginx):
     log_format peer '$remote_addr:$remote_port $host "$request" $status '
                     '$body_bytes_sent conn=$connection/$connection_requests';
     access_log {self.dir}/access.log peer;
+    log_not_found off;
     sendfile on;
     tcp_nopush on;
     default_type application/octet-stream;

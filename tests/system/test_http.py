@@ -8,7 +8,7 @@ import os
 
 import tap
 from capture import SYN, Capture
-from labtest import LabTest, curl, wrk
+from labtest import LabTest, curl, wrk_requests
 from servers import random_file, sha256
 
 MEGABYTES = 100
@@ -41,8 +41,8 @@ class HttpTests:
         self.client.sysctl("net.ipv4.ip_local_port_range", "40000 42000")
         self.client.sysctl("net.ipv4.tcp_max_tw_buckets", 0)
         before = self._logged()
-        load = wrk(self.client, self.lab.url("/small"), requests=10000,
-                   seconds=60, close=True)
+        load = wrk_requests(self.client, self.lab.url("/small"), 10000,
+                            close=True)
         self.assertEqual(load.errors, 0, load.text)
         self.assertGreaterEqual(load.requests, 10000, load.text)
         lines = self._logged()[len(before):]
@@ -57,8 +57,7 @@ class HttpTests:
                 for line in host.server.access_log()]
 
     def test_keep_alive_10k(self):
-        load = wrk(self.client, self.lab.url("/small"), requests=10000,
-                   seconds=60)
+        load = wrk_requests(self.client, self.lab.url("/small"), 10000)
         self.assertEqual(load.errors, 0, load.text)
         self.assertGreaterEqual(load.requests, 10000, load.text)
 
