@@ -3,6 +3,7 @@
 #include "services.h"
 
 #include <bpf/bpf.h>
+#include <errno.h>
 #include <string.h>
 
 #include "lib/address.h"
@@ -75,8 +76,9 @@ assert_route(struct services *s, struct services_one *one)
     bpf_map_update_elem(s->m->services_fd, &one->address, &value, BPF_ANY);
     error = netlink_add_local(&one->address, &ours);
     if (error && error != one->error) {
-        log_error("%s: cannot make service address local: %s",
-                  address_format(&one->address, text), strerror(error));
+        log_error("%s: cannot make service address local: %s%s",
+                  address_format(&one->address, text), strerror(error),
+                  error == ENETDOWN ? "; run \"ip link set lo up\"" : "");
     }
     one->error = error;
     if (!error && ours && !one->ours) {

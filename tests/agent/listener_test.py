@@ -88,7 +88,8 @@ def ipv6():
     sw6.say(f, c, flags=FIN | ACK)
     check(sw6.wait_report(f, RELEASE), 'RELEASE')
     time_wait = lab.counter('time_wait_ended')
-    c = Client('fd99:1::7', c.port, service='fd99::100', isn=777, service_isn=9)
+    c = Client('fd99:1::7', c.port, service='fd99::100', isn=777,
+               service_isn=9)
     f = sw6.infuse(c, GET)
     check(sw6.wait_report(f, CONFIRM), 'after TIME_WAIT')
     check(lab.counter('time_wait_ended') == time_wait + 1, 'TIME_WAIT')
