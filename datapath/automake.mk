@@ -23,11 +23,16 @@ datapath_libmigrate_engine_a_SOURCES = \
 	datapath/migrate.h \
 	datapath/policy.c \
 	datapath/policy.h \
+	datapath/pool.c \
+	datapath/pool.h \
 	datapath/record.c \
 	datapath/record.h \
 	datapath/reject.c \
+	datapath/rule.c \
+	datapath/rule.h \
 	datapath/timers.c \
-	datapath/timers.h
+	datapath/timers.h \
+	datapath/xalloc.h
 datapath_libmigrate_engine_a_CPPFLAGS = $(AM_CPPFLAGS) $(LLHTTP_CPPFLAGS)
 datapath_libmigrate_engine_a_LIBADD = $(LLHTTP_OBJECTS)
 

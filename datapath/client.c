@@ -60,6 +60,8 @@ learn_vip(struct migrate *m, const struct migrate_address *vip)
     if (m->n_vips < MAX_VIPS) {
         m->vips[m->n_vips++] = *vip;
         m->next_hello = 0;
+    } else {
+        count(m, COUNTER_VIP_OVERFLOW);
     }
 }
 
@@ -392,11 +394,28 @@ forward(struct migrate *m, struct record *r, struct arrival *a)
     r->bytes += a->frame->len;
     m->counters[COUNTER_ENCAPSULATED_BYTES] += a->frame->len;
     count(m, COUNTER_ENCAPSULATED);
-    frame_redirect(a->frame, &a->packet, host->mac, m->mac,
+    /* The source stays, so that bridges on the way learn the truth. */
+    frame_redirect(a->frame, &a->packet, host->mac, NULL,
                    &m->address, &host->address,
                    htons(flow_id_src_port(r->flow_id)),
                    htons(flow_id_dst_port(r->flow_id)));
     return MIGRATE_FORWARD;
+}
+
+/* A packet of a connection that its host has no more. */
+static enum migrate_verdict
+lost(struct migrate *m, struct record *r, struct arrival *a)
+{
+    const struct packet *p = &a->packet;
+
+    if (p->flags & SEG_ACK && !(p->flags & SEG_RST)) {
+        struct tcp_options none = { .tstamp_ok = false };
+
+        reply_stateless(m, a, SEG_RST, p->ack, 0, &none);
+        count(m, COUNTER_RESET);
+    }
+    engine_forget(m, r);
+    return MIGRATE_DROP;
 }
 
 /* A packet of a connection whose host has not confirmed yet. */
@@ -449,6 +468,9 @@ service_packet(struct migrate *m, struct arrival *a)
     }
     if (r->state == RECORD_LIVE || r->state == RECORD_LINGER) {
         return forward(m, r, a);
+    }
+    if (r->state == RECORD_LOST) {
+        return lost(m, r, a);
     }
     if (!tcp_options_parse(a->frame, p, &a->options)) {
         return drop(m, COUNTER_DROP_MALFORMED);

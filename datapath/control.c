@@ -110,7 +110,7 @@ report(struct migrate *m, struct host *host, const struct migrate_report *rep,
 {
     struct record *r = record_find_flow(m->records, ntohl(rep->flow_id));
 
-    if (!r || m->hosts[r->host] != host) {
+    if (!r || r->state == RECORD_REJECTED || m->hosts[r->host] != host) {
         count(m, COUNTER_REPORT_UNKNOWN);
         if (rep->event == MIGRATE_CONFIRM) {
             /* Given up here meanwhile, so nobody would ever tell it. */
@@ -164,7 +164,9 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
 {
     struct migrate_status s;
 
-    if (ntohs(header->length) < sizeof *header + sizeof s) {
+    /* Answers to old questions may be replayed. */
+    if (ntohs(header->length) < sizeof *header + sizeof s
+        || m->hello_sequence - ntohl(header->sequence) > HELLOS_UNANSWERED) {
         count(m, COUNTER_DROP_CONTROL);
         return;
     }
@@ -176,11 +178,15 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
         memcpy(host->mac, frame->data + 6, 6);
         host->mac_known = true;
         log_event(m, "host %s is up", host->name);
-    } else if (host->epoch != ntohl(header->epoch)) {
-        log_event(m, "host %s: the agent was restarted", host->name);
+    }
+    if (host->epoch != ntohl(header->epoch)) {
+        if (host->epoch) {
+            log_event(m, "host %s has lost its connections", host->name);
+            handoff_host_lost(m, host, now);
+        }
+        host->epoch = ntohl(header->epoch);
     }
     host->up = true;
-    host->epoch = ntohl(header->epoch);
     host->load = ntohl(s.connections);
     host->last_heard = now;
     host->unanswered = 0;
@@ -231,9 +237,11 @@ arp_packet(struct migrate *m, const struct frame *frame,
     arp_read(frame, p, &arp);
     host = find_host(m, &arp.sender);
     if (host && !host->up) {
+        if (!host->mac_known || memcmp(host->mac, arp.sender_mac, 6)) {
+            m->next_hello = 0;
+        }
         memcpy(host->mac, arp.sender_mac, 6);
         host->mac_known = true;
-        m->next_hello = 0;
     }
     if (arp.op == ARP_REQUEST) {
         struct arp reply = {

@@ -24,9 +24,11 @@
     COUNTER(BUNDLE_RETRANSMIT, "bundle-retransmit", "bundles sent again")    \
     COUNTER(CONTINUATION, "continuation", "packets of requests longer than " \
             "a bundle")                                                      \
-    COUNTER(CONFIRMED, "confirmed", "handoffs confirmed by the host")        \
-    COUNTER(CONFIRMED_ACK, "confirmed-ack", "handoffs confirmed by the "     \
-            "client's ACK")                                                  \
+    COUNTER(CONFIRMED, "confirmed", "handoffs confirmed")                    \
+    COUNTER(CONFIRMED_ACK, "confirmed-ack", "of these, by the client's "     \
+            "ACK")                                                           \
+    COUNTER(LOST, "lost", "connections that a host has no more, since it "   \
+            "began anew")                                                    \
     COUNTER(RELEASED, "released", "connections that ended at the host")      \
     COUNTER(REFUSED, "refused", "handoffs that a host refused")              \
     COUNTER(SILENT, "silent", "handoffs that a host did not answer")         \
@@ -64,6 +66,8 @@
             "Ethernet address is unknown")                                   \
     /* Control. */                                                           \
     COUNTER(ARP_REPLY, "arp-reply", "ARP requests answered")                 \
+    COUNTER(VIP_OVERFLOW, "vip-overflow", "SYNs to more service addresses "  \
+            "than hosts can be told of")                                     \
     COUNTER(HELLO, "hello", "hellos sent")                                   \
     COUNTER(STATUS, "status", "answers to them")                             \
     COUNTER(DROP_SEAL, "drop-seal", "control messages with a wrong seal, "   \

@@ -169,6 +169,9 @@ void handoff_start(struct migrate *, struct pending *,
 /* Its host has 'record' no more, or never had it. */
 void handoff_end(struct migrate *, struct record *);
 
+/* 'host' has none of its connections any more. */
+void handoff_host_lost(struct migrate *, const struct host *, int64_t now);
+
 /* Events of a connection that was offered. */
 void handoff_confirmed(struct migrate *, struct record *, uint32_t rcv_nxt,
                        int64_t now);

@@ -262,7 +262,9 @@ frame_redirect(struct frame *frame, const struct packet *p,
     uint64_t sum, ports_sum;
 
     memcpy(frame->data, eth_dst, 6);
-    memcpy(frame->data + 6, eth_src, 6);
+    if (eth_src) {
+        memcpy(frame->data + 6, eth_src, 6);
+    }
     if (p->family == 4) {
         sum = replace(ip + 12, &src->byte[12], 4);
         sum += replace(ip + 16, &dst->byte[12], 4);

@@ -10,6 +10,7 @@
 #include "compile.h"
 #include "engine.h"
 
+#define LAST_CHANCE 200         /* ms that a host needs to answer at least. */
 #define ATTEMPT_MIN 10          /* Transmissions before a host is given up. */
 #define PARTIAL_TIMEOUT 10000   /* ms to get all that was ACKed across. */
 
@@ -150,7 +151,7 @@ static void
 offer_next(struct migrate *m, struct pending *pending, int64_t now)
 {
     int host = (pending->pool && pending->tried.n < TRIED_MAX
-                && now < pending->decided + MIGRATE_DEADLINE
+                && now < pending->decided + MIGRATE_DEADLINE - LAST_CHANCE
                 ? pool_select(pending->pool, m->hosts,
                               &pending->record->tuple.client,
                               &pending->tried)
@@ -192,7 +193,6 @@ record_flow(const struct migrate *m, const struct record *r)
         .dst = host->address,
     };
 
-    memcpy(flow.eth_src, m->mac, 6);
     memcpy(flow.eth_dst, host->mac, 6);
     return flow;
 }
@@ -294,6 +294,22 @@ handoff_released(struct migrate *m, struct record *r, int64_t now)
 }
 
 void
+handoff_host_lost(struct migrate *m, const struct host *host, int64_t now)
+{
+    struct record *r;
+    uint32_t at = 0;
+
+    while ((r = record_next(m->records, &at))) {
+        if (r->state == RECORD_LIVE && r->host == host->index) {
+            handoff_end(m, r);
+            r->state = RECORD_LOST;
+            r->touched = now;
+            count(m, COUNTER_LOST);
+        }
+    }
+}
+
+void
 handoff_timeout(struct migrate *m, struct pending *pending, int64_t now)
 {
     struct record *r = pending->record;
@@ -310,10 +326,10 @@ handoff_timeout(struct migrate *m, struct pending *pending, int64_t now)
         return;
     }
     /* A host that is heard of otherwise may yet answer. */
-    if (pending->transmissions < ATTEMPT_MIN
-        || waited < (host->last_heard > pending->offered
-                     ? MIGRATE_DEADLINE - MIGRATE_CONFIRM_WAIT
-                     : MIGRATE_ATTEMPT)) {
+    if (now < pending->decided + MIGRATE_DEADLINE
+        && (pending->transmissions < ATTEMPT_MIN
+            || host->last_heard > pending->offered
+            || waited < MIGRATE_ATTEMPT)) {
         transmit(m, pending, now);
         return;
     }

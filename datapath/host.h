@@ -22,7 +22,8 @@ struct host {
     bool mac_known;             /* Whether 'mac' (next hop) was learned. */
     uint8_t mac[6];
     bool up;                    /* Answered within MIGRATE_HELLO_TIMEOUT. */
-    uint32_t epoch;             /* The agent's incarnation. */
+    uint32_t epoch;             /* Of its mappings: another one means that it
+                                 * has lost them.  0: not known. */
     int64_t last_heard;         /* Milliseconds. */
     unsigned int unanswered;    /* Hellos since then. */
     uint32_t load;              /* Live connections, as it says itself. */

@@ -283,15 +283,17 @@ build(struct builder *b, const struct ovsrec_bridge *row)
     }
 }
 
-/* Takes over how flows are placed; those that are count on. */
+/* Takes over how flows are placed.  Those that are count on, also of services
+ * that are gone, until their connections end. */
 static void
 set_placements(struct ovs_engine *engine, const struct ovsrec_bridge *row)
     OVS_REQUIRES(engine->mutex)
 {
     size_t n = row->n_migration_services;
-    struct placement_config *new = xcalloc(n, sizeof *new);
+    struct placement_config *new = xcalloc(n + engine->n_placements,
+                                           sizeof *new);
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < row->n_migration_services; i++) {
         const struct ovsrec_migration_service *service
             = row->migration_services[i];
         const struct smap *config = &service->other_config;
@@ -304,10 +306,19 @@ set_placements(struct ovs_engine *engine, const struct ovsrec_bridge *row)
         new[i].priority = smap_get_uint(config, "flow-priority",
                                         DEFAULT_FLOW_PRIORITY);
         new[i].table = smap_get_uint(config, "flow-table", 0);
-        for (size_t j = 0; j < engine->n_placements; j++) {
-            if (engine->placements[j].service_id == new[i].service_id) {
-                new[i].n = engine->placements[j].n;
-            }
+    }
+    for (size_t j = 0; j < engine->n_placements; j++) {
+        const struct placement_config *old = &engine->placements[j];
+        size_t i;
+
+        for (i = 0; i < n && new[i].service_id != old->service_id; i++) {
+            continue;
+        }
+        if (i < n) {
+            new[i].n = old->n;
+        } else if (old->n) {
+            new[n] = *old;
+            new[n++].limit = 0;
         }
     }
     free(engine->placements);

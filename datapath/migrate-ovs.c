@@ -212,7 +212,7 @@ op_unplace(void *engine_, const struct migrate_flow *flow)
     struct placement_config *placement = find_placement(engine,
                                                         flow->service_id);
 
-    if (placement) {
+    if (placement && placement->n) {
         placement->n--;
         queue_flow(engine, flow, placement, false);
     }
@@ -378,10 +378,13 @@ put_flow_actions(struct ofpbuf *ofpacts, const struct queued_flow *q)
     const struct migrate_flow *f = &q->flow;
     bool v4 = address_is_v4(&f->dst);
     struct ofpact_resubmit *resubmit;
+    ovs_be16 no_port = htons(ofp_to_u16(OFPP_NONE));
     ovs_be16 src_port = htons(flow_id_src_port(f->flow_id));
     ovs_be16 dst_port = htons(flow_id_dst_port(f->flow_id));
 
-    put_set_field(ofpacts, MFF_ETH_SRC, f->eth_src, 6);
+    /* As the action does: then the packet may also leave where it came in, and
+     * NORMAL does not learn from what is no longer a frame of the client's. */
+    put_set_field(ofpacts, MFF_IN_PORT, &no_port, sizeof no_port);
     put_set_field(ofpacts, MFF_ETH_DST, f->eth_dst, 6);
     put_set_field(ofpacts, v4 ? MFF_IPV4_SRC : MFF_IPV6_SRC,
                   &f->src.byte[v4 ? 12 : 0], v4 ? 4 : 16);

@@ -84,8 +84,8 @@ migrate_destroy(struct migrate *m)
     free(m);
 }
 
-/* Finds or adds the host that 'config' describes.  Returns NULL if there are
- * too many. */
+/* Finds or adds the host with the address in 'config'.  Returns NULL if there
+ * are too many. */
 static struct host *
 host_obtain(struct migrate *m, const struct host_config *config)
 {
@@ -96,8 +96,7 @@ host_obtain(struct migrate *m, const struct host_config *config)
         host = m->hosts[i];
         if (!host) {
             free_slot = i;
-        } else if (!strcmp(host->name, config->name)
-                   && address_equals(&host->address, &config->address)) {
+        } else if (address_equals(&host->address, &config->address)) {
             return host;
         }
     }
@@ -108,7 +107,6 @@ host_obtain(struct migrate *m, const struct host_config *config)
     if (!host) {
         return NULL;
     }
-    host->name = strdup(config->name);
     host->address = config->address;
     host->index = free_slot;
     m->hosts[free_slot] = host;
@@ -168,6 +166,14 @@ migrate_configure(struct migrate *m, const struct migrate_config *config,
             break;
         }
         index[i] = host->index;
+        for (size_t j = 0; j < i && !error; j++) {
+            if (index[j] == index[i]
+                && asprintf(&error, "hosts \"%s\" and \"%s\" have the same "
+                            "address", config->hosts[j].name,
+                            config->hosts[i].name) < 0) {
+                abort();
+            }
+        }
     }
     if (!error) {
         g->policy = policy_create(config, index, &error);
@@ -185,7 +191,11 @@ migrate_configure(struct migrate *m, const struct migrate_config *config,
         }
     }
     for (size_t i = 0; i < config->n_hosts; i++) {
-        m->hosts[index[i]]->configured = true;
+        struct host *host = m->hosts[index[i]];
+
+        host->configured = true;
+        free(host->name);
+        host->name = strdup(config->hosts[i].name);
     }
     free(index);
     hosts_tidy(m);
@@ -272,7 +282,8 @@ sweep(struct migrate *m, int64_t now)
     while ((r = record_sweep(m->records, &m->sweep_at, &n))) {
         uint32_t idle = (uint32_t) now - r->touched;
 
-        if (r->state == RECORD_LINGER && idle > MIGRATE_LINGER) {
+        if ((r->state == RECORD_LINGER && idle > MIGRATE_LINGER)
+            || (r->state == RECORD_LOST && idle > IDLE_TIMEOUT)) {
             engine_forget(m, r);
         } else if (r->state == RECORD_LIVE && !r->placed
                    && idle > IDLE_TIMEOUT) {
@@ -383,6 +394,7 @@ migrate_state_name(const struct record *r)
         [RECORD_LIVE] = "live",
         [RECORD_REJECTED] = "rejected",
         [RECORD_LINGER] = "linger",
+        [RECORD_LOST] = "lost",
     };
 
     return names[r->state];

@@ -27,7 +27,7 @@ struct migrate_flow {
     uint32_t flow_id;
     struct migrate_address src;     /* The migration address. */
     struct migrate_address dst;     /* The host. */
-    uint8_t eth_src[6], eth_dst[6];
+    uint8_t eth_dst[6];             /* Of the host. */
 };
 
 struct migrate_ops {

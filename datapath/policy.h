@@ -2,25 +2,18 @@
 #ifndef POLICY_H
 #define POLICY_H 1
 
-/* Services, rules and pools: which host a request goes to.
+/* Services with their rules (rule.h) and pools (pool.h): which host a request
+ * goes to.
  *
  * A policy is compiled from a configuration once and answers selections until
  * it is replaced.  It refers to hosts by index in the engine's host table. */
 
-#include "host.h"
 #include "http.h"
 #include "migrate-config.h"
+#include "pool.h"
 
 struct policy;
-
 struct rule;
-
-struct pool {
-    char *name;
-    enum pool_policy policy;
-    struct pool_member *members;
-    size_t n_members;
-};
 
 struct service {
     char *name;
@@ -36,16 +29,9 @@ struct service {
     uint64_t n_handoffs;
 };
 
-/* Hosts already tried for one connection. */
-#define TRIED_MAX 4
-struct tried {
-    uint16_t host[TRIED_MAX];
-    size_t n;
-};
-
 /* Compiles 'config'.  'host_index' maps its hosts to the engine's host table.
  * On an error in the configuration (duplicate service id, unknown match key,
- * bad pattern, empty pool...) returns NULL and sets '*error' to a message
+ * bad pattern...) returns NULL and sets '*error' to a message
  * that names the thing and the remedy, which the caller frees. */
 struct policy *policy_create(const struct migrate_config *config,
                              const uint16_t *host_index, char **error);
@@ -69,11 +55,5 @@ const char *service_rule_text(const struct service *, int rule);
 
 /* The pool of rule 'rule' of 'service', at least 0. */
 const struct pool *service_rule_pool(const struct service *, int rule);
-
-/* Picks a usable host of 'pool' with nonzero weight that is not in 'tried',
- * by the pool's policy, for a client at 'client'.  Returns its index in
- * 'hosts', or -1 if there is none. */
-int pool_select(struct pool *, struct host *const *hosts,
-                const struct migrate_address *client, const struct tried *);
 
 #endif /* policy.h */

@@ -25,6 +25,8 @@ enum record_state {
     RECORD_LIVE,                /* The host confirmed. */
     RECORD_REJECTED,            /* An error response is under way. */
     RECORD_LINGER,              /* The host released it. */
+    RECORD_LOST,                /* The host has it no more, and the client is
+                                 * to be told. */
 };
 
 struct record {

@@ -12,6 +12,7 @@ SYSTEM_TESTS = \
 
 EXTRA_DIST += \
 	$(SYSTEM_TESTS) \
+	tests/system/autotest.py \
 	tests/system/capture.py \
 	tests/system/lab.py \
 	tests/system/labtest.py \
@@ -35,8 +36,18 @@ check-system: all
 	    test $$rc -lt 128 || exit $$rc; \
 	done; exit $$status
 
+# OVS's own tests, with the patches: all, or the files of them that the patches
+# touch, whose TAP is left in tests/ovs.tap.
+check-ovs: all
+	@$(PYTHON3) $(srcdir)/tests/system/autotest.py $(OVS_BUILDDIR)
+
+check-ovs-touched: all
+	@$(PYTHON3) $(srcdir)/tests/system/autotest.py $(OVS_BUILDDIR) \
+	    $(filter %.patch,$(OVS_PATCHES)) > tests/ovs.tap; status=$$?; \
+	grep -v '^ok ' tests/ovs.tap; exit $$status
+
 clean-system:
-	rm -f tests/system/*.tap
+	rm -f tests/*.tap tests/system/*.tap
 
 CLEAN_LOCAL += clean-system
-.PHONY: check-system clean-system
+.PHONY: check-ovs check-ovs-touched check-system clean-system

@@ -35,12 +35,18 @@ EXTRA_DIST += \
 	tests/agent/fabric.py \
 	tests/agent/lab.py
 
+# The TAP of each is left in tests/agent/NAME.tap.
 check-agent: all
 	@status=0; \
-	tests/agent/test-migrator || status=$$?; \
+	run() { \
+	    log=tests/agent/$$1.tap; shift; \
+	    PYTHONDONTWRITEBYTECODE=1 "$$@" >$$log 2>&1 || status=1; \
+	    cat $$log; \
+	}; \
+	run test-migrator tests/agent/test-migrator; \
 	for test in $(AGENT_TESTS); do \
-	    PYTHONDONTWRITEBYTECODE=1 $(PYTHON3) $(srcdir)/$$test \
-	        agent/ovs-migrate-agent || status=$$?; \
+	    run `basename $$test .py` $(PYTHON3) $(srcdir)/$$test \
+	        agent/ovs-migrate-agent; \
 	done; exit $$status
 
 # What one connection costs: see bench.py.

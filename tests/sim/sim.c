@@ -426,7 +426,7 @@ host_alive(const struct sim *s, const struct sim_host *h)
 
 static void
 host_send(struct sim *s, const struct sim_host *h, uint8_t type,
-          const void *body, size_t len, uint16_t n)
+          uint32_t sequence, const void *body, size_t len, uint16_t n)
 {
     uint8_t buf[2048];
     struct migrate_header header = {
@@ -435,6 +435,7 @@ host_send(struct sim *s, const struct sim_host *h, uint8_t type,
         .length = htons(sizeof header + len),
         .count = htons(n),
         .epoch = htonl(1),
+        .sequence = htonl(sequence),
     };
     uint8_t *message = buf + udp_overhead(&s->address);
 
@@ -457,7 +458,7 @@ host_report(struct sim *s, const struct sim_host *h, uint32_t flow_id,
         .rcv_nxt = htonl(rcv_nxt),
     };
 
-    host_send(s, h, MIGRATE_REPORT, &report, sizeof report, 1);
+    host_send(s, h, MIGRATE_REPORT, 0, &report, sizeof report, 1);
 }
 
 static struct infused *
@@ -595,7 +596,8 @@ host_message(struct sim *s, struct sim_host *h, const struct frame *frame,
     if (header->type == MIGRATE_BUNDLE) {
         host_bundle(s, h, (void *) buffer);
     } else if (header->type == MIGRATE_HELLO) {
-        host_send(s, h, MIGRATE_STATUS, &status, sizeof status, 0);
+        host_send(s, h, MIGRATE_STATUS, ntohl(header->sequence), &status,
+                  sizeof status, 1);
     } else if (header->type == MIGRATE_ABORT) {
         uint32_t flow_id;
         struct infused *i;

@@ -41,6 +41,7 @@ class LabTest(unittest.TestCase):
         kwargs = {"server": cls.SERVER} if cls.SERVER else {}
         cls.lab = Lab(cls.HOSTS, cls.CLIENTS, cls.TSO, **kwargs)
         cls.addClassCleanup(cls.lab.close)
+        cls.switch = cls.lab.switch
         cls.lab.migrate()
         cls.configure()
 
@@ -51,7 +52,6 @@ class LabTest(unittest.TestCase):
     def setUp(self):
         self.client = self.lab.clients[0]
         self.host = self.lab.hosts[0]
-        self.switch = self.lab.switch
 
     def tearDown(self):
         self.assertTrue(self.switch.vswitchd.alive(),

@@ -10,6 +10,7 @@ import shutil
 from workspace import run, wait_until
 
 REPOSITORY = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
+SWITCH_MAC = "02:00:00:00:00:fe"
 
 
 class Tools:
@@ -153,11 +154,13 @@ class Switch:
     """ovsdb-server and ovs-vswitchd in 'node', with a run directory and a
     database of their own, and one bridge on the userspace datapath."""
 
-    def __init__(self, node, tools=None, tso=False, bridge="br0"):
+    def __init__(self, node, tools=None, tso=False, bridge="br0",
+                 mac=SWITCH_MAC):
         self.node = node
         self.tools = tools or Tools.default()
         self.tso = tso
         self.bridge = bridge
+        self.mac = mac
         self.dir = node.workspace.mkdir(node.name)
         # What a user would export to talk to this switch.
         self.env = {"OVS_RUNDIR": self.dir, "OVS_LOGDIR": self.dir,
@@ -193,7 +196,7 @@ class Switch:
         self.start_vswitchd()
         self.vsctl("add-br", self.bridge, "--", "set", "bridge", self.bridge,
                    "datapath_type=netdev", "fail_mode=standalone",
-                   "other-config:hwaddr=02:00:00:00:00:fe")
+                   f"other-config:hwaddr={self.mac}")
 
     def start_vswitchd(self):
         self.vswitchd = self.node.start(

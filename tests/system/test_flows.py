@@ -6,9 +6,10 @@ OpenFlow flows that any switch understands."""
 import re
 
 import tap
-from lab import SERVICE_ADDRESS
+from capture import Capture
+from lab import MIGRATE_ADDRESS, SERVICE_ADDRESS
 from labtest import LabTest
-from netns import Node
+from netns import Node, cable
 from ovs import Switch, Tools
 from workspace import CommandError, wait_until
 
@@ -133,39 +134,55 @@ class Table(Placement):
 
 
 class Unpatched(Placement):
-    """Debian's own ovs-vswitchd, beside the patched one, takes over its
-    flows: a live connection goes on through it."""
+    """Between the client and the patched switch is Debian's own ovs-vswitchd.
+    Given the flow of a connection, it is that one which encapsulates.
 
-    HOSTS = 2
+        c1 --- plain (br1, unpatched) --- sw (br0, patched) --- h1, h2
+    """
+
     SERVICE = {"placement": "flow"}
 
+    @classmethod
+    def configure(cls):
+        node = Node.create(cls.lab.workspace, "plain")
+        cls.plain = Switch(node, Tools.debian(), bridge="br1",
+                           mac="02:00:00:00:00:fd")
+        cls.plain.start()
+        cable(node, "trunk", cls.switch.node, "trunk")
+        cls.plain.add_port("trunk")
+        cls.switch.add_port("trunk")
+        port = cls.lab.clients[0].port
+        cls.switch.del_port(port)
+        cls.switch.node.run("ip", "link", "set", port, "netns", node.path)
+        node.run("ip", "link", "set", port, "up")
+        cls.plain.add_port(port)
+        super().configure()
+
     def test_forwards_an_existing_connection(self):
+        with self.assertRaisesRegex(CommandError, "unknown action migrate"):
+            self.plain.add_flow("actions=migrate(service=1,table=1)")
         kept = self.connect()
         flow = wait_until(lambda: self.flows_of(kept), "a flow")[0]
-        name = kept.request()
-        plain = Switch(Node.create(self.lab.workspace, "plain"),
-                       Tools.debian(), bridge="br1")
-        plain.start()
-        with self.assertRaisesRegex(CommandError, "unknown action migrate"):
-            plain.add_flow("actions=migrate(service=1,table=1)")
-        plain.add_flow("table=1,actions=NORMAL")
-        plain.add_flow(flow)
-        for port in self.client.port, name:
-            self._move(port, plain)
-        for _ in range(10):
-            self.assertEqual(kept.request(), name)
-        self.assertIn(f"tp_src={kept.port}", plain.ofctl("dump-flows", "br1"))
-        packets = re.search(r"n_packets=(\d+)[^\n]*tp_src",
-                            plain.ofctl("dump-flows", "br1"))
+        self.assertEqual(self._on_the_trunk(kept),
+                         {(self.client.address, kept.port << 16 | 80)})
+        self.plain.add_flow("table=1,actions=NORMAL")
+        self.plain.add_flow(flow)
+        connection = next(c for c in self.switch.connections()
+                          if c["client"].endswith(f":{kept.port}"))
+        self.assertEqual(self._on_the_trunk(kept),
+                         {(MIGRATE_ADDRESS, int(connection["flow_id"], 0))})
+        packets = re.search(rf"n_packets=(\d+).*tp_src={kept.port}",
+                            self.plain.ofctl("dump-flows", "br1"))
         self.assertGreaterEqual(int(packets[1]), 10)
 
-    def _move(self, port, switch):
-        """Plugs a cable into another switch."""
-        self.switch.del_port(port)
-        self.switch.node.run("ip", "link", "set", port, "netns",
-                             switch.node.path)
-        switch.node.run("ip", "link", "set", port, "up")
-        switch.add_port(port)
+    def _on_the_trunk(self, kept):
+        """Makes 10 requests; returns the source addresses and the ports, as a
+        flow ID, of what the unpatched switch sends to the patched one."""
+        with Capture(self.plain.node, "trunk", "tcp",
+                     inwards=False) as trunk:
+            for _ in range(10):
+                self.assertEqual(kept.request(), kept.name)
+        return {(packet.src, packet.flow_id) for packet in trunk.packets()}
 
 
 if __name__ == "__main__":

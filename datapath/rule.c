@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+#include "rule.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "xalloc.h"
+
+enum match_key {
+    MATCH_HOST,                 /* Whole host, 'value' in lower case. */
+    MATCH_HOST_SUFFIX,          /* "*.example.com": 'value' without the '*',
+                                 * in lower case. */
+    MATCH_PATH_PREFIX,
+    MATCH_METHOD,
+    MATCH_HEADER,               /* 'value' is a pattern: see glob_match(). */
+};
+
+struct match {
+    enum match_key key;
+    char *name;                 /* MATCH_HEADER: in lower case. */
+    size_t name_len;
+    char *value;
+    size_t value_len;
+};
+
+static char
+lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
+/* A copy of 's' in lower case (of ASCII: the locale has no say here). */
+static char *
+xstrlower(const char *s)
+{
+    char *copy = xasprintf("%s", s);
+
+    for (char *p = copy; *p; p++) {
+        *p = lower(*p);
+    }
+    return copy;
+}
+
+/* Matching. */
+
+/* Whether the 'len' bytes at 's' are those at 'lowered', which is in lower
+ * case, but for case. */
+static bool
+equals_nocase(const char *s, const char *lowered, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (lower(s[i]) != lowered[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether all 'len' bytes at 's' match 'pattern', where '*' is any run of
+ * bytes.  Each piece between stars is taken where it is found first, which
+ * never spoils a later one, so the work is linear in 'len' whatever a client
+ * sends. */
+static bool
+glob_match(const char *pattern, size_t pattern_len, const char *s, size_t len)
+{
+    const char *star = memchr(pattern, '*', pattern_len);
+    const char *pattern_end = pattern + pattern_len;
+    const char *end = s + len;
+    size_t head, tail;
+
+    if (!star) {
+        return len == pattern_len && !memcmp(s, pattern, len);
+    }
+    head = star - pattern;
+    tail = pattern_end - (const char *) memrchr(pattern, '*', pattern_len) - 1;
+    if (len < head + tail || memcmp(s, pattern, head)
+        || memcmp(end - tail, pattern_end - tail, tail)) {
+        return false;
+    }
+
+    s += head;
+    end -= tail;
+    pattern = star + 1;
+    while ((star = memchr(pattern, '*', pattern_end - pattern)) != NULL) {
+        s = memmem(s, end - s, pattern, star - pattern);
+        if (!s) {
+            return false;
+        }
+        s += star - pattern;
+        pattern = star + 1;
+    }
+    return true;
+}
+
+static bool
+match_header(const struct match *m, const struct request *request)
+{
+    for (size_t i = 0; i < request->n_headers; i++) {
+        const struct http_header *h = &request->headers[i];
+
+        if (h->name.len == m->name_len
+            && equals_nocase(request->buffer + h->name.ofs, m->name,
+                             m->name_len)
+            && glob_match(m->value, m->value_len,
+                          request->buffer + h->value.ofs, h->value.len)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+match_holds(const struct match *m, const struct request *r)
+{
+    switch (m->key) {
+    case MATCH_HOST:
+        return (r->host.len == m->value_len
+                && equals_nocase(r->host.s, m->value, m->value_len));
+    case MATCH_HOST_SUFFIX:
+        return (r->host.len > m->value_len
+                && equals_nocase(r->host.s + r->host.len - m->value_len,
+                                 m->value, m->value_len));
+    case MATCH_PATH_PREFIX:
+        return (r->path.len >= m->value_len
+                && !memcmp(r->path.s, m->value, m->value_len));
+    case MATCH_METHOD:
+        return (r->method.len == m->value_len
+                && !memcmp(r->method.s, m->value, m->value_len));
+    case MATCH_HEADER:
+        return match_header(m, r);
+    }
+    return false;
+}
+
+bool
+rule_holds(const struct rule *rule, const struct request *request)
+{
+    for (size_t i = 0; i < rule->n_matches; i++) {
+        if (!request || !match_holds(&rule->matches[i], request)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Compiling. */
+
+static bool
+is_token(const char *s)
+{
+    /* RFC 9110 5.6.2. */
+    static const char tchar[] = "!#$%&'*+-.^_`|~0123456789"
+                                "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    return *s && !s[strspn(s, tchar)];
+}
+
+static char *
+compile_host(const char *value, struct match *m)
+{
+    bool suffix = value[0] == '*' && value[1] == '.' && value[2];
+    const char *host = suffix ? value + 1 : value;
+    size_t len = strlen(host);
+
+    if (strpbrk(host, "* \t/@") || (*host != '[' && strchr(host, ':'))
+        || (*host == '[' && host[len - 1] != ']')) {
+        return xasprintf("bad host \"%s\"; give a name or address without "
+                         "port (IPv6 in brackets), or \"*.DOMAIN\"", value);
+    }
+    m->key = suffix ? MATCH_HOST_SUFFIX : MATCH_HOST;
+    m->value = xstrlower(host);
+    if (len > 1 && m->value[len - 1] == '.') {
+        m->value[len - 1] = '\0';   /* As http_request() does. */
+    }
+    return NULL;
+}
+
+static char *
+compile_match(const struct match_config *config, struct match *m)
+{
+    const char *key = config->key;
+    const char *value = config->value;
+    char *error = NULL;
+
+    if (!*value) {
+        return xasprintf("match on \"%s\" has an empty value; give one, or "
+                         "remove the match", key);
+    }
+    if (!strcmp(key, "host")) {
+        error = compile_host(value, m);
+    } else if (!strcmp(key, "path-prefix")) {
+        m->key = MATCH_PATH_PREFIX;
+        if (*value != '/') {
+            error = xasprintf("path-prefix \"%s\" can never match; start it "
+                              "with \"/\"", value);
+        }
+    } else if (!strcmp(key, "method")) {
+        m->key = MATCH_METHOD;
+        if (!is_token(value)) {
+            error = xasprintf("bad method \"%s\"; give one such as GET",
+                              value);
+        }
+    } else if (!strncmp(key, "header.", 7)) {
+        m->key = MATCH_HEADER;
+        m->name = xstrlower(key + 7);
+        m->name_len = strlen(m->name);
+        if (!is_token(m->name)) {
+            error = xasprintf("bad header name in \"%s\"; give one such as "
+                              "header.Cookie", key);
+        }
+    } else {
+        error = xasprintf("unknown match \"%s\"; known are host, path-prefix, "
+                          "method and header.NAME", key);
+    }
+    if (!m->value) {
+        m->value = xasprintf("%s", value);
+    }
+    m->value_len = strlen(m->value);
+    return error;
+}
+
+char *
+rule_init(struct rule *rule, const struct rule_config *config)
+{
+    memset(rule, 0, sizeof *rule);
+    rule->priority = config->priority;
+    rule->matches = xcalloc(config->n_matches, sizeof *rule->matches);
+    rule->n_matches = config->n_matches;
+    rule->text = xasprintf("%s", config->n_matches ? "" : "any");
+    for (size_t i = 0; i < config->n_matches; i++) {
+        const struct match_config *mc = &config->matches[i];
+        char *error = compile_match(mc, &rule->matches[i]);
+        char *text;
+
+        if (error) {
+            return error;
+        }
+        text = xasprintf("%s%s%s=%s", rule->text, i ? "," : "",
+                         mc->key, mc->value);
+        free(rule->text);
+        rule->text = text;
+    }
+    return NULL;
+}
+
+void
+rule_uninit(struct rule *rule)
+{
+    for (size_t i = 0; i < rule->n_matches; i++) {
+        free(rule->matches[i].name);
+        free(rule->matches[i].value);
+    }
+    free(rule->matches);
+    free(rule->text);
+}
+
+int
+rule_compare(const void *a_, const void *b_)
+{
+    const struct rule *a = a_;
+    const struct rule *b = b_;
+
+    if (a->priority != b->priority) {
+        return a->priority > b->priority ? -1 : 1;
+    }
+    return a->order < b->order ? -1 : 1;
+}

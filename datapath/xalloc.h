@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef XALLOC_H
+#define XALLOC_H 1
+
+/* Allocation that does not fail, for what an operator configured: without
+ * memory for that there is nothing to go on with, and the process ends, as
+ * OVS does. */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Zeroed memory for 'n' elements of 'size' bytes; never NULL. */
+static inline void *
+xcalloc(size_t n, size_t size)
+{
+    void *p = calloc(n ? n : 1, size);
+
+    if (!p) {
+        abort();
+    }
+    return p;
+}
+
+static inline char *__attribute__((format(printf, 1, 2)))
+xasprintf(const char *format, ...)
+{
+    va_list args;
+    char *s;
+
+    va_start(args, format);
+    if (vasprintf(&s, format, args) < 0) {
+        abort();
+    }
+    va_end(args);
+    return s;
+}
+
+#endif /* xalloc.h */

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+
+EXTRA_DIST += \
+	docs/benchmarks.md \
+	docs/claims.md \
+	docs/design.md \
+	docs/operations.md \
+	docs/protocol.md

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# Benchmarks: the engine alone, and HTTP through OVS.  See docs/benchmarks.md.
+noinst_PROGRAMS += tests/bench/engine-bench
+tests_bench_engine_bench_SOURCES = tests/bench/engine-bench.c
+tests_bench_engine_bench_LDADD = \
+	datapath/libmigrate-engine.a \
+	lib/libcommon.a
+
+EXTRA_DIST += \
+	tests/bench/engine_bench.py \
+	tests/bench/http_bench.py \
+	tests/bench/run \
+	tests/bench/tables.py
+
+# BENCH_ARGS: see "tests/bench/run --help".
+bench: all
+	+test ! -e ovs/Makefile || $(OVS_MAKE) tests/ovstest
+	OVM_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
+		$(PYTHON3) $(srcdir)/tests/bench/run $(BENCH_ARGS)
+
+.PHONY: bench

@@ -1,0 +1,281 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP through one patched Open vSwitch, in five ways:
+
+    direct   the client talks to the host
+    HAProxy  ... to HAProxy with one thread, on a machine of its own
+    nginx    ... to nginx as a proxy with one worker, on another
+    table    ... to ovs-migrate, connections in the engine's table
+    flow     ... to ovs-migrate, an OpenFlow flow for each connection
+
+The host's server is the same nginx for all.  All machines are namespaces of
+this one, so the ways compete for the same processors: what counts is the
+ratio to direct.  Rounds are short and take turns, figures are medians.
+"""
+
+import argparse
+import dataclasses
+import os
+import resource
+import statistics
+import sys
+
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.realpath(__file__)),
+                                "../system"))
+
+from lab import Lab, Machine, SERVICE_ADDRESS           # noqa: E402
+from labtest import need_root, wrk                      # noqa: E402
+from servers import HaProxy, Nginx, NginxProxy          # noqa: E402
+from tables import Table                                # noqa: E402
+
+SIZES = {"200 B": 200, "64 KB": 64 << 10, "1 MB": 1 << 20}
+FLOW_ADDRESS = "10.0.0.101"
+CONNECTIONS = 32
+REACH = 0.95
+
+
+class HostNginx(Nginx):
+    """nginx that logs nothing."""
+
+    def __init__(self, node):
+        super().__init__(node, extra="access_log off;")
+
+
+class SmallHaProxy(HaProxy):
+    """HAProxy for so many connections as the machine may have files open."""
+
+    def write_conf(self, text):
+        return super().write_conf(text.replace("maxconn 20000",
+                                               "maxconn 4000"))
+
+
+@dataclasses.dataclass
+class Round:
+    """What one run of wrk gave."""
+
+    rate: float                 # Requests a second.
+    errors: int
+    cost: dict                  # Microseconds of processor time a request,
+                                # by who spent them.
+
+
+class Meter:
+    """Adds up processor time by who spends it."""
+
+    def __init__(self, sessions):
+        """'sessions': names, and the Processes they stand for."""
+        self.pids = {name: [pid for process in processes
+                            for pid in _session(process.pid)]
+                     for name, processes in sessions.items()}
+
+    def read(self):
+        """Seconds so far."""
+        seconds = {name: sum(map(_process_seconds, pids))
+                   for name, pids in self.pids.items()}
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds["wrk"] = usage.ru_utime + usage.ru_stime
+        with open("/proc/stat") as stat:
+            ticks = stat.readline().split()
+        seconds["softirq"] = int(ticks[7]) / os.sysconf("SC_CLK_TCK")
+        return seconds
+
+
+def _session(leader):
+    """The processes of a session."""
+    pids = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.getsid(int(name)) == leader:
+                pids.append(int(name))
+        except ProcessLookupError:
+            pass
+    return pids
+
+
+def _process_seconds(pid):
+    """Processor time of all threads of a process."""
+    nanoseconds = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat") as stat:
+            nanoseconds += int(stat.read().split()[0])
+    return nanoseconds / 1e9
+
+
+class Bench:
+    """A lab with all five ways in it."""
+
+    def __init__(self):
+        self.lab = lab = Lab(hosts=1, clients=3, tso=True, server=HostNginx)
+        try:
+            self._set_up(lab)
+        except BaseException:
+            lab.close()
+            raise
+
+    def _set_up(self, lab):
+        host = lab.hosts[0]
+        backend = f"{host.address}:80"
+        self.client, haproxy, nginx = lab.clients
+        for size in SIZES.values():
+            host.server.put(f"/{size}", os.urandom(size))
+        proxies = [SmallHaProxy(haproxy, backend).start(),
+                   NginxProxy(nginx, backend).start()]
+        lab.migrate()
+        lab.add_service()
+        self._add_flow_service(lab.switch)
+        self.ways = {"direct": host.address,
+                     "HAProxy": haproxy.address,
+                     "nginx": nginx.address,
+                     "table": SERVICE_ADDRESS,
+                     "flow": FLOW_ADDRESS}
+        self.meter = Meter({"switch": [lab.switch.vswitchd],
+                            "server": [host.server.process],
+                            "proxy": [proxy.process for proxy in proxies],
+                            "agent": [host.agent.process]})
+
+    def _add_flow_service(self, switch):
+        """The same pool once more, behind another address."""
+        pool = switch.vsctl("--bare", "--columns=_uuid", "find",
+                            "Migration_Pool", "name=all").strip()
+        switch.vsctl("--id=@s", "create", "Migration_Service", "name=flow",
+                     "id=2", "protocol=http", "placement=flow",
+                     f"default_pool={pool}", "--", "add", "bridge",
+                     switch.bridge, "migration_services", "@s")
+        switch._answer_arp(FLOW_ADDRESS)
+        switch.add_flow(f"table=0,priority=100,tcp,nw_dst={FLOW_ADDRESS},"
+                        "tp_dst=80,actions=migrate(service=2,table=1)")
+        self.client.run("curl", "-sS", "--retry", "20", "--retry-delay", "1",
+                        "--retry-all-errors", "-m", "2", "-o", "/dev/null",
+                        f"http://{FLOW_ADDRESS}/200")
+
+    def round(self, way, size, close, seconds):
+        before = self.meter.read()
+        load = wrk(self.client, f"http://{self.ways[way]}/{size}", seconds,
+                   connections=CONNECTIONS, close=close)
+        after = self.meter.read()
+        return Round(load.rate, load.errors,
+                     {name: (after[name] - before[name]) * 1e6
+                      / max(load.requests, 1) for name in after})
+
+
+def measure(bench, seconds, rounds, sizes=SIZES, closes=(True, False),
+            ways=None, log=sys.stderr):
+    """Returns rounds by (size, close, way)."""
+    results = {}
+    for n in range(rounds):
+        for size_name in sizes:
+            for close in closes:
+                for way in ways or bench.ways:
+                    result = bench.round(way, SIZES[size_name], close,
+                                         seconds)
+                    results.setdefault((size_name, close, way),
+                                       []).append(result)
+                    if log:
+                        print(f"# round {n + 1} {size_name} "
+                              f"{'closing' if close else 'keep-alive'} {way}:"
+                              f" {result.rate:.0f}/s, {result.errors} errors",
+                              file=log, flush=True)
+    return results
+
+
+def _cells(results):
+    """(size, close), in order."""
+    return list(dict.fromkeys(key[:2] for key in results))
+
+
+def _ways(results):
+    return list(dict.fromkeys(key[2] for key in results))
+
+
+def _name(cell):
+    return f"{cell[0]}, {'closing' if cell[1] else 'keep-alive'}"
+
+
+def _median(rounds, value):
+    return statistics.median(map(value, rounds))
+
+
+def ratios(results):
+    """Ratios of rates to direct, by (size, close, way): the median of those
+    of the rounds."""
+    return {key: statistics.median(
+                r.rate / max(direct.rate, 1e-9) for r, direct in
+                zip(rounds, results[key[:2] + ("direct",)]))
+            for key, rounds in results.items()}
+
+
+def tables(results):
+    ways = _ways(results)
+    ratio = ratios(results)
+    rates = Table("Requests a second, and the ratio to direct",
+                  ["", *ways])
+    for cell in _cells(results):
+        rates.add(_name(cell), *(
+            f"{_median(results[cell + (way,)], lambda r: r.rate):.0f}"
+            + (f" ({ratio[cell + (way,)]:.2f})" if way != "direct" else "")
+            for way in ways))
+
+    names = list(next(iter(results.values()))[0].cost)
+    costs = Table("Processor time, microseconds a request", ["", "", *names])
+    for cell in _cells(results):
+        for way in ways:
+            rounds = results[cell + (way,)]
+            costs.add(_name(cell), way, *(
+                _cost(_median(rounds, lambda r: r.cost[name]))
+                for name in names))
+    return [rates, costs]
+
+
+def _cost(microseconds):
+    return (f"{microseconds:.0f}" if microseconds >= 10
+            else f"{microseconds:.1f}")
+
+
+def shortfalls(results):
+    """What is not as it should be, for people."""
+    texts = []
+    for key, ratio in ratios(results).items():
+        if key[2] in ("table", "flow") and ratio < REACH:
+            texts.append(f"{_name(key)}, {key[2]}: {ratio:.2f} of direct, "
+                         f"not {REACH}")
+        errors = sum(r.errors for r in results[key])
+        if errors:
+            texts.append(f"{_name(key)}, {key[2]}: {errors} requests failed")
+    return texts
+
+
+def arguments(parser):
+    parser.add_argument("--seconds", type=int, default=3,
+                        help="length of a round of HTTP")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--size", choices=SIZES, action="append",
+                        help="only these")
+    parser.add_argument("--way", action="append", help="only these")
+    parser.add_argument("--mode", choices=("closing", "keep-alive"))
+
+
+def run(args):
+    need_root()
+    ways = args.way and list(dict.fromkeys(["direct", *args.way]))
+    closes = {"closing": (True,), "keep-alive": (False,)}.get(args.mode,
+                                                              (True, False))
+    bench = Bench()
+    with bench.lab:
+        return measure(bench, args.seconds, args.rounds, args.size or SIZES,
+                       closes, ways)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments(parser)
+    results = run(parser.parse_args())
+    for table in tables(results):
+        print(table.text())
+    for text in shortfalls(results):
+        print(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

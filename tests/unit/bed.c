@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+#include "bed.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guard.h"
+#include "seal.h"
+
+#define WALL 1700000000000LL    /* Real time when the clock is at 0. */
+
+struct bed bed;
+
+static struct guard guard;
+
+static struct bed_frame *
+frame_new(const void *data, size_t len)
+{
+    struct bed_frame *f = unit_malloc(sizeof *f + len);
+
+    memcpy(f->data, data, len);
+    f->when = bed.now;
+    f->frame = (struct frame) { .data = f->data, .len = len };
+    f->kind = frame_parse(&f->frame, &f->packet);
+    return f;
+}
+
+/* Operations of the engine. */
+
+static bool
+is_hello(const struct bed_frame *f)
+{
+    const uint8_t *type = f->data + f->packet.payload + 1;
+
+    return f->kind == FRAME_UDP && *type == MIGRATE_HELLO;
+}
+
+static void
+op_output(void *aux __attribute__((unused)), const void *data, size_t len)
+{
+    struct bed_frame *f;
+
+    bed.n_sent++;
+    if (!bed.discard) {
+        f = frame_new(data, len);
+        TAILQ_INSERT_TAIL(&bed.frames, f, next);
+    }
+}
+
+static bool
+op_place(void *aux __attribute__((unused)), const struct migrate_flow *flow)
+{
+    bed.placed.n++;
+    bed.placed.flow = *flow;
+    return bed.may_place;
+}
+
+static void
+op_unplace(void *aux __attribute__((unused)), const struct migrate_flow *flow)
+{
+    bed.unplaced.n++;
+    bed.unplaced.flow = *flow;
+}
+
+static void
+op_log(void *aux __attribute__((unused)), const char *message)
+{
+    snprintf(bed.last_log, sizeof bed.last_log, "%s", message);
+}
+
+static const struct migrate_ops ops = {
+    .output = op_output,
+    .place = op_place,
+    .unplace = op_unplace,
+    .log = op_log,
+};
+
+/* Hosts. */
+
+size_t
+bed_build_message(unsigned int host, uint8_t type, const void *body,
+                  size_t len, uint16_t n, uint8_t *buf)
+{
+    struct migrate_header header = {
+        .version = MIGRATE_VERSION,
+        .type = type,
+        .length = htons(sizeof header + len),
+        .count = htons(n),
+        .epoch = htonl(bed.hosts[host].epoch),
+        .sequence = htonl(bed.hello_sequence),
+    };
+    const struct bed_host *h = &bed.hosts[host];
+    uint64_t message[MIGRATE_MESSAGE_MAX / 8];
+
+    memcpy(message, &header, sizeof header);
+    memcpy((uint8_t *) message + sizeof header, body, len);
+    seal(&bed.keys, &h->address, &bed.address, (void *) message);
+    memcpy(buf + udp_overhead(&bed.address), message, sizeof header + len);
+    return udp_build(buf, sizeof header + len, bed.mac, h->mac, &h->address,
+                     &bed.address, MIGRATE_PORT);
+}
+
+enum migrate_verdict
+bed_control(const void *data, size_t len)
+{
+    struct frame frame = {
+        .data = (uint8_t *) guard_copy(&guard, data, len), .len = len
+    };
+
+    return migrate_control_frame(bed.engine, &frame, bed.now);
+}
+
+void
+bed_message(unsigned int host, uint8_t type, const void *body, size_t len,
+            uint16_t n)
+{
+    uint8_t buf[MIGRATE_MESSAGE_MAX + 64];
+
+    CHECK_INT(bed_control(buf, bed_build_message(host, type, body, len, n,
+                                                 buf)), MIGRATE_DROP);
+}
+
+void
+bed_report(unsigned int host, uint32_t flow_id, uint8_t event,
+           uint8_t reason, uint32_t rcv_nxt)
+{
+    struct migrate_report report = {
+        .flow_id = htonl(flow_id),
+        .event = event,
+        .reason = reason,
+        .rcv_nxt = htonl(rcv_nxt),
+    };
+
+    bed_message(host, MIGRATE_REPORT, &report, sizeof report, 1);
+}
+
+static void
+host_status(unsigned int host)
+{
+    struct migrate_status status = { .capacity = htonl(1000) };
+
+    bed_message(host, MIGRATE_STATUS, &status, sizeof status, 0);
+}
+
+static void
+host_arp_reply(unsigned int host)
+{
+    struct arp arp = {
+        .op = ARP_REPLY,
+        .sender = bed.hosts[host].address,
+        .target = bed.address,
+    };
+    uint8_t buf[ARP_FRAME_LEN];
+
+    memcpy(arp.sender_mac, bed.hosts[host].mac, 6);
+    memcpy(arp.target_mac, bed.mac, 6);
+    arp_build(&arp, bed.mac, buf);
+    bed_control(buf, sizeof buf);
+}
+
+static void
+host_answer(unsigned int host, const struct bed_frame *f)
+{
+    const struct migrate_address *address = &bed.hosts[host].address;
+    struct arp arp;
+
+    if (!bed.hosts[host].alive) {
+        return;
+    }
+    if (f->kind == FRAME_ARP) {
+        arp_read(&f->frame, &f->packet, &arp);
+        if (arp.op == ARP_REQUEST && address_equals(&arp.target, address)) {
+            host_arp_reply(host);
+        }
+    } else if (address_equals(&f->packet.dst, address)) {
+        struct migrate_header hello;
+
+        memcpy(&hello, f->data + f->packet.payload, sizeof hello);
+        bed.hello_sequence = ntohl(hello.sequence);
+        host_status(host);
+    }
+}
+
+/* Takes hellos and ARP out of the frames and lets hosts answer them, now that
+ * the engine is done. */
+static void
+answer_hellos(void)
+{
+    struct bed_frame *f, *next;
+
+    for (f = TAILQ_FIRST(&bed.frames); f && !bed.keep_hellos; f = next) {
+        next = TAILQ_NEXT(f, next);
+        if (is_hello(f) || f->kind == FRAME_ARP) {
+            TAILQ_REMOVE(&bed.frames, f, next);
+            for (unsigned int i = 0; i < BED_HOSTS; i++) {
+                host_answer(i, f);
+            }
+            free(f);
+            next = TAILQ_FIRST(&bed.frames);
+        }
+    }
+}
+
+/* The bed. */
+
+void
+bed_configure(void)
+{
+    char *error = migrate_configure(bed.engine, &bed.config, bed.now);
+
+    CHECK_STR(error ? error : "no error", "no error");
+    free(error);
+}
+
+static void
+make_addresses(int family)
+{
+    static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 0xfe };
+
+    memcpy(bed.mac, mac, 6);
+    address_parse(family == 4 ? "10.0.0.254" : "2001:db8::fe", &bed.address);
+    address_parse(family == 4 ? "198.51.100.1" : "2001:db8:1::1", &bed.vip);
+    for (unsigned int i = 0; i < BED_HOSTS; i++) {
+        const uint8_t host_mac[6] = { 2, 0, 0, 0, 2, i };
+
+        address_parse(family == 4 ? "10.0.0.11" : "2001:db8::11",
+                      &bed.hosts[i].address);
+        bed.hosts[i].address.byte[15] += i;
+        memcpy(bed.hosts[i].mac, host_mac, 6);
+        bed.hosts[i].alive = true;
+        bed.hosts[i].epoch = 0x1000 + i;
+    }
+}
+
+static void
+make_config(void)
+{
+    static char *const host_names[] = {
+        (char *) "h1", (char *) "h2", (char *) "h3"
+    };
+    static char *const service_names[] = {
+        (char *) "http", (char *) "tcp", (char *) "flow"
+    };
+
+    for (unsigned int i = 0; i < BED_HOSTS; i++) {
+        bed.host_configs[i].name = host_names[i];
+        bed.host_configs[i].address = bed.hosts[i].address;
+        bed.members[i] = (struct member_config) { i, 1 };
+    }
+    bed.pools[0] = (struct pool_config) {
+        .name = (char *) "all",
+        .members = bed.members, .n_members = BED_HOSTS,
+    };
+    bed.pools[1] = (struct pool_config) {
+        .name = (char *) "h3", .members = &bed.members[2], .n_members = 1,
+    };
+    bed.match = (struct match_config) {
+        (char *) "path-prefix", (char *) "/images"
+    };
+    bed.rule = (struct rule_config) {
+        .priority = 10, .matches = &bed.match, .n_matches = 1, .pool = 1,
+    };
+    for (unsigned int i = 0; i < 3; i++) {
+        bed.services[i] = (struct service_config) {
+            .name = service_names[i],
+            .id = 1 + i,
+            .protocol = 1 + i == BED_TCP ? PROTOCOL_TCP : PROTOCOL_HTTP,
+            .placement = (1 + i == BED_FLOW ? PLACEMENT_FLOW
+                          : PLACEMENT_TABLE),
+            .request_timeout = 5000,
+            .rules = &bed.rule,
+            .n_rules = 1 + i == BED_HTTP,
+        };
+    }
+    bed.config = (struct migrate_config) {
+        .address = bed.address, .mtu = 1500, .keys = bed.keys,
+        .hosts = bed.host_configs, .n_hosts = BED_HOSTS,
+        .pools = bed.pools, .n_pools = 2,
+        .services = bed.services, .n_services = 3,
+    };
+    memcpy(bed.config.mac, bed.mac, 6);
+}
+
+void
+bed_open(int family, uint32_t max_connections)
+{
+    static const uint8_t key[MIGRATE_KEY_LEN] = "a key for tests";
+    static const uint8_t seed[16] = "a seed for tests";
+
+    if (!guard.size) {
+        guard_init(&guard, 70000);
+    }
+    if (bed.engine) {
+        bed_close();            /* A test ended early. */
+    }
+    memset(&bed, 0, sizeof bed);
+    TAILQ_INIT(&bed.frames);
+    bed.now = 1000000;
+    bed.family = family;
+    bed.may_place = true;
+    seal_key_init(&bed.keys.keys[0], key);
+    bed.keys.n = 1;
+    make_addresses(family);
+    make_config();
+    bed.engine = migrate_create(&ops, NULL, max_connections, seed);
+    CU_ASSERT_FATAL(bed.engine != NULL);
+    bed_configure();
+    for (unsigned int i = 0; i < BED_HOSTS; i++) {
+        host_status(i);         /* Nobody asks a host over IPv6 for it yet. */
+    }
+    bed_wait(1);
+}
+
+void
+bed_clear(void)
+{
+    struct bed_frame *f;
+
+    while ((f = bed_take())) {
+        free(f);
+    }
+}
+
+void
+bed_close(void)
+{
+    migrate_destroy(bed.engine);
+    bed.engine = NULL;
+    bed_clear();
+    free(bed.forwarded);
+    bed.forwarded = NULL;
+}
+
+void
+bed_wait(unsigned int ms)
+{
+    do {
+        if (migrate_deadline(bed.engine) <= bed.now) {
+            migrate_run(bed.engine, bed.now, WALL + bed.now);
+            answer_hellos();
+        }
+    } while (ms-- && ++bed.now);
+}
+
+/* Clients. */
+
+struct bed_client
+bed_client(unsigned int n, uint32_t service_id)
+{
+    struct bed_client c = {
+        .service_id = service_id,
+        .mac = { 2, 0, 0, 0, 1, n },
+        .window = 512,
+        .options = { .mss = 1460, .wscale_ok = true, .wscale = 7,
+                     .sack_ok = true, .tstamp_ok = true },
+        .isn = 0x10000000 * (n + 1),
+    };
+
+    address_parse(bed.family == 4 ? "192.0.2.1" : "2001:db8:2::1",
+                  &c.tuple.client);
+    c.tuple.client.byte[14] += n >> 8;
+    c.tuple.client.byte[15] += n;
+    c.tuple.service = bed.vip;
+    c.tuple.client_port = htons(40000 + n);
+    c.tuple.service_port = htons(80);
+    c.seq = c.isn + 1;
+    return c;
+}
+
+static size_t
+build(const struct bed_client *c, uint8_t flags, uint32_t seq,
+      const void *data, size_t len, uint8_t *buf)
+{
+    struct tcp_options options = c->options;
+    struct segment s = {
+        .eth_dst = bed.mac, .eth_src = c->mac,
+        .src = &c->tuple.client, .dst = &c->tuple.service,
+        .src_port = c->tuple.client_port, .dst_port = c->tuple.service_port,
+        .seq = seq, .ack = flags & SEG_ACK ? c->ack : 0,
+        .window = c->window,
+        .flags = flags,
+        .options = &options,
+        .payload = data, .payload_len = len,
+    };
+
+    options.tsval = bed.now;
+    return segment_build(&s, buf);
+}
+
+static enum migrate_verdict
+give(uint32_t service_id, const uint8_t *buf, size_t len)
+{
+    struct frame frame = {
+        .data = (uint8_t *) guard_copy(&guard, buf, len), .len = len
+    };
+    enum migrate_verdict verdict = migrate_service_frame(
+        bed.engine, service_id, &frame, bed.now);
+
+    if (verdict == MIGRATE_FORWARD) {
+        free(bed.forwarded);
+        bed.forwarded = frame_new(frame.data, frame.len);
+    }
+    return verdict;
+}
+
+enum migrate_verdict
+bed_segment(const struct bed_client *c, uint8_t flags, uint32_t seq,
+            const void *data, size_t len)
+{
+    static uint8_t buf[66000];
+
+    return give(c->service_id, buf, build(c, flags, seq, data, len, buf));
+}
+
+enum migrate_verdict
+bed_corrupted(const struct bed_client *c, uint8_t flags, uint32_t seq,
+              const void *data, size_t len, size_t ofs)
+{
+    static uint8_t buf[66000];
+    size_t frame_len = build(c, flags, seq, data, len, buf);
+
+    buf[frame_len - 1 - ofs] ^= 4;
+    return give(c->service_id, buf, frame_len);
+}
+
+void
+bed_connect(struct bed_client *c)
+{
+    struct bed_frame *f;
+
+    c->seq = c->isn + 1;
+    bed_segment(c, SEG_SYN, c->isn, NULL, 0);
+    f = bed_expect(c, SEG_SYN | SEG_ACK, c->isn + 1);
+    c->ack = f->packet.seq + 1;
+    free(f);
+    if (c->service_id != BED_TCP) {
+        CHECK_INT(bed_segment(c, SEG_ACK, c->seq, NULL, 0), MIGRATE_DROP);
+    }
+}
+
+enum migrate_verdict
+bed_data(struct bed_client *c, const void *data, size_t len)
+{
+    uint32_t seq = c->seq;
+
+    c->seq += len;
+    return bed_segment(c, SEG_ACK | SEG_PSH, seq, data, len);
+}
+
+enum migrate_verdict
+bed_text(struct bed_client *c, const char *text)
+{
+    return bed_data(c, text, strlen(text));
+}
+
+void
+bed_request(struct bed_client *c, const char *path)
+{
+    char *head = unit_sprintf("GET %s HTTP/1.1\r\nHost: a\r\n\r\n",
+                              path ? path : "/");
+
+    bed_connect(c);
+    CHECK_INT(bed_text(c, head), MIGRATE_DROP);
+    free(head);
+}
+
+uint32_t
+bed_live(struct bed_client *c, unsigned int *host)
+{
+    struct bed_bundle bundle;
+    uint32_t flow_id;
+
+    bed_request(c, NULL);
+    bundle = bed_expect_bundle();
+    flow_id = bundle.flow_id;
+    bed_report(bundle.host, flow_id, MIGRATE_CONFIRM, 0, c->seq);
+    CHECK_STR(bed_state(c), "live");
+    if (host) {
+        *host = bundle.host;
+    }
+    bed_bundle_free(&bundle);
+    return flow_id;
+}
+
+const struct record *
+bed_record(const struct bed_client *c)
+{
+    return migrate_find_connection(bed.engine, &c->tuple);
+}
+
+const char *
+bed_state(const struct bed_client *c)
+{
+    const struct record *r = bed_record(c);
+
+    return r ? migrate_state_name(r) : "none";
+}
+
+/* What the engine sent. */
+
+struct bed_frame *
+bed_take(void)
+{
+    struct bed_frame *f;
+
+    if (bed.engine) {
+        answer_hellos();
+    }
+    f = TAILQ_FIRST(&bed.frames);
+    if (f) {
+        TAILQ_REMOVE(&bed.frames, f, next);
+    }
+    return f;
+}
+
+void
+bed_expect_none(void)
+{
+    struct bed_frame *f = bed_take();
+
+    CU_ASSERT(!f);
+    free(f);
+}
+
+struct bed_frame *
+bed_expect(const struct bed_client *c, uint8_t flags, uint32_t ack)
+{
+    struct bed_frame *f = bed_take();
+    const struct packet *p;
+
+    CU_ASSERT_FATAL(f && f->kind == FRAME_TCP);
+    p = &f->packet;
+    CU_ASSERT(frame_csum_ok(&f->frame, p));
+    CU_ASSERT(!memcmp(f->data, c->mac, 6));
+    CU_ASSERT(!memcmp(f->data + 6, bed.mac, 6));
+    CU_ASSERT(address_equals(&p->dst, &c->tuple.client));
+    CU_ASSERT(address_equals(&p->src, &c->tuple.service));
+    CHECK_INT(p->dst_port, c->tuple.client_port);
+    CHECK_INT(p->src_port, c->tuple.service_port);
+    CHECK_INT(p->flags, flags);
+    CHECK_INT(p->ack, ack);
+    return f;
+}
+
+bool
+bed_holds(const struct bed_frame *f, const char *text)
+{
+    return memmem(f->data + f->packet.payload, f->packet.payload_len, text,
+                  strlen(text)) != NULL;
+}
+
+unsigned int
+bed_expect_message(enum migrate_type type, void *message, size_t size)
+{
+    struct bed_frame *f = bed_take();
+    const struct packet *p;
+    unsigned int host = 0;
+    void *copy;
+
+    CU_ASSERT_FATAL(f && f->kind == FRAME_UDP);
+    p = &f->packet;
+    while (host < BED_HOSTS
+           && !address_equals(&bed.hosts[host].address, &p->dst)) {
+        host++;
+    }
+    CU_ASSERT_FATAL(host < BED_HOSTS);
+    CU_ASSERT(frame_csum_ok(&f->frame, p));
+    CU_ASSERT(!memcmp(f->data, bed.hosts[host].mac, 6));
+    CU_ASSERT(address_equals(&p->src, &bed.address));
+    CHECK_INT(p->dst_port, htons(MIGRATE_PORT));
+    copy = unit_malloc(p->payload_len);
+    memcpy(copy, f->data + p->payload, p->payload_len);
+    CU_ASSERT(seal_check(&bed.keys, &p->src, &p->dst, copy, p->payload_len));
+    CHECK_INT(((struct migrate_header *) copy)->type, type);
+    CU_ASSERT_FATAL(p->payload_len >= size);
+    memcpy(message, copy, size);
+    free(copy);
+    free(f);
+    return host;
+}
+
+struct bed_bundle
+bed_expect_bundle(void)
+{
+    uint8_t message[MIGRATE_MESSAGE_MAX], packet[MIGRATE_MESSAGE_MAX] = { 0 };
+    struct bed_bundle bundle = { .when = 0 };
+    const struct bed_frame *f;
+    size_t len, size;
+
+    f = TAILQ_FIRST(&bed.frames);
+    CU_ASSERT_FATAL(f != NULL);
+    bundle.when = f->when;
+    size = f->packet.payload_len;
+    bundle.host = bed_expect_message(MIGRATE_BUNDLE, message, size);
+    memcpy(&bundle.b, message, sizeof bundle.b);
+    bundle.flow_id = ntohl(bundle.b.flow_id);
+    len = ntohs(bundle.b.packet_len);
+    CU_ASSERT_FATAL(sizeof bundle.b + len <= size);
+    packet[12] = bundle.b.family == 4 ? 0x08 : 0x86;
+    packet[13] = bundle.b.family == 4 ? 0x00 : 0xdd;
+    memcpy(packet + ETH_LEN, message + sizeof bundle.b, len);
+    bundle.inner = frame_new(packet, ETH_LEN + len);
+    CHECK_INT(bundle.inner->kind, FRAME_TCP);
+    CU_ASSERT(frame_csum_ok(&bundle.inner->frame, &bundle.inner->packet));
+    return bundle;
+}
+
+void
+bed_bundle_free(struct bed_bundle *bundle)
+{
+    free(bundle->inner);
+    bundle->inner = NULL;
+}
+
+void
+bed_expect_abort(unsigned int host, uint32_t flow_id)
+{
+    struct {
+        struct migrate_header header;
+        struct migrate_abort abort;
+    } message;
+
+    CHECK_INT(bed_expect_message(MIGRATE_ABORT, &message, sizeof message),
+              host);
+    CHECK_INT(ntohl(message.abort.flow_id), flow_id);
+}

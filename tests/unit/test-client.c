@@ -1,0 +1,732 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+#include "bed.h"
+
+#include <arpa/inet.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REQUEST "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+#define REQUEST_LEN (sizeof REQUEST - 1)
+
+static const int families[] = { 4, 6 };
+#define FOR_EACH_FAMILY(I) for (size_t I = 0; I < 2; I++)
+
+/* The next frame is a bundle that holds just 'data'. */
+static void
+expect_request(const struct bed_client *c, const void *data, size_t len)
+{
+    struct bed_bundle b = bed_expect_bundle();
+
+    CHECK_INT(b.inner->packet.seq, c->isn + 1);
+    CHECK_INT(b.inner->packet.payload_len, len);
+    CU_ASSERT(!memcmp(b.inner->data + b.inner->packet.payload, data, len));
+    bed_bundle_free(&b);
+}
+
+/* A SYN-ACK for 'c' with its checksums right.  Checks that the options say
+ * what 'expected' says. */
+static void
+check_syn_ack(struct bed_client *c, const struct tcp_options *expected)
+{
+    struct tcp_options o;
+    struct bed_frame *f;
+
+    CHECK_INT(bed_segment(c, SEG_SYN, c->isn, NULL, 0), MIGRATE_DROP);
+    f = bed_expect(c, SEG_SYN | SEG_ACK, c->isn + 1);
+    CHECK_INT(f->packet.window, 32768);
+    CU_ASSERT(tcp_options_parse(&f->frame, &f->packet, &o));
+    CHECK_INT(o.mss, expected->mss);
+    CHECK_INT(o.wscale_ok, expected->wscale_ok);
+    CHECK_INT(o.wscale, expected->wscale_ok ? RCV_WSCALE : 0);
+    CHECK_INT(o.sack_ok, expected->sack_ok);
+    CHECK_INT(o.tstamp_ok, expected->tstamp_ok);
+    CHECK_INT(o.tsecr, expected->tstamp_ok ? bed.now : 0);
+    c->ack = f->packet.seq + 1;
+    free(f);
+}
+
+/* What the SYN said is in the cookie: the bundle tells it, though no memory
+ * was taken for it. */
+static void
+check_cookie(struct bed_client *c)
+{
+    struct bed_bundle b;
+
+    bed_data(c, REQUEST, REQUEST_LEN);
+    b = bed_expect_bundle();
+    CHECK_INT(b.b.options, ((c->options.wscale_ok ? MIGRATE_OPT_WSCALE : 0)
+                            | (c->options.sack_ok ? MIGRATE_OPT_SACK : 0)
+                            | (c->options.tstamp_ok
+                               ? MIGRATE_OPT_TSTAMP : 0)));
+    CHECK_INT(b.b.snd_wscale, c->options.wscale_ok ? c->options.wscale : 0);
+    CHECK_INT(b.b.rcv_wscale, c->options.wscale_ok ? RCV_WSCALE : 0);
+    CHECK_INT(ntohs(b.b.mss), c->options.mss ? c->options.mss : 536);
+    CHECK_INT(ntohl(b.b.tsval), c->options.tstamp_ok ? bed.now : 0);
+    CHECK_INT(b.inner->packet.ack, c->ack);
+    bed_bundle_free(&b);
+}
+
+static void
+test_syn(void)
+{
+    FOR_EACH_FAMILY(i) {
+        bed_open(families[i], 64);
+        for (unsigned int n = 0; n < 16; n++) {
+            struct bed_client c = bed_client(n, BED_HTTP);
+            struct tcp_options expected;
+
+            c.options.mss = n & 8 ? 1400 : 1460;
+            c.options.wscale_ok = n & 1;
+            c.options.sack_ok = n & 2;
+            c.options.tstamp_ok = n & 4;
+            expected = c.options;
+            expected.mss = families[i] == 4 ? 1460 : 1440;
+            check_syn_ack(&c, &expected);
+            bed_expect_none();
+            CHECK_INT(migrate_connection_count(bed.engine), n);
+            check_cookie(&c);
+            CHECK_INT(migrate_connection_count(bed.engine), n + 1);
+        }
+        CHECK_INT(BED_COUNT(SYN), 16);
+        CHECK_INT(BED_COUNT(GATHER), 16);
+        bed_close();
+    }
+}
+
+/* RFC 9293 3.7.1: no MSS option means 536. */
+static void
+test_syn_without_options(void)
+{
+    static const uint8_t syn[] = {
+        2, 0, 0, 0, 0, 0xfe, 2, 0, 0, 0, 1, 0, 8, 0,
+        0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0x8e, 0x9a, 192, 0, 2, 1,
+        198, 51, 100, 1,
+        0x9c, 0x40, 0, 80, 0x10, 0, 0, 0, 0, 0, 0, 0,
+        0x50, 2, 2, 0, 0, 0, 0, 0,
+    };
+    struct bed_client c;
+    struct bed_frame *f;
+    struct frame frame;
+    uint8_t copy[sizeof syn];
+
+    bed_open(4, 64);
+    memcpy(copy, syn, sizeof syn);
+    frame = (struct frame) { .data = copy, .len = sizeof copy,
+                             .csum_good = true };
+    c = bed_client(0, BED_HTTP);
+    c.options = (struct tcp_options) { .mss = 0 };
+    migrate_service_frame(bed.engine, BED_HTTP, &frame, bed.now);
+    f = bed_expect(&c, SEG_SYN | SEG_ACK, c.isn + 1);
+    c.ack = f->packet.seq + 1;
+    free(f);
+    check_cookie(&c);
+    bed_close();
+}
+
+/* The bytes that malloc() has given out. */
+static size_t
+allocated(void)
+{
+    return mallinfo2().uordblks;
+}
+
+/* A flood of SYNs, of handshakes without data, of whatever proves nothing,
+ * takes no byte. */
+static void
+test_no_memory(void)
+{
+    struct bed_client c;
+    size_t before, memory;
+
+    bed_open(4, 64);
+    bed.discard = true;
+    c = bed_client(0, BED_HTTP);
+    bed_segment(&c, SEG_SYN, 0, NULL, 0);   /* A new service address. */
+    bed_wait(1);
+    before = allocated();
+    memory = migrate_memory(bed.engine);
+    for (uint32_t i = 0; i < 100000; i++) {
+        struct cookie_secrets *secrets = &bed.engine->secrets;
+        struct syn_options syn = { .mss = 1460, .wscale_ok = true,
+                                   .wscale = 7, .sack_ok = true };
+
+        c.tuple.client = address_from_v4(unit_random());
+        c.tuple.client_port = unit_random();
+        c.isn = unit_random();
+        bed_segment(&c, SEG_SYN, c.isn, NULL, 0);
+        c.ack = cookie_make(secrets, &c.tuple, c.isn, &syn) + 1;
+        bed_segment(&c, SEG_ACK, c.isn + 1, NULL, 0);   /* Proven. */
+        c.ack++;
+        bed_segment(&c, SEG_ACK, c.isn + 1, NULL, 0);   /* Not so. */
+        bed_segment(&c, SEG_ACK, c.isn + 1, REQUEST, REQUEST_LEN);
+        bed_segment(&c, SEG_ACK | SEG_FIN, c.isn + 1, NULL, 0);
+        bed_segment(&c, SEG_RST, c.isn + 1, NULL, 0);
+    }
+    CHECK_INT(migrate_connection_count(bed.engine), 0);
+    CHECK_INT(migrate_memory(bed.engine), memory);
+    CHECK_INT(allocated(), before);
+    CHECK_INT(BED_COUNT(SYN), 100001);
+    CHECK_INT(BED_COUNT(ACK_DROP), 200000);
+    CHECK_INT(BED_COUNT(DROP_COOKIE), 100000);
+    CHECK_INT(BED_COUNT(DROP_NO_RECORD), 200000);
+    bed_close();
+}
+
+static void
+test_bad_frames(void)
+{
+    struct bed_client c;
+    uint8_t frame[ETH_LEN + 40];
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_segment(&c, SEG_SYN | SEG_ACK, c.isn, NULL, 0);
+    bed_segment(&c, SEG_SYN | SEG_RST, c.isn, NULL, 0);
+    bed_segment(&c, SEG_SYN | SEG_FIN, c.isn, NULL, 0);
+    CHECK_INT(BED_COUNT(DROP_FLAGS), 3);
+    bed_corrupted(&c, SEG_SYN, c.isn, NULL, 0, 0);
+    CHECK_INT(BED_COUNT(DROP_CHECKSUM), 1);
+    bed_expect_none();
+
+    bed_connect(&c);
+    bed_corrupted(&c, SEG_ACK, c.seq, REQUEST, REQUEST_LEN, 5);
+    CHECK_INT(BED_COUNT(DROP_CHECKSUM), 2);
+    bed_segment(&c, 0, c.seq, REQUEST, REQUEST_LEN);
+    CHECK_INT(BED_COUNT(DROP_NO_RECORD), 1);
+    c.service_id = 99;
+    bed_data(&c, REQUEST, REQUEST_LEN);
+    CHECK_INT(BED_COUNT(DROP_NO_SERVICE), 1);
+    CHECK_INT(migrate_connection_count(bed.engine), 0);
+
+    /* Not TCP at all. */
+    for (int type = 0; type < 3; type++) {
+        struct frame f = { .data = frame, .len = sizeof frame };
+        uint16_t sum;
+
+        memset(frame, 0, sizeof frame);
+        frame[12] = 0x08;
+        frame[14] = 0x45;
+        frame[17] = 40;
+        frame[20] = type == 0 ? 0x20 : 0;   /* More fragments. */
+        frame[23] = type == 1 ? IPPROTO_ICMP : IPPROTO_TCP;
+        sum = ~(0x4500 + 40 + (frame[20] << 8) + frame[23]);
+        frame[24] = sum >> 8;
+        frame[25] = sum;
+        CHECK_INT(migrate_service_frame(bed.engine, BED_HTTP, &f, bed.now),
+                  MIGRATE_DROP);
+    }
+    CHECK_INT(BED_COUNT(DROP_FRAGMENT), 1);
+    CHECK_INT(BED_COUNT(DROP_NOT_TCP), 1);
+    CHECK_INT(BED_COUNT(DROP_MALFORMED), 1);
+    bed_expect_none();
+    bed_close();
+}
+
+/* A request comes in three pieces, in each order, and is put together. */
+static void
+test_any_order(void)
+{
+    static const int orders[][3] = {
+        { 0, 1, 2 }, { 0, 2, 1 }, { 0, 2, 2 }, { 0, 1, 1 }
+    };
+
+    for (size_t o = 0; o < 4; o++) {
+        uint32_t cuts[] = { 0, 7, 16, REQUEST_LEN };
+        struct bed_client c;
+
+        bed_open(4, 64);
+        c = bed_client(o, BED_HTTP);
+        bed_connect(&c);
+        for (int k = 0; k < 3; k++) {
+            int piece = orders[o][k];
+
+            bed_segment(&c, SEG_ACK, c.seq + cuts[piece],
+                        REQUEST + cuts[piece], cuts[piece + 1] - cuts[piece]);
+            if (k == 1 && piece == 2) {
+                /* Told at once that the middle is missing. */
+                free(bed_expect(&c, SEG_ACK, c.seq + cuts[1]));
+            }
+        }
+        if (orders[o][1] == orders[o][2]) {
+            /* Nothing new: an ACK, and the rest is still awaited. */
+            uint32_t ack = c.seq + cuts[orders[o][2] == 2 ? 1 : 2];
+            int missing = orders[o][2] == 2 ? 1 : 2;
+
+            free(bed_expect(&c, SEG_ACK, ack));
+            bed_expect_none();
+            bed_segment(&c, SEG_ACK, c.seq + cuts[missing],
+                        REQUEST + cuts[missing],
+                        cuts[missing + 1] - cuts[missing]);
+        }
+        expect_request(&c, REQUEST, REQUEST_LEN);
+        bed_expect_none();
+        bed_close();
+    }
+}
+
+/* What was classified cannot be changed by sending it again. */
+static void
+test_first_value_wins(void)
+{
+    struct bed_client c;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    bed_segment(&c, SEG_ACK, c.seq, "GET /", 5);
+    bed_segment(&c, SEG_ACK, c.seq, "GET /images HTTP/1.1\r\n\r\n", 24);
+    expect_request(&c, "GET /images HTTP/1.1\r\n\r\n", 24);
+    bed_close();
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    bed_segment(&c, SEG_ACK, c.seq, "GET /a HTTP/1.1\r", 16);
+    bed_segment(&c, SEG_ACK, c.seq, "GET /images HTT\r" "\n\r\n", 19);
+    expect_request(&c, "GET /a HTTP/1.1\r\n\r\n", 19);
+    bed_close();
+}
+
+/* A trickled request is acknowledged 40 ms after its first byte without an
+ * ACK, however many bytes come meanwhile. */
+static void
+test_delayed_ack(void)
+{
+    struct bed_client c;
+    struct bed_frame *f;
+    int64_t start;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    start = bed.now;
+    bed_data(&c, REQUEST, 1);
+    bed_wait(30);
+    bed_data(&c, REQUEST + 1, 1);
+    bed_wait(30);
+    f = bed_expect(&c, SEG_ACK, c.isn + 3);
+    CHECK_INT(f->when, start + DELAYED_ACK);
+    CHECK_INT(f->packet.seq, c.ack);
+    CHECK_INT(f->packet.window, 32768 >> RCV_WSCALE);
+    free(f);
+    bed_wait(500);
+    bed_expect_none();          /* Not twice. */
+    CHECK_INT(BED_COUNT(DELAYED_ACK), 1);
+
+    bed_data(&c, REQUEST + 2, REQUEST_LEN - 2);
+    expect_request(&c, REQUEST, REQUEST_LEN);
+    bed_close();
+}
+
+/* The switch does not acknowledge what it hands over at once: until then the
+ * client itself is the retransmission buffer. */
+static void
+test_no_early_ack(void)
+{
+    struct bed_client c;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    bed_data(&c, REQUEST, REQUEST_LEN);
+    expect_request(&c, REQUEST, REQUEST_LEN);
+    bed_wait(45);
+    bed_expect_none();
+    CHECK_INT(BED_COUNT(DELAYED_ACK), 0);
+    bed_close();
+}
+
+/* A byte now and then does not put the request's deadline off. */
+static void
+test_slow_loris(void)
+{
+    struct bed_client c;
+    struct bed_frame *f;
+    int64_t start;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    start = bed.now;
+    bed_text(&c, "GET /");
+    while (bed.now < start + 5500 && BED_COUNT(REJECT_408) == 0) {
+        bed_data(&c, "a", 1);
+        bed_wait(30);
+    }
+    CHECK_INT(BED_COUNT(REJECT_408), 1);
+    while ((f = bed_take()) && !bed_holds(f, "408 Request Timeout")) {
+        free(f);
+    }
+    CU_ASSERT_FATAL(f != NULL);
+    CHECK_INT(f->when, start + 5000);
+    free(f);
+    bed_close();
+}
+
+/* RFC 9293 3.8.4: a probe has the sequence number before the next. */
+static void
+test_keepalive(void)
+{
+    struct bed_client c;
+    struct bed_frame *f;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    CHECK_INT(bed_segment(&c, SEG_ACK, c.seq - 1, NULL, 0), MIGRATE_DROP);
+    f = bed_expect(&c, SEG_ACK, c.seq);
+    CHECK_INT(f->packet.seq, c.ack);
+    CHECK_INT(f->packet.window, 32768 >> RCV_WSCALE);
+    free(f);
+    CHECK_INT(BED_COUNT(PROBE), 1);
+    CHECK_INT(migrate_connection_count(bed.engine), 0);
+
+    bed_data(&c, REQUEST, REQUEST_LEN);     /* It goes on as if nothing... */
+    expect_request(&c, REQUEST, REQUEST_LEN);
+    bed_close();
+}
+
+static void
+test_fin_without_request(void)
+{
+    struct bed_client c;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    bed_segment(&c, SEG_FIN | SEG_ACK, c.seq, NULL, 0);
+    free(bed_expect(&c, SEG_FIN | SEG_ACK, c.seq + 1));
+    c.ack++;
+    bed_segment(&c, SEG_ACK, c.seq + 1, NULL, 0);
+    bed_expect_none();
+    CHECK_INT(migrate_connection_count(bed.engine), 0);
+    bed_close();
+}
+
+/* A FIN that closes the client's half is part of what the host gets. */
+static void
+test_fin_with_request(void)
+{
+    struct bed_bundle b;
+    struct bed_client c;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    bed_segment(&c, SEG_ACK | SEG_FIN, c.seq, REQUEST, REQUEST_LEN);
+    b = bed_expect_bundle();
+    CHECK_INT(b.inner->packet.flags, SEG_ACK | SEG_PSH | SEG_FIN);
+    CHECK_INT(b.inner->packet.payload_len, REQUEST_LEN);
+    bed_bundle_free(&b);
+
+    /* One that comes before what is before it waits. */
+    c = bed_client(1, BED_HTTP);
+    bed_connect(&c);
+    bed_segment(&c, SEG_ACK, c.seq, REQUEST, 4);
+    bed_segment(&c, SEG_ACK | SEG_FIN, c.seq + 10, REQUEST + 10,
+                REQUEST_LEN - 10);
+    free(bed_expect(&c, SEG_ACK, c.seq + 4));
+    bed_segment(&c, SEG_ACK, c.seq + 4, REQUEST + 4, 6);
+    b = bed_expect_bundle();
+    CHECK_INT(b.inner->packet.flags, SEG_ACK | SEG_PSH | SEG_FIN);
+    bed_bundle_free(&b);
+    bed_close();
+}
+
+/* RFC 5961 3.2: only a RST at the expected byte counts. */
+static void
+test_reset(void)
+{
+    struct bed_client c;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    bed_data(&c, REQUEST, 4);
+    bed_segment(&c, SEG_RST, c.seq + 1, NULL, 0);
+    bed_segment(&c, SEG_RST, c.seq - 1, NULL, 0);
+    CHECK_STR(bed_state(&c), "gather");
+    CHECK_INT(BED_COUNT(DROP_WINDOW), 2);
+    bed_segment(&c, SEG_RST, c.seq, NULL, 0);
+    CHECK_STR(bed_state(&c), "none");
+    CHECK_INT(BED_COUNT(CLIENT_RESET), 1);
+    bed_wait(6000);
+    bed_expect_none();
+    bed_close();
+}
+
+/* Segments that belong to no byte of the request. */
+static void
+test_outside(void)
+{
+    struct bed_client c;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    bed_data(&c, REQUEST, 4);
+    bed_segment(&c, SEG_ACK, c.isn + 1 + ASSEMBLY_MAX + 1, "x", 1);
+    CHECK_INT(BED_COUNT(DROP_WINDOW), 1);
+    c.ack++;
+    bed_segment(&c, SEG_ACK, c.seq, REQUEST + 4, REQUEST_LEN - 4);
+    CHECK_INT(BED_COUNT(DROP_WINDOW), 2);
+    c.ack--;
+    bed_segment(&c, SEG_ACK, c.isn - 5, "xxxxxxGEt", 9);
+    free(bed_expect(&c, SEG_ACK, c.seq));
+    bed_corrupted(&c, SEG_ACK, c.seq, REQUEST + 4, REQUEST_LEN - 4, 0);
+    CHECK_INT(BED_COUNT(DROP_CHECKSUM), 1);
+    bed_expect_none();
+    bed_data(&c, REQUEST + 4, REQUEST_LEN - 4);
+    expect_request(&c, REQUEST, REQUEST_LEN);
+    bed_close();
+}
+
+/* Sequence numbers wrap anywhere in the request. */
+static void
+test_sequence_wraps(void)
+{
+    for (uint32_t before = 0; before <= REQUEST_LEN + 1; before++) {
+        struct bed_client c;
+
+        bed_open(6, 64);
+        c = bed_client(0, BED_HTTP);
+        c.isn = -before - 1;
+        bed_connect(&c);
+        bed_data(&c, REQUEST, 10);
+        bed_data(&c, REQUEST + 10, REQUEST_LEN - 10);
+        expect_request(&c, REQUEST, REQUEST_LEN);
+        bed_close();
+    }
+}
+
+/* A frame as long as TSO makes them. */
+static void
+test_long_frame(void)
+{
+    static char data[60000];
+    struct bed_client c;
+    struct bed_bundle b;
+    struct bed_frame *f;
+    size_t got;
+
+    memset(data, 'x', sizeof data);
+    memcpy(data, "POST / HTTP/1.1\r\nContent-Length: 59900\r\n\r\n", 42);
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    bed_data(&c, data, sizeof data);
+    b = bed_expect_bundle();
+    got = b.inner->packet.payload_len;
+    CU_ASSERT(got > 1300);
+    CU_ASSERT(!memcmp(b.inner->data + b.inner->packet.payload, data, got));
+    bed_bundle_free(&b);
+    while ((f = bed_take())) {
+        CHECK_INT(f->kind, FRAME_TCP);
+        CHECK_INT(f->packet.seq, c.isn + 1 + got);
+        CU_ASSERT(f->frame.len <= ETH_LEN + 1500);
+        got += f->packet.payload_len;
+        free(f);
+    }
+    CHECK_INT(got, ASSEMBLY_MAX);   /* The client sends the rest again. */
+    bed_close();
+}
+
+/* A service that reads nothing decides at the ACK: its server may speak
+ * first. */
+static void
+test_tcp_service(void)
+{
+    struct bed_client c;
+    struct bed_bundle b;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_TCP);
+    bed_connect(&c);
+    CHECK_INT(migrate_connection_count(bed.engine), 0);
+    bed_segment(&c, SEG_ACK, c.seq, NULL, 0);
+    b = bed_expect_bundle();
+    CHECK_INT(b.inner->packet.payload_len, 0);
+    CHECK_INT(b.inner->packet.seq, c.seq);
+    bed_bundle_free(&b);
+    CHECK_STR(bed_state(&c), "offered");
+
+    c = bed_client(1, BED_TCP);
+    bed_connect(&c);
+    bed_segment(&c, SEG_FIN | SEG_ACK, c.seq, NULL, 0);
+    free(bed_expect(&c, SEG_FIN | SEG_ACK, c.seq + 1));
+    CHECK_STR(bed_state(&c), "none");
+    bed_close();
+}
+
+/* A new SYN from a live connection's port is answered, but only data that
+ * proves its cookie replaces the connection. */
+static void
+test_replaced(void)
+{
+    struct bed_client c, old;
+    uint32_t flow_id;
+    struct bed_bundle b;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    flow_id = bed_live(&c, NULL);
+    old = c;
+
+    c.isn += 0x5555;
+    bed_connect(&c);            /* With the last ACK, which changes nothing. */
+    CHECK_STR(bed_state(&old), "live");
+    CHECK_INT(bed_record(&old)->flow_id, flow_id);
+    CHECK_INT(bed_segment(&old, SEG_ACK, old.seq, "GET", 3),
+              MIGRATE_FORWARD);
+    CHECK_INT(ntohs(bed.forwarded->packet.src_port), flow_id >> 16);
+
+    c.ack++;                    /* A wrong cookie is the old connection's. */
+    CHECK_INT(bed_segment(&c, SEG_ACK, c.seq, REQUEST, REQUEST_LEN),
+              MIGRATE_FORWARD);
+    c.ack--;
+    bed_corrupted(&c, SEG_ACK, c.seq, REQUEST, REQUEST_LEN, 3);
+    CHECK_STR(bed_state(&old), "live");
+    bed_expect_none();
+    CHECK_INT(BED_COUNT(REPLACED), 0);
+
+    bed_data(&c, REQUEST, REQUEST_LEN);
+    b = bed_expect_bundle();
+    CU_ASSERT(b.flow_id != flow_id);
+    CHECK_INT(b.inner->packet.seq, c.isn + 1);
+    bed_bundle_free(&b);
+    CHECK_INT(BED_COUNT(REPLACED), 1);
+    CHECK_INT(migrate_connection_count(bed.engine), 1);
+    bed_close();
+}
+
+/* Sends what never is a request, and is kept. */
+static void
+half_request(struct bed_client *c, unsigned int n, size_t len)
+{
+    static char data[HTTP_MAX_HEAD];
+
+    memset(data, 'x', sizeof data);
+    memcpy(data, "GET /", 5);
+    *c = bed_client(n & 0xff, BED_HTTP);
+    c->tuple.client_port = n;
+    bed_connect(c);
+    bed_data(c, data, len);
+}
+
+static void
+test_eviction(void)
+{
+    struct bed_client first, second, c;
+    unsigned int n = 0;
+
+    bed_open(4, 10000);
+    half_request(&first, n++, HTTP_MAX_HEAD - 1);
+    half_request(&second, n++, HTTP_MAX_HEAD - 1);
+    while (BED_COUNT(DROP_EVICTED) == 0 && n < 10000) {
+        half_request(&c, n++, HTTP_MAX_HEAD - 1);
+    }
+    CU_ASSERT(n > 3000 && n < 4500);
+    CHECK_INT(BED_COUNT(DROP_EVICTED), 1);
+    CHECK_STR(bed_state(&first), "none");
+    CHECK_STR(bed_state(&second), "gather");
+    CHECK_STR(bed_state(&c), "gather");
+    CHECK_INT(migrate_connection_count(bed.engine), n - 1);
+    free(bed_expect(&first, SEG_RST | SEG_ACK, first.seq));
+    bed_expect_none();
+    CU_ASSERT(bed.engine->pending_bytes <= MAX_PENDING_BYTES);
+    bed_close();
+}
+
+static void
+test_table_full(void)
+{
+    struct bed_client c;
+
+    bed_open(4, 5);
+    for (unsigned int n = 0; n < 5; n++) {
+        half_request(&c, n, 10);
+    }
+    half_request(&c, 5, 10);
+    CHECK_INT(migrate_connection_count(bed.engine), 5);
+    CHECK_INT(BED_COUNT(DROP_TABLE_FULL), 1);
+    CHECK_STR(bed_state(&c), "none");
+
+    /* The client tries again, and by then there is room. */
+    bed_wait(10000);
+    bed_clear();
+    bed_segment(&c, SEG_ACK, c.seq - 10, REQUEST, REQUEST_LEN);
+    CHECK_STR(bed_state(&c), "offered");
+    bed_close();
+}
+
+/* Packets of a live connection: the flow ID in the ports, the hosts' and the
+ * switch's addresses, all else and the length as they were. */
+static void
+test_forward(void)
+{
+    FOR_EACH_FAMILY(i) {
+        struct bed_client c;
+        unsigned int host;
+        uint32_t flow_id;
+        const struct packet *p;
+
+        bed_open(families[i], 64);
+        c = bed_client(0, BED_HTTP);
+        flow_id = bed_live(&c, &host);
+        CHECK_INT(bed_data(&c, REQUEST, REQUEST_LEN), MIGRATE_FORWARD);
+        p = &bed.forwarded->packet;
+        CHECK_INT(bed.forwarded->kind, FRAME_TCP);
+        CHECK_INT((uint32_t) ntohs(p->src_port) << 16 | ntohs(p->dst_port),
+                  flow_id);
+        CU_ASSERT(address_equals(&p->src, &bed.address));
+        CU_ASSERT(address_equals(&p->dst, &bed.hosts[host].address));
+        CU_ASSERT(!memcmp(bed.forwarded->data, bed.hosts[host].mac, 6));
+        CU_ASSERT(!memcmp(bed.forwarded->data + 6, c.mac, 6));
+        CU_ASSERT(frame_csum_ok(&bed.forwarded->frame, p));
+        CHECK_INT(p->payload_len, REQUEST_LEN);
+        CU_ASSERT(bed_holds(bed.forwarded, REQUEST));
+        CHECK_INT(bed.forwarded->frame.len,
+                  ETH_LEN + (families[i] == 4 ? 20 : 40) + 32 + REQUEST_LEN);
+        CHECK_INT(p->seq, c.seq - REQUEST_LEN);
+        CHECK_INT(p->ack, c.ack);
+        CHECK_INT(bed_record(&c)->packets, 1);
+        CHECK_INT(bed_record(&c)->bytes, bed.forwarded->frame.len);
+
+        /* Corrupted it goes on, and corrupted it arrives. */
+        CHECK_INT(bed_corrupted(&c, SEG_ACK, c.seq, REQUEST, REQUEST_LEN, 7),
+                  MIGRATE_FORWARD);
+        CU_ASSERT(!frame_csum_ok(&bed.forwarded->frame,
+                                 &bed.forwarded->packet));
+        CHECK_INT(bed_segment(&c, SEG_RST, c.seq, NULL, 0), MIGRATE_FORWARD);
+        CHECK_STR(bed_state(&c), "live");   /* The host knows better. */
+        bed_close();
+    }
+}
+
+static const struct unit_test tests[] = {
+    { "SYN-ACK and cookie hold the options", test_syn },
+    { "SYN without options", test_syn_without_options },
+    { "nothing unproven takes memory", test_no_memory },
+    { "bad frames", test_bad_frames },
+    { "segments in any order", test_any_order },
+    { "first value wins", test_first_value_wins },
+    { "delayed ACK", test_delayed_ack },
+    { "no ACK before the handoff", test_no_early_ack },
+    { "trickling does not put the timeout off", test_slow_loris },
+    { "keepalive probe before data", test_keepalive },
+    { "FIN without a request", test_fin_without_request },
+    { "FIN with the request", test_fin_with_request },
+    { "reset while the request is incomplete", test_reset },
+    { "segments outside the window", test_outside },
+    { "sequence numbers wrap", test_sequence_wraps },
+    { "64 KiB frame", test_long_frame },
+    { "service without content decides at the ACK", test_tcp_service },
+    { "new SYN replaces a record once proven", test_replaced },
+    { "eviction of the oldest request", test_eviction },
+    { "table full", test_table_full },
+    { "packets carry the flow ID", test_forward },
+    { NULL, NULL }
+};
+const struct unit_suite unit_suite = { "client", tests };

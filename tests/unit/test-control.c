@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+#include "bed.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "csum.h"
+
+static const struct host *
+engine_host(unsigned int i)
+{
+    return bed.engine->hosts[i];
+}
+
+/* Opens a bed with connection 0 offered to '*host' under the flow ID that is
+ * returned. */
+static uint32_t
+open_offered(struct bed_client *c, unsigned int *host)
+{
+    struct bed_bundle b;
+
+    bed_open(4, 64);
+    *c = bed_client(0, BED_HTTP);
+    bed_request(c, NULL);
+    b = bed_expect_bundle();
+    bed_bundle_free(&b);
+    *host = b.host;
+    return b.flow_id;
+}
+
+/* All that reports could change. */
+struct snapshot {
+    uint8_t state;
+    uint32_t flow_id;
+    struct host hosts[BED_HOSTS];
+};
+
+static struct snapshot
+snapshot(const struct bed_client *c)
+{
+    struct snapshot s;
+
+    memset(&s, 0, sizeof s);
+    s.state = bed_record(c)->state;
+    s.flow_id = bed_record(c)->flow_id;
+    for (unsigned int i = 0; i < BED_HOSTS; i++) {
+        memcpy(&s.hosts[i], engine_host(i), sizeof s.hosts[i]);
+    }
+    return s;
+}
+
+/* Makes the UDP checksum in 'buf' right again, or 0, which means none. */
+static void
+fix_checksum(uint8_t *buf)
+{
+    memset(buf + ETH_LEN + 26, 0, 2);
+}
+
+/* A report with any bit turned is counted, and nothing else comes of it. */
+static void
+test_forged(void)
+{
+    struct bed_client c;
+    unsigned int host;
+    uint32_t flow_id = open_offered(&c, &host);
+    struct migrate_report report = {
+        .flow_id = htonl(flow_id), .event = MIGRATE_CONFIRM,
+        .rcv_nxt = htonl(c.seq),
+    };
+    struct snapshot before = snapshot(&c), after;
+    uint8_t good[256], buf[256];
+    size_t len = bed_build_message(host, MIGRATE_REPORT, &report,
+                                   sizeof report, 1, good);
+    uint64_t n = 0;
+
+    for (size_t bit = 8 * (ETH_LEN + 28); bit < 8 * len; bit++) {
+        memcpy(buf, good, len);
+        buf[bit / 8] ^= 1 << bit % 8;
+        CHECK_INT(bed_control(buf, len), MIGRATE_DROP);
+        CHECK_INT(BED_COUNT(DROP_CHECKSUM), n + 1);
+        fix_checksum(buf);      /* A forger can do that. */
+        CHECK_INT(bed_control(buf, len), MIGRATE_DROP);
+        CHECK_INT(BED_COUNT(DROP_SEAL), ++n);
+    }
+    /* Cut short, with the headers made to agree; or under another key. */
+    for (size_t cut = 1; cut <= 40; cut++) {
+        memcpy(buf, good, len);
+        buf[ETH_LEN + 25] -= cut;
+        fix_checksum(buf);
+        bed_control(buf, len);
+        CHECK_INT(BED_COUNT(DROP_SEAL), ++n);
+    }
+    bed.keys.keys[0].key.k[0]++;
+    bed_report(host, flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_INT(BED_COUNT(DROP_SEAL), ++n);
+    bed.keys.keys[0].key.k[0]--;
+
+    after = snapshot(&c);
+    CU_ASSERT(!memcmp(&before, &after, sizeof before));
+    bed_expect_none();
+
+    fix_checksum(good);
+    bed_control(good, len);
+    CHECK_STR(bed_state(&c), "live");
+    bed_close();
+}
+
+/* A good message for another, from another, or of no sense here. */
+static void
+test_misdirected(void)
+{
+    struct bed_client c;
+    unsigned int host;
+    uint32_t flow_id = open_offered(&c, &host);
+    struct bed_host saved = bed.hosts[host];
+    struct migrate_address address = bed.address;
+    struct snapshot before = snapshot(&c), after;
+    uint8_t body[64] = { 0 };
+
+    /* A host that is not configured. */
+    address_parse("10.0.0.99", &bed.hosts[host].address);
+    bed_report(host, flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_INT(BED_COUNT(DROP_STRANGER), 1);
+    bed.hosts[host] = saved;
+
+    /* For another switch. */
+    address_parse("10.0.0.253", &bed.address);
+    bed_report(host, flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_INT(BED_COUNT(DROP_CONTROL), 1);
+    bed.address = address;
+
+    /* What hosts do not send, what does not exist, what is too short. */
+    bed_message(host, MIGRATE_BUNDLE, body, 64, 1);
+    bed_message(host, MIGRATE_ABORT, body, 8, 1);
+    bed_message(host, 0, body, 8, 1);
+    bed_message(host, 255, body, 8, 1);
+    bed_message(host, MIGRATE_STATUS, body, 0, 0);
+    bed_message(host, MIGRATE_REPORT, body, 8, 1);
+    bed_message(host, MIGRATE_REPORT, body, 16, 2);
+    bed_message(host, MIGRATE_REPORT, body, 16, 65535);
+    CHECK_INT(BED_COUNT(DROP_CONTROL), 9);
+
+    /* An event that does not exist; no flow. */
+    bed_report(host, flow_id, 0, 0, 0);
+    bed_report(host, flow_id, 77, 0, 0);
+    CHECK_INT(BED_COUNT(DROP_CONTROL), 11);
+    bed_report(host, 0, MIGRATE_REFUSE, 0, 0);
+    bed_report(host, flow_id + 1, MIGRATE_RELEASE, 0, 0);
+    CHECK_INT(BED_COUNT(REPORT_UNKNOWN), 2);
+
+    after = snapshot(&c);
+    CU_ASSERT(!memcmp(&before, &after, sizeof before));
+    bed_expect_none();
+    bed_close();
+}
+
+/* One message reports of several connections. */
+static void
+test_batch(void)
+{
+    struct migrate_report reports[4] = { { .event = 0 } };
+    struct bed_client clients[4];
+
+    bed_open(4, 64);
+    for (unsigned int i = 0; i < 4; i++) {
+        struct bed_bundle b;
+
+        clients[i] = bed_client(i, BED_HTTP);
+        bed_request(&clients[i], "/images");
+        b = bed_expect_bundle();
+        bed_bundle_free(&b);
+        reports[i].flow_id = b.b.flow_id;
+        reports[i].event = i < 2 ? MIGRATE_CONFIRM : MIGRATE_RELEASE;
+        reports[i].rcv_nxt = htonl(i < 2 ? clients[i].seq : 0);
+    }
+    bed_message(2, MIGRATE_REPORT, reports, sizeof reports, 4);
+    for (unsigned int i = 0; i < 4; i++) {
+        CHECK_STR(bed_state(&clients[i]), i < 2 ? "live" : "linger");
+    }
+    bed_close();
+}
+
+/* Keys change without a lost message: the previous one is still taken. */
+static void
+test_two_keys(void)
+{
+    static const uint8_t bytes[MIGRATE_KEY_LEN] = "the next key";
+    struct bed_client c;
+    unsigned int host;
+    uint32_t flow_id = open_offered(&c, &host);
+    struct keyring old = bed.keys;
+
+    bed.config.keys.keys[1] = old.keys[0];
+    seal_key_init(&bed.config.keys.keys[0], bytes);
+    bed.config.keys.n = 2;
+    bed_configure();
+    bed_report(host, flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_STR(bed_state(&c), "live");
+
+    bed.keys = bed.config.keys;     /* What the switch seals with now. */
+    bed_wait(200);
+    CHECK_INT(BED_COUNT(DROP_SEAL), 0);
+    bed.keys.keys[0] = old.keys[0];
+    bed.config.keys.n = 1;
+    bed_configure();
+    bed_report(host, flow_id, MIGRATE_RELEASE, 0, 0);
+    CHECK_INT(BED_COUNT(DROP_SEAL), 1);
+    CHECK_STR(bed_state(&c), "live");
+    bed_close();
+}
+
+/* Takes hellos and ARP requests off the frames and counts them. */
+static void
+count_hellos(unsigned int hellos[BED_HOSTS], unsigned int arps[BED_HOSTS])
+{
+    struct bed_frame *f;
+    struct arp arp;
+
+    memset(hellos, 0, BED_HOSTS * sizeof *hellos);
+    memset(arps, 0, BED_HOSTS * sizeof *arps);
+    while ((f = bed_take())) {
+        for (unsigned int i = 0; i < BED_HOSTS; i++) {
+            if (f->kind == FRAME_ARP) {
+                arp_read(&f->frame, &f->packet, &arp);
+                CHECK_INT(arp.op, ARP_REQUEST);
+                arps[i] += address_equals(&arp.target,
+                                          &bed.hosts[i].address);
+            } else if (address_equals(&f->packet.dst,
+                                      &bed.hosts[i].address)) {
+                CHECK_INT(f->data[f->packet.payload + 1], MIGRATE_HELLO);
+                hellos[i]++;
+            }
+        }
+        free(f);
+    }
+}
+
+/* A host is asked each 200 ms, is down after 700 ms of silence, gets no new
+ * connection then, and is up again when it answers. */
+static void
+test_up_and_down(void)
+{
+    unsigned int hellos[BED_HOSTS], arps[BED_HOSTS];
+    int64_t start;
+
+    bed_open(4, 64);
+    start = engine_host(1)->last_heard;
+    bed.hosts[1].alive = false;
+    while (engine_host(1)->up && bed.now < start + 2000) {
+        bed_wait(1);
+    }
+    CU_ASSERT(bed.now - start >= MIGRATE_HELLO_TIMEOUT);
+    CU_ASSERT(bed.now - start <= MIGRATE_HELLO_TIMEOUT
+              + 2 * MIGRATE_HELLO_INTERVAL);
+    CU_ASSERT(strstr(bed.last_log, "host h2 is down") != NULL);
+    CU_ASSERT(engine_host(0)->up && engine_host(2)->up);
+    for (unsigned int n = 0; n < 4; n++) {
+        struct bed_client c = bed_client(n, BED_HTTP);
+        unsigned int host;
+
+        bed_live(&c, &host);
+        CU_ASSERT(host != 1);
+    }
+    bed_wait(1);
+    bed_clear();
+
+    /* Only now its Ethernet address is in question as well. */
+    bed.keep_hellos = true;
+    start = bed.engine->next_hello;
+    bed_wait(start - bed.now);
+    count_hellos(hellos, arps);
+    CHECK_INT(hellos[0], 1);
+    CHECK_INT(hellos[1], 1);
+    CHECK_INT(arps[0], 0);
+    CHECK_INT(arps[1], 1);
+
+    bed.keep_hellos = false;
+    bed.hosts[1].alive = true;
+    bed.hosts[1].mac[5] = 0x77;     /* It has a new one. */
+    bed_wait(2 * MIGRATE_HELLO_INTERVAL);
+    CU_ASSERT(engine_host(1)->up);
+    CHECK_STR(bed.last_log, "host h2 is up");
+    CU_ASSERT(!memcmp(engine_host(1)->mac, bed.hosts[1].mac, 6));
+    bed_close();
+}
+
+/* A switch that did not run for long does not take its own silence for that
+ * of its hosts. */
+static void
+test_late_switch(void)
+{
+    bed_open(4, 64);
+    bed_wait(1000);
+    bed.now += 60000;
+    bed_wait(0);
+    CU_ASSERT(engine_host(0)->up);
+    bed_wait(300);
+    CU_ASSERT(engine_host(0)->up);
+    bed_close();
+}
+
+/* Hellos tell hosts the service addresses that clients use. */
+static void
+test_service_addresses(void)
+{
+    struct {
+        struct migrate_header header;
+        struct migrate_vip vips[2];
+    } hello;
+    struct bed_client c;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    bed.keep_hellos = true;
+    bed_wait(0);
+    bed_expect_message(MIGRATE_HELLO, &hello,
+                       sizeof hello - sizeof hello.vips[1]);
+    CHECK_INT(ntohs(hello.header.count), 1);
+    CU_ASSERT(address_equals(&hello.vips[0].address, &bed.vip));
+    bed_clear();
+
+    c.tuple.service.byte[15]++;
+    bed.keep_hellos = false;
+    bed_connect(&c);
+    bed.keep_hellos = true;
+    bed_wait(0);
+    bed_expect_message(MIGRATE_HELLO, &hello, sizeof hello);
+    CHECK_INT(ntohs(hello.header.count), 2);
+    CU_ASSERT(address_equals(&hello.vips[1].address, &c.tuple.service));
+
+    /* There are no more than a hello has room for. */
+    bed.discard = true;
+    for (int i = 0; i < 100; i++) {
+        c.tuple.service.byte[15]++;
+        bed_segment(&c, SEG_SYN, c.isn, NULL, 0);
+        bed_wait(1);
+    }
+    CHECK_INT(bed.engine->n_vips, MAX_VIPS);
+    bed_close();
+}
+
+/* Gives the engine an ARP frame from 'mac'. */
+static enum migrate_verdict
+give_arp(uint16_t op, const char *sender, const uint8_t mac[6],
+         const char *target)
+{
+    struct arp arp = { .op = op };
+    uint8_t buf[ARP_FRAME_LEN];
+
+    address_parse(sender, &arp.sender);
+    address_parse(target, &arp.target);
+    memcpy(arp.sender_mac, mac, 6);
+    arp_build(&arp, bed.mac, buf);
+    return bed_control(buf, sizeof buf);
+}
+
+static void
+test_arp(void)
+{
+    static const uint8_t mac[6] = { 2, 9, 9, 9, 9, 9 };
+    struct bed_frame *f;
+    struct arp arp;
+
+    bed_open(4, 64);
+    bed.keep_hellos = true;
+    CHECK_INT(give_arp(ARP_REQUEST, "192.0.2.7", mac, "198.51.100.1"),
+              MIGRATE_DROP);
+    f = bed_take();
+    CU_ASSERT_FATAL(f && f->kind == FRAME_ARP);
+    arp_read(&f->frame, &f->packet, &arp);
+    CHECK_INT(arp.op, ARP_REPLY);
+    CU_ASSERT(!memcmp(f->data, mac, 6));
+    CU_ASSERT(!memcmp(arp.sender_mac, bed.mac, 6));
+    CU_ASSERT(!memcmp(arp.target_mac, mac, 6));
+    CU_ASSERT(address_equals(&arp.sender, &bed.vip));
+    free(f);
+    CHECK_INT(BED_COUNT(ARP_REPLY), 1);
+
+    /* Replies are for others as well.  They tell nothing of a host that is
+     * up: ARP has no seal. */
+    CHECK_INT(give_arp(ARP_REPLY, "10.0.0.11", mac, "10.0.0.254"),
+              MIGRATE_FORWARD);
+    CU_ASSERT(!memcmp(engine_host(0)->mac, bed.hosts[0].mac, 6));
+    bed_clear();
+    bed.hosts[0].alive = false;
+    bed.keep_hellos = false;
+    bed_wait(2000);
+    CHECK_INT(give_arp(ARP_REPLY, "10.0.0.11", mac, "10.0.0.254"),
+              MIGRATE_FORWARD);
+    CU_ASSERT(!memcmp(engine_host(0)->mac, mac, 6));
+    CU_ASSERT(!engine_host(0)->up);     /* Only its STATUS says that. */
+    bed_close();
+}
+
+/* What is not for the engine goes on; what is broken does not. */
+static void
+test_other_frames(void)
+{
+    struct bed_client c;
+    uint8_t buf[512] = { 0 };
+    size_t len;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    CHECK_INT(bed_control(buf, 60), MIGRATE_FORWARD);
+    CHECK_INT(bed_control(buf, 10), MIGRATE_DROP);
+    CHECK_INT(BED_COUNT(DROP_MALFORMED), 1);
+    len = udp_build(buf, 100, bed.mac, c.mac, &c.tuple.client, &bed.address,
+                    53);
+    CHECK_INT(bed_control(buf, len), MIGRATE_FORWARD);
+    len = udp_build(buf, 100, bed.mac, c.mac, &c.tuple.client, &bed.address,
+                    MIGRATE_PORT);
+    CHECK_INT(bed_control(buf, len), MIGRATE_DROP);
+    CHECK_INT(BED_COUNT(DROP_STRANGER), 1);
+    buf[20] ^= 0x20;            /* A fragment. */
+    buf[24] ^= 0x20;
+    CHECK_INT(bed_control(buf, len), MIGRATE_DROP);
+    CHECK_INT(BED_COUNT(DROP_FRAGMENT), 1);
+    bed_expect_none();
+    bed_close();
+}
+
+static const struct unit_test tests[] = {
+    { "forged reports change nothing", test_forged },
+    { "misdirected and senseless messages", test_misdirected },
+    { "reports in a batch", test_batch },
+    { "two keys", test_two_keys },
+    { "hosts go down and come up", test_up_and_down },
+    { "silence of the switch itself", test_late_switch },
+    { "hellos hold the service addresses", test_service_addresses },
+    { "ARP", test_arp },
+    { "other frames", test_other_frames },
+    { NULL, NULL }
+};
+const struct unit_suite unit_suite = { "control", tests };
