@@ -16,9 +16,16 @@ struct arrival {
     struct packet packet;
     struct tcp_options options; /* Parsed where they are needed. */
     struct tuple tuple;
-    struct service *service;
+    struct service *service;    /* NULL if it is not configured any more. */
     int64_t now;
 };
+
+/* How windows are scaled after the handshake. */
+static unsigned int
+window_shift(const struct syn_options *syn)
+{
+    return syn->wscale_ok ? RCV_WSCALE : 0;
+}
 
 static enum migrate_verdict
 drop(struct migrate *m, enum migrate_counter counter)
@@ -27,10 +34,12 @@ drop(struct migrate *m, enum migrate_counter counter)
     return MIGRATE_DROP;
 }
 
-/* Answers 'a' without a record. */
+/* Answers 'a' without a record.  'options' are those of 'a', which become
+ * those of the answer. */
 static void
 reply_stateless(struct migrate *m, const struct arrival *a, uint8_t flags,
-                uint32_t seq, uint32_t ack, struct tcp_options *options)
+                uint32_t seq, uint32_t ack, unsigned int window_shift,
+                struct tcp_options *options)
 {
     const struct packet *p = &a->packet;
     struct segment s = {
@@ -38,7 +47,7 @@ reply_stateless(struct migrate *m, const struct arrival *a, uint8_t flags,
         .src = &p->dst, .dst = &p->src,
         .src_port = p->dst_port, .dst_port = p->src_port,
         .seq = seq, .ack = ack,
-        .window = ASSEMBLY_MAX,
+        .window = ASSEMBLY_MAX >> window_shift,
         .flags = flags,
         .options = options,
     };
@@ -90,7 +99,7 @@ syn(struct migrate *m, struct arrival *a)
 
     o->mss = m->mtu - (a->packet.family == 4 ? 40 : 60);
     o->wscale = RCV_WSCALE;
-    reply_stateless(m, a, SEG_SYN | SEG_ACK, isn, a->packet.seq + 1, o);
+    reply_stateless(m, a, SEG_SYN | SEG_ACK, isn, a->packet.seq + 1, 0, o);
     count(m, COUNTER_SYN);
     return MIGRATE_DROP;
 }
@@ -115,8 +124,7 @@ client_reply(struct migrate *m, struct pending *pending, uint8_t flags,
         .seq = seq,
         .ack = (pending->client_isn + 1 + in_order
                 + (pending->fin && pending->fin_ofs == in_order)),
-        .window = (ASSEMBLY_MAX
-                   >> (pending->syn.wscale_ok ? RCV_WSCALE : 0)),
+        .window = ASSEMBLY_MAX >> window_shift(&pending->syn),
         .flags = flags,
         .options = &options,
         .payload = payload,
@@ -125,6 +133,7 @@ client_reply(struct migrate *m, struct pending *pending, uint8_t flags,
 
     if (r->state == RECORD_GATHER) {
         pending->acked = pending->assembly.len;
+        pending->ack_due = 0;
     }
     engine_output(m, segment_build(&s, m->scratch));
 }
@@ -162,6 +171,22 @@ charge(struct migrate *m, struct pending *pending)
     m->pending_bytes += bytes - pending->charged;
     pending->charged = bytes;
     evict(m, pending);
+}
+
+static int64_t
+request_deadline(const struct pending *pending)
+{
+    return pending->started + pending->service->request_timeout;
+}
+
+static void
+set_timer(struct migrate *m, struct pending *pending)
+{
+    int64_t deadline = request_deadline(pending);
+
+    timers_set(&m->timers, &pending->timer,
+               pending->ack_due && pending->ack_due < deadline
+               ? pending->ack_due : deadline);
 }
 
 /* Reads on in the request and acts on what it has become. */
@@ -205,10 +230,10 @@ classify(struct migrate *m, struct pending *pending, int64_t now)
         if (pending->assembly.n_ranges) {
             reply_ack(m, pending, now);     /* Tells what is missing. */
         }
-        timers_set(&m->timers, &pending->timer,
-                   (pending->acked < pending->assembly.len
-                    ? now + DELAYED_ACK
-                    : pending->started + pending->service->request_timeout));
+        if (!pending->ack_due && pending->acked < pending->assembly.len) {
+            pending->ack_due = now + DELAYED_ACK;
+        }
+        set_timer(m, pending);
     }
 }
 
@@ -219,13 +244,12 @@ client_timeout(struct migrate *m, struct pending *pending, int64_t now)
 
     if (r->state == RECORD_REJECTED) {
         reject_timeout(m, pending, now);
-    } else if (now >= pending->started + pending->service->request_timeout) {
+    } else if (now >= request_deadline(pending)) {
         reject_start(m, pending, 408, now);
     } else {
         count(m, COUNTER_DELAYED_ACK);
         reply_ack(m, pending, now);
-        timers_set(&m->timers, &pending->timer,
-                   pending->started + pending->service->request_timeout);
+        set_timer(m, pending);
     }
 }
 
@@ -360,7 +384,7 @@ stranger(struct migrate *m, struct arrival *a)
         } else if (p->flags & SEG_FIN) {
             /* It closes without a request. */
             reply_stateless(m, a, SEG_FIN | SEG_ACK, p->ack, p->seq + 1,
-                            &a->options);
+                            window_shift(&syn_options), &a->options);
             return drop(m, COUNTER_PROBE);
         }
         return drop(m, COUNTER_ACK_DROP);
@@ -369,7 +393,8 @@ stranger(struct migrate *m, struct arrival *a)
         /* A keepalive probe has the sequence number before the next. */
         if (cookie_check(&m->secrets, &a->tuple, p->seq, p->ack - 1,
                          &syn_options)) {
-            reply_stateless(m, a, SEG_ACK, p->ack, p->seq + 1, &a->options);
+            reply_stateless(m, a, SEG_ACK, p->ack, p->seq + 1,
+                            window_shift(&syn_options), &a->options);
             return drop(m, COUNTER_PROBE);
         }
         return drop(m, COUNTER_ACK_DROP);
@@ -411,7 +436,7 @@ lost(struct migrate *m, struct record *r, struct arrival *a)
     if (p->flags & SEG_ACK && !(p->flags & SEG_RST)) {
         struct tcp_options none = { .tstamp_ok = false };
 
-        reply_stateless(m, a, SEG_RST, p->ack, 0, &none);
+        reply_stateless(m, a, SEG_RST, p->ack, 0, 0, &none);
         count(m, COUNTER_RESET);
     }
     engine_forget(m, r);
@@ -449,11 +474,14 @@ service_packet(struct migrate *m, struct arrival *a)
     struct record *r = record_find(m->records, &a->tuple);
     struct syn_options syn_options;
 
+    if (!a->service && (!r || p->flags & SEG_SYN)) {
+        return drop(m, COUNTER_DROP_NO_SERVICE);
+    }
     if (!r) {
         return (tcp_options_parse(a->frame, p, &a->options)
                 ? stranger(m, a) : drop(m, COUNTER_DROP_MALFORMED));
     }
-    if (r->syn_seen && p->ack - 1 != r->isn
+    if (r->syn_seen && a->service && p->ack - 1 != r->isn
         && cookie_check(&m->secrets, &a->tuple, p->seq - 1, p->ack - 1,
                         &syn_options)
         && frame_csum_ok(a->frame, p)) {
@@ -510,14 +538,11 @@ migrate_service_frame(struct migrate *m, uint32_t service_id,
     }
     a.service = (m->configured
                  ? policy_service(m->generation->policy, service_id) : NULL);
-    if (!a.service) {
-        return drop(m, COUNTER_DROP_NO_SERVICE);
-    }
     a.tuple.client = p->src;
     a.tuple.service = p->dst;
     a.tuple.client_port = p->src_port;
     a.tuple.service_port = p->dst_port;
-    if (!(p->flags & SEG_SYN)) {
+    if (!(p->flags & SEG_SYN) || !a.service) {
         return service_packet(m, &a);
     }
     if (!frame_csum_ok(frame, p)) {

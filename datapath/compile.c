@@ -37,6 +37,8 @@ compile_tcp(struct compiler *compiler)
     const struct connection *c = compiler->connection;
     struct migrate_bundle *b = compiler->bundle;
     struct segment *s = &compiler->segment;
+    /* The least that the kernel takes (bpf_sk_assign_tcp_reqsk()). */
+    uint16_t min_mss = address_is_v4(&c->tuple.service) ? 536 : 1220;
     size_t headers = 20 + (address_is_v4(&c->tuple.service) ? 20 : 40);
 
     b->client_port = c->tuple.client_port;
@@ -46,7 +48,7 @@ compile_tcp(struct compiler *compiler)
                   | (c->tstamp_ok ? MIGRATE_OPT_TSTAMP : 0));
     b->snd_wscale = c->syn.wscale_ok ? c->syn.wscale : 0;
     b->rcv_wscale = c->syn.wscale_ok ? c->rcv_wscale : 0;
-    b->mss = htons(c->syn.mss);
+    b->mss = htons(c->syn.mss > min_mss ? c->syn.mss : min_mss);
     b->tsval = htonl(c->tsval);
     b->tsecr = htonl(c->tsecr);
 

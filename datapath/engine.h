@@ -47,6 +47,8 @@ struct pending {
     bool tstamp_ok;
     uint32_t tsval;             /* The client's latest. */
     uint16_t window;            /* As in its latest header. */
+    int64_t ack_due;            /* When data is ACKed at the latest; 0: all
+                                 * was. */
     uint32_t acked;             /* Bytes of data that the switch has ACKed. */
     bool fin;                   /* The client's FIN came... */
     uint32_t fin_ofs;           /* ...behind so many bytes. */
@@ -88,6 +90,7 @@ struct migrate {
     uint16_t mtu;
     struct keyring keys;
     struct generation *generation;
+    unsigned int n_generations; /* That there are, old ones included. */
     struct host *hosts[HOST_MAX];
     size_t n_hosts;             /* Slots used in 'hosts', which may be NULL. */
 

@@ -46,9 +46,10 @@ migrate_create(const struct migrate_ops *ops, void *aux,
 }
 
 static void
-generation_unref(struct generation *g)
+generation_unref(struct migrate *m, struct generation *g)
 {
     if (g && !--g->refs) {
+        m->n_generations--;
         policy_destroy(g->policy);
         free(g);
     }
@@ -78,7 +79,7 @@ migrate_destroy(struct migrate *m)
     for (size_t i = 0; i < m->n_hosts; i++) {
         host_destroy(m->hosts[i]);
     }
-    generation_unref(m->generation);
+    generation_unref(m, m->generation);
     record_table_destroy(m->records);
     timers_uninit(&m->timers);
     free(m);
@@ -116,10 +117,14 @@ host_obtain(struct migrate *m, const struct host_config *config)
     return host;
 }
 
-/* Drops hosts that are not configured and that no record names. */
+/* Drops hosts that are not configured and that no record names.  An old policy
+ * may still select by index. */
 static void
 hosts_tidy(struct migrate *m)
 {
+    if (m->n_generations > 1) {
+        return;
+    }
     for (size_t i = 0; i < m->n_hosts; i++) {
         struct host *host = m->hosts[i];
 
@@ -201,9 +206,10 @@ migrate_configure(struct migrate *m, const struct migrate_config *config,
     hosts_tidy(m);
 
     g->refs = 1;
+    m->n_generations++;
     if (m->generation) {
         services_inherit(m->generation->policy, g->policy, config);
-        generation_unref(m->generation);
+        generation_unref(m, m->generation);
     }
     m->generation = g;
     m->address = config->address;
@@ -223,7 +229,7 @@ pending_destroy(struct migrate *m, struct pending *pending)
     }
     timers_cancel(&m->timers, &pending->timer);
     m->pending_bytes -= pending->charged;
-    generation_unref(pending->generation);
+    generation_unref(m, pending->generation);
     assembly_uninit(&pending->assembly);
     free(pending->parser);
     pending->record->pending = NULL;

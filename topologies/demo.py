@@ -27,13 +27,13 @@ sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
 try:
-    from migrate_topo import (Missing, MigrateNet, MigrateTopo,
-                              MIGRATE_ADDRESS, SERVICE_ADDRESS)
+    from migrate_topo import Missing, MigrateNet, MigrateTopo
     from mininet.cli import CLI
     from mininet.log import setLogLevel
 except ModuleNotFoundError as error:
     sys.exit(f"demo: {error}: apt-get install mininet, and use Debian's "
              "Python: /usr/bin/python3 topologies/demo.py")
+from lab import MIGRATE_ADDRESS, SERVICE_ADDRESS
 from workspace import CommandError, Timeout, wait_until
 
 SERVICE = """\
@@ -344,9 +344,10 @@ class Demo:
                 f"kernel; {len(log)} requests in nginx's log")
             self.check(handoffs == n, f"{host.name} has {handoffs} handoffs, "
                        f"but {n} of the requests' connections")
+        say("    In whole frames:")
         say(f"    {self.total.to_host:,} bytes went to the hosts through the "
-            f"engine: bundles, ACKs and later requests (whole frames).\n"
-            f"    {self.total.passed:,} bytes came back, switched as any "
+            "engine: bundles, ACKs and later requests.")
+        say(f"    {self.total.passed:,} bytes came back, switched as any "
             f"frame: the engine touched {self.total.engine:,} of them.")
         say(f"    (Is it counted at all?  The engine's own reply to a "
             f"malformed request, 400: {self.malformed():,} bytes.)")
@@ -408,7 +409,7 @@ def content(host, path):
 
 def set_up(net):
     """From a network of machines to one that migrates."""
-    title("Switch: the patched Open vSwitch, a bridge that migrates, its ports")
+    title("Switch: the patched Open vSwitch, a bridge that migrates, ports")
     net.start()
     for host in net.servers:
         for path in "/", "/images/cat", "/images/dog":

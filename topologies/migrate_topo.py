@@ -31,7 +31,7 @@ from mininet.node import Host, Switch
 from mininet.topo import Topo
 
 import ovs
-from lab import MIGRATE_ADDRESS, SERVICE_ADDRESS
+from lab import MIGRATE_ADDRESS
 from netns import Node as Namespace, offload
 from servers import Agent, Nginx
 from workspace import Timeout, Workspace, wait_until

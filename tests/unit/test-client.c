@@ -62,7 +62,8 @@ check_cookie(struct bed_client *c)
                                ? MIGRATE_OPT_TSTAMP : 0)));
     CHECK_INT(b.b.snd_wscale, c->options.wscale_ok ? c->options.wscale : 0);
     CHECK_INT(b.b.rcv_wscale, c->options.wscale_ok ? RCV_WSCALE : 0);
-    CHECK_INT(ntohs(b.b.mss), c->options.mss ? c->options.mss : 536);
+    CHECK_INT(ntohs(b.b.mss), (c->options.mss ? c->options.mss
+                               : bed.family == 4 ? 536 : 1220));
     CHECK_INT(ntohl(b.b.tsval), c->options.tstamp_ok ? bed.now : 0);
     CHECK_INT(b.inner->packet.ack, c->ack);
     bed_bundle_free(&b);
@@ -95,7 +96,7 @@ test_syn(void)
     }
 }
 
-/* RFC 9293 3.7.1: no MSS option means 536. */
+/* RFC 9293 3.7.1: no MSS option means 536, or 1220 with IPv6. */
 static void
 test_syn_without_options(void)
 {
@@ -121,6 +122,13 @@ test_syn_without_options(void)
     f = bed_expect(&c, SEG_SYN | SEG_ACK, c.isn + 1);
     c.ack = f->packet.seq + 1;
     free(f);
+    check_cookie(&c);
+    bed_close();
+
+    bed_open(6, 64);
+    c = bed_client(0, BED_HTTP);
+    c.options = (struct tcp_options) { .mss = 0 };
+    bed_connect(&c);
     check_cookie(&c);
     bed_close();
 }
