@@ -73,7 +73,7 @@ events_take(void *ev_, void *data, size_t size)
 
         reports_add(ev->reports, &event->host, &event->key.switch_address,
                     &report);
-        reaper_add(ev->reaper, &event->key, event->changed);
+        reaper_add(ev->reaper, &event->key, &event->host, event->changed);
     }
     return 0;
 }

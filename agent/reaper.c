@@ -44,13 +44,14 @@ grow(struct reaper *r)
 }
 
 void
-reaper_add(struct reaper *r, const struct mapping_key *key, uint64_t ended)
+reaper_add(struct reaper *r, const struct mapping_key *key,
+           const struct migrate_address *host, uint64_t ended)
 {
     if (r->n == r->size) {
         grow(r);
     }
     r->entries[(r->first + r->n++) % r->size] = (struct reaper_entry) {
-        .key = *key, .ended = ended,
+        .key = *key, .host = *host, .ended = ended,
     };
 }
 
@@ -70,6 +71,34 @@ line_deadline(const struct reaper *r)
                   + linger(r) : INT64_MAX;
 }
 
+/* Tells switches again of what ended. */
+static void
+tell(struct reaper *r)
+{
+    static const int64_t delays[REAPER_TELLINGS] = { 200, 1000, 4000 };
+    int64_t now = time_msec();
+
+    for (size_t i = 0; i < REAPER_TELLINGS; i++) {
+        while (r->n_told[i] < r->n) {
+            const struct reaper_entry *e
+                = &r->entries[(r->first + r->n_told[i]) % r->size];
+            struct migrate_report report = {
+                .flow_id = e->key.flow_id,
+                .event = MIGRATE_RELEASE,
+            };
+
+            if ((int64_t) (e->ended / NSEC_PER_MSEC) + delays[i] > now) {
+                break;
+            }
+            reports_add(r->reports, &e->host, &e->key.switch_address,
+                        &report);
+            r->n_told[i]++;
+        }
+    }
+    reports_flush(r->reports);
+    r->next_telling = now + REAPER_TELL_PACE;
+}
+
 static void
 reap(struct reaper *r)
 {
@@ -85,6 +114,9 @@ reap(struct reaper *r)
             e->changed = r->entries[r->first].ended;
             r->first = (r->first + 1) % r->size;
             r->n--;
+            for (size_t i = 0; i < REAPER_TELLINGS; i++) {
+                r->n_told[i] -= r->n_told[i] > 0;
+            }
         }
         migrator_batch(r->m, BATCH_REAP, n);
     }
@@ -136,6 +168,9 @@ reaper_run(struct reaper *r)
 {
     int64_t now = time_msec();
 
+    if (now >= r->next_telling) {
+        tell(r);
+    }
     reap(r);
     if (now < r->next_check) {
         return;
@@ -160,5 +195,8 @@ reaper_deadline(const struct reaper *r)
     int64_t line = line_deadline(r) == INT64_MAX ? INT64_MAX
                                                  : line_deadline(r) + 1;
 
+    if (r->n_told[REAPER_TELLINGS - 1] < r->n && r->next_telling < line) {
+        line = r->next_telling;
+    }
     return line < r->next_check ? line : r->next_check;
 }

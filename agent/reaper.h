@@ -4,7 +4,8 @@
 
 /* Forgets what is over.  A mapping whose connection ended lingers for
  * MIGRATE_LINGER; those wait in line here, in the order in which they ended,
- * so that none is looked for.
+ * so that none is looked for.  Meanwhile the switch is told some more times,
+ * at growing intervals: else a lost RELEASE would leave a record there.
  *
  * Events can get lost: when the ring buffer is full, and while no daemon
  * runs.  So the reaper also checks all mappings against the sockets that
@@ -20,8 +21,12 @@
 #define REAPER_PERIOD 30000         /* ms */
 #define REAPER_PACE 20              /* ms between two pieces of a check. */
 
+#define REAPER_TELLINGS 3           /* RELEASEs get lost like all else. */
+#define REAPER_TELL_PACE 50         /* ms */
+
 struct reaper_entry {
     struct mapping_key key;
+    struct migrate_address host;    /* Whose mapping it is. */
     uint64_t ended;                 /* ns, the mapping's 'changed'. */
 };
 
@@ -37,6 +42,8 @@ struct reaper {
     /* The line: entries[first] to entries[first + n), modulo 'size'. */
     struct reaper_entry *entries;
     size_t first, n, size;
+    size_t n_told[REAPER_TELLINGS]; /* So many of them were told again. */
+    int64_t next_telling;           /* ms */
 
     struct scan scan;
     bool hurry;                     /* The check after a start. */
@@ -49,9 +56,9 @@ void reaper_init(struct reaper *, struct migrator *, struct reports *,
                  struct services *, struct switches *);
 void reaper_destroy(struct reaper *);
 
-/* The mapping 'key' ended at 'ended'. */
+/* The mapping 'key' of address 'host' ended at 'ended'. */
 void reaper_add(struct reaper *, const struct mapping_key *key,
-                uint64_t ended);
+                const struct migrate_address *host, uint64_t ended);
 
 /* Does what is due. */
 void reaper_run(struct reaper *);

@@ -87,7 +87,9 @@ syn(struct migrate *m, struct arrival *a)
     }
     r = record_find(m->records, &a->tuple);
     if (r) {
+        /* What follows, the engine must see. */
         r->syn_seen = true;
+        handoff_unplace(m, r);
     }
     learn_vip(m, &a->packet.dst);
 

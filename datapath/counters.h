@@ -76,7 +76,8 @@
             "that is not configured")                                        \
     COUNTER(DROP_CONTROL, "drop-control", "control messages that make no "   \
             "sense here")                                                    \
-    COUNTER(REPORT_UNKNOWN, "report-unknown", "reports of unknown flows")
+    COUNTER(REPORT_UNKNOWN, "report-unknown", "reports of unknown flows; "   \
+            "repeated releases among them")
 
 enum migrate_counter {
 #define COUNTER(ENUM, NAME, TEXT) COUNTER_##ENUM,

@@ -172,6 +172,12 @@ void handoff_start(struct migrate *, struct pending *,
 /* Its host has 'record' no more, or never had it. */
 void handoff_end(struct migrate *, struct record *);
 
+/* Gives 'record', which is live, its OpenFlow flow, if it wants one. */
+void handoff_place(struct migrate *, struct record *);
+
+/* Takes it away. */
+void handoff_unplace(struct migrate *, struct record *);
+
 /* 'host' has none of its connections any more. */
 void handoff_host_lost(struct migrate *, const struct host *, int64_t now);
 

@@ -198,6 +198,27 @@ record_flow(const struct migrate *m, const struct record *r)
 }
 
 void
+handoff_place(struct migrate *m, struct record *r)
+{
+    if (r->wants_flow && !r->placed && !r->syn_seen) {
+        struct migrate_flow flow = record_flow(m, r);
+
+        r->placed = m->ops->place(m->aux, &flow);
+    }
+}
+
+void
+handoff_unplace(struct migrate *m, struct record *r)
+{
+    if (r->placed) {
+        struct migrate_flow flow = record_flow(m, r);
+
+        r->placed = false;
+        m->ops->unplace(m->aux, &flow);
+    }
+}
+
+void
 handoff_end(struct migrate *m, struct record *r)
 {
     struct service *service = record_service(m, r);
@@ -207,12 +228,7 @@ handoff_end(struct migrate *m, struct record *r)
     if (service && service->n_connections) {
         service->n_connections--;
     }
-    if (r->placed) {
-        struct migrate_flow flow = record_flow(m, r);
-
-        r->placed = false;
-        m->ops->unplace(m->aux, &flow);
-    }
+    handoff_unplace(m, r);
 }
 
 void
@@ -240,11 +256,7 @@ handoff_confirmed(struct migrate *m, struct record *r, uint32_t rcv_nxt,
     }
     r->state = RECORD_LIVE;
     pending_destroy(m, pending);
-    if (service && service->placement == PLACEMENT_FLOW) {
-        struct migrate_flow flow = record_flow(m, r);
-
-        r->placed = m->ops->place(m->aux, &flow);
-    }
+    r->wants_flow = service && service->placement == PLACEMENT_FLOW;
 }
 
 /* The host of 'pending' will not have it. */

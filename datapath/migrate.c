@@ -295,6 +295,10 @@ sweep(struct migrate *m, int64_t now)
                    && idle > IDLE_TIMEOUT) {
             count(m, COUNTER_IDLE);
             engine_forget(m, r);
+        } else if (r->state == RECORD_LIVE) {
+            /* Only now, because most do not live to see it, and a flow costs
+             * more than they do. */
+            handoff_place(m, r);
         }
     }
     hosts_tidy(m);

@@ -42,7 +42,8 @@ struct record {
     uint8_t state;              /* enum record_state. */
     bool syn_seen : 1;          /* A SYN came for the tuple again: its next
                                  * data may be a new connection's. */
-    bool placed : 1;            /* Has an OpenFlow flow. */
+    bool wants_flow : 1;        /* Its service places connections... */
+    bool placed : 1;            /* ...and it has its OpenFlow flow. */
     uint32_t packets;           /* Sent on under the flow ID... */
     uint64_t bytes;             /* ...Ethernet headers included. */
     struct pending *pending;    /* What is needed until the host confirmed;

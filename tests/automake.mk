@@ -3,6 +3,8 @@
 SYSTEM_TESTS = \
 	tests/system/test_agent.py \
 	tests/system/test_bad_input.py \
+	tests/system/test_clean.py \
+	tests/system/test_demo.py \
 	tests/system/test_flows.py \
 	tests/system/test_http.py \
 	tests/system/test_refuse.py \
@@ -25,15 +27,31 @@ EXTRA_DIST += \
 # The TAP of each suite is left in tests/system/NAME.tap.  SYSTEM_TESTS may be
 # given on the command line.
 check-system: all
-	@$(MKDIR_P) tests/system; status=0; \
+	@$(MKDIR_P) tests/system; rm -f tests/system/*.tap; \
 	for test in $(SYSTEM_TESTS); do \
-	    name=`basename $$test .py`; log=tests/system/$$name.tap; \
+	    name=`basename $$test .py`; tap=tests/system/$$name.tap; \
 	    echo "# $$name"; \
 	    { OVM_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
-	      $(PYTHON3) $(srcdir)/$$test; echo $$? > $$log.rc; } | tee $$log; \
-	    rc=`cat $$log.rc`; rm -f $$log.rc; \
-	    case $$rc in 0) ;; 77) exit 77 ;; *) status=1 ;; esac; \
-	    test $$rc -lt 128 || exit $$rc; \
+	      $(PYTHON3) $(srcdir)/$$test; echo $$? > $$tap.rc; } | tee $$tap; \
+	    rc=`cat $$tap.rc`; rm -f $$tap.rc; \
+	    case $$rc in 77) exit 77;; 130) exit 130;; esac; \
+	done; \
+	PYTHONDONTWRITEBYTECODE=1 \
+	    $(PYTHON3) $(srcdir)/tests/system/tap.py tests/system/*.tap
+
+# Engine, unit tests and simulator once more, with AddressSanitizer (which
+# finds leaks too) and UBSan, in the directory sanitizers/.  The TAP is left in
+# tests/sanitizers/.
+check-sanitizers:
+	@$(MKDIR_P) sanitizers tests/sanitizers; \
+	srcdir=`cd $(srcdir) && pwd`; \
+	cd sanitizers && { test -e config.status || \
+	    $$srcdir/configure --without-ovs --enable-sanitizers \
+	        CC='$(CC)' CFLAGS='$(CFLAGS)' > configure.log; } && \
+	$(MAKE) check; status=$$?; \
+	for log in tests/*/*.log; do \
+	    test ! -e $$log || cp $$log \
+	        ../tests/sanitizers/`echo $$log | sed 's,/,-,g;s,log$$,tap,'`; \
 	done; exit $$status
 
 # OVS's own tests, with the patches: all, or the files of them that the patches
@@ -47,7 +65,7 @@ check-ovs-touched: all
 	grep -v '^ok ' tests/ovs.tap; exit $$status
 
 clean-system:
-	rm -f tests/*.tap tests/system/*.tap
+	rm -rf tests/*.tap tests/system/*.tap tests/sanitizers sanitizers
 
 CLEAN_LOCAL += clean-system
-.PHONY: check-ovs check-ovs-touched check-system clean-system
+.PHONY: check-ovs check-ovs-touched check-sanitizers check-system clean-system

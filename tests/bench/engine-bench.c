@@ -54,6 +54,7 @@ struct bench {
     struct migrate_address hosts[N_HOSTS];
     uint32_t n_live;
     uint32_t n_tuples;          /* Connections begun so far. */
+    uint32_t hello_sequence;    /* Of the engine's latest. */
     int64_t now;
 
     struct buffer in[BURST];    /* Frames to the engine... */
@@ -221,6 +222,15 @@ take(struct bench *b, unsigned int n, enum migrate_verdict verdict)
 /* Messages of hosts. */
 
 static void
+host_mac(int host, uint8_t mac[6])
+{
+    static const uint8_t first[6] = { 2, 0, 0, 0, 2, 0 };
+
+    memcpy(mac, first, 6);
+    mac[5] = host;
+}
+
+static void
 control(struct bench *b, int host, uint8_t type, const void *body,
         size_t body_len, unsigned int n)
 {
@@ -232,11 +242,13 @@ control(struct bench *b, int host, uint8_t type, const void *body,
         .length = htons(sizeof header + body_len),
         .count = htons(n),
         .epoch = htonl(1),
+        .sequence = htonl(b->hello_sequence),
     };
-    uint8_t mac[6] = { 2, 0, 0, 0, 2, host };
     struct frame frame = { .data = buf };
     uint64_t message[(sizeof buf - 64) / 8];
+    uint8_t mac[6];
 
+    host_mac(host, mac);
     memcpy(message, &header, sizeof header);
     memcpy((uint8_t *) message + sizeof header, body, body_len);
     seal(&b->keys, &b->hosts[host], &b->address, (void *) message);
@@ -244,6 +256,44 @@ control(struct bench *b, int host, uint8_t type, const void *body,
     frame.len = udp_build(buf, sizeof header + body_len, switch_mac, mac,
                           &b->hosts[host], &b->address, MIGRATE_PORT);
     migrate_control_frame(b->engine, &frame, b->now);
+}
+
+/* Tells the engine where the hosts are. */
+static void
+answer_arp(struct bench *b)
+{
+    for (int i = 0; i < N_HOSTS; i++) {
+        struct arp arp = {
+            .op = ARP_REPLY,
+            .sender = b->hosts[i],
+            .target = b->address,
+        };
+        uint8_t buf[ARP_FRAME_LEN];
+        struct frame frame = { .data = buf, .len = sizeof buf };
+
+        host_mac(i, arp.sender_mac);
+        memcpy(arp.target_mac, switch_mac, sizeof arp.target_mac);
+        arp_build(&arp, switch_mac, buf);
+        migrate_control_frame(b->engine, &frame, b->now);
+    }
+}
+
+/* Finds the latest hello in what the engine sent. */
+static void
+note_hello(struct bench *b)
+{
+    for (unsigned int i = 0; i < b->n_out && i < BURST; i++) {
+        const struct buffer *out = &b->out[i];
+        struct migrate_header header;
+
+        if (out->len >= udp_overhead(&b->address) + sizeof header) {
+            memcpy(&header, out->data + udp_overhead(&b->address),
+                   sizeof header);
+            if (header.type == MIGRATE_HELLO) {
+                b->hello_sequence = ntohl(header.sequence);
+            }
+        }
+    }
 }
 
 /* Lets 'ms' pass, in which the hosts are there. */
@@ -256,10 +306,12 @@ pass(struct bench *b, int64_t ms)
         struct migrate_status status = { .capacity = htonl(1 << 20) };
 
         b->now += 100;
+        b->n_out = 0;
+        migrate_run(b->engine, b->now, 0);
+        note_hello(b);
         for (int i = 0; i < N_HOSTS; i++) {
             control(b, i, MIGRATE_STATUS, &status, sizeof status, 1);
         }
-        migrate_run(b->engine, b->now, 0);
     }
 }
 
@@ -439,7 +491,8 @@ bench_create(uint32_t max, uint32_t n)
     config = configuration(b);
     error = migrate_configure(b->engine, &config, b->now);
     check(!error, error);
-    pass(b, 200);
+    answer_arp(b);
+    pass(b, 400);
     bursts(b, n, false, &unused);
     check(migrate_connection_count(b->engine) == n,
           "not all connections are live");
@@ -475,7 +528,7 @@ measure_memory(uint32_t live)
 {
     size_t before = allocated();
     struct bench *b = bench_create(live, live);
-    size_t full = allocated();
+    size_t full = allocated(), after;
 
     print("bytes-per-connection", live,
           (double) (full - before - malloc_usable_size(b)) / live);
@@ -486,7 +539,8 @@ measure_memory(uint32_t live)
         }
         take(b, BURST, MIGRATE_DROP);
     }
-    print("bytes-per-syn", live, (double) (allocated() - full) / FRESH);
+    after = allocated();
+    print("bytes-per-syn", live, (double) (after - full) / FRESH);
     bench_destroy(b);
 }
 
@@ -507,11 +561,13 @@ measure_round(struct bench *b)
 int
 main(int argc, char *argv[])
 {
+    static char buffer[BUFSIZ];
     static uint32_t sizes[16] = { 1, 10000, 1000000 };
     unsigned int rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 5;
     struct bench *benches[16];
     int n = 3;
 
+    setvbuf(stdout, buffer, _IOLBF, sizeof buffer);     /* Not allocated. */
     if (argc > 2) {
         for (n = 0; n < 16 && n + 2 < argc; n++) {
             sizes[n] = strtoul(argv[n + 2], NULL, 10);

@@ -9,12 +9,14 @@
 # fuzz/NAME-crash-*, and "tests/fuzz/fuzz-NAME FILE" repeats it.
 
 FUZZ_SECONDS = 60
-FUZZ_NAMES = http policy seal
+FUZZ_NAMES = engine frame http policy seal
 
 EXTRA_DIST += tests/fuzz/seeds
 
 if FUZZ
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz-engine \
+	tests/fuzz/fuzz-frame \
 	tests/fuzz/fuzz-http \
 	tests/fuzz/fuzz-policy \
 	tests/fuzz/fuzz-seal
@@ -24,6 +26,16 @@ endif
 FUZZ_CPPFLAGS = $(AM_CPPFLAGS) $(LLHTTP_CPPFLAGS)
 FUZZ_TARGET_FLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 FUZZ_LDADD = datapath/libmigrate-engine.a lib/libcommon.a
+
+tests_fuzz_fuzz_engine_SOURCES = tests/fuzz/fuzz-engine.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_engine_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_engine_LDFLAGS = $(FUZZ_TARGET_FLAGS)
+tests_fuzz_fuzz_engine_LDADD = $(FUZZ_LDADD)
+
+tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz-frame.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_frame_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_frame_LDFLAGS = $(FUZZ_TARGET_FLAGS)
+tests_fuzz_fuzz_frame_LDADD = $(FUZZ_LDADD)
 
 tests_fuzz_fuzz_http_SOURCES = tests/fuzz/fuzz-http.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_http_CPPFLAGS = $(FUZZ_CPPFLAGS)

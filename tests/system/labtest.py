@@ -60,11 +60,17 @@ class LabTest(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        status = cls.lab.switch.stop()
-        output = cls.lab.switch.vswitchd.output()
-        if status or "Sanitizer" in output:
+        status = cls.switch.stop()
+        programs = [cls.switch.vswitchd]
+        for host in cls.lab.hosts:
+            host.agent.stop()
+            programs.append(host.agent.process)
+        for program in programs:
+            if "Sanitizer" in program.output():
+                raise AssertionError(program.output())
+        if status:
             raise AssertionError(f"ovs-vswitchd exited with {status}: "
-                                 f"{output}")
+                                 + cls.switch.vswitchd.output())
 
     def logs(self):
         return self.lab.workspace.logs()
@@ -182,6 +188,7 @@ class Background:
 
     def __enter__(self):
         self.process = self.node.start(*self.argv)
+        wait_until(lambda: self.node.run("ss", "-Htn"), "wrk's connections")
         return self
 
     def __exit__(self, kind, *exc):

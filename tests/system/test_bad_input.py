@@ -94,6 +94,15 @@ class BadInput(LabTest):
         return [c for c in self.switch.connections()
                 if c["client"] in clients]
 
+    def test_z_nothing_is_left(self):
+        """After all of the above: no connection, at the switch or a host."""
+        self.doCleanups()                   # Ends the background load.
+        wait_until(lambda: not self.switch.connections(),
+                   "the switch to forget all connections", 30)
+        for host in self.lab.hosts:
+            wait_until(lambda h=host: h.agent.status()["connections"] == 0,
+                       f"{host.name} to forget all connections")
+
     # Forged frames.
 
     def raw(self, node, interface="eth0"):

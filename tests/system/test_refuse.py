@@ -91,13 +91,12 @@ class RefuseTcp(LabTest):
             self.addCleanup(host.server.start)
         for _ in range(4):
             start = time.monotonic()
-            sock = self.client.connect((SERVICE_ADDRESS, 80))
-            sock.settimeout(3)
+            # As early as in connect(), as the switch decides at once.
             with self.assertRaises(ConnectionResetError):
-                sock.sendall(b"hello\n")
-                self._until_end(sock)
+                with self.client.connect((SERVICE_ADDRESS, 80), 3) as sock:
+                    sock.sendall(b"hello\n")
+                    self._until_end(sock)
             self.assertLess(time.monotonic() - start, 1)
-            sock.close()
 
     def _until_end(self, sock: socket.socket):
         while sock.recv(4096):

@@ -1,56 +1,118 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # One program for each module, with the module's name.  A case for the HTTP
-# parser needs no C code: see test-http.c.
+# parser needs no C code: see test-http.c.  The modules of the engine that act
+# on packets share a test bed: see bed.h.
 UNIT_TESTS = \
 	tests/unit/test-address \
+	tests/unit/test-assembly \
+	tests/unit/test-client \
+	tests/unit/test-compile \
+	tests/unit/test-control \
 	tests/unit/test-cookie \
+	tests/unit/test-frame \
+	tests/unit/test-handoff \
 	tests/unit/test-http \
+	tests/unit/test-migrate \
 	tests/unit/test-policy \
+	tests/unit/test-pool \
+	tests/unit/test-record \
+	tests/unit/test-reject \
+	tests/unit/test-rule \
 	tests/unit/test-seal \
-	tests/unit/test-siphash
+	tests/unit/test-siphash \
+	tests/unit/test-timers
 
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 EXTRA_DIST += tests/unit/http
 
-UNIT_SOURCES = \
-	tests/unit/guard.h \
-	tests/unit/unit.c \
-	tests/unit/unit.h
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/unit $(LLHTTP_CPPFLAGS)
 UNIT_CFLAGS = $(AM_CFLAGS) $(CUNIT_CFLAGS) $(SODIUM_CFLAGS)
 UNIT_LDADD = \
+	tests/unit/libunit.a \
 	datapath/libmigrate-engine.a \
 	lib/libcommon.a \
 	$(CUNIT_LIBS)
 
-tests_unit_test_address_SOURCES = tests/unit/test-address.c $(UNIT_SOURCES)
+check_LIBRARIES = tests/unit/libunit.a
+tests_unit_libunit_a_SOURCES = \
+	tests/unit/bed.c \
+	tests/unit/bed.h \
+	tests/unit/guard.h \
+	tests/unit/unit.c \
+	tests/unit/unit.h
+tests_unit_libunit_a_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_libunit_a_CFLAGS = $(UNIT_CFLAGS)
+
 tests_unit_test_address_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_address_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_address_LDADD = $(UNIT_LDADD)
 
-tests_unit_test_cookie_SOURCES = tests/unit/test-cookie.c $(UNIT_SOURCES)
+tests_unit_test_assembly_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_assembly_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_assembly_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_client_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_client_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_compile_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_compile_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_compile_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_control_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_control_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_control_LDADD = $(UNIT_LDADD)
+
 tests_unit_test_cookie_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_cookie_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_cookie_LDADD = $(UNIT_LDADD)
 
-tests_unit_test_http_SOURCES = tests/unit/test-http.c $(UNIT_SOURCES)
+tests_unit_test_frame_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_frame_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frame_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_handoff_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_handoff_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_handoff_LDADD = $(UNIT_LDADD)
+
 tests_unit_test_http_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_http_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_http_LDADD = $(UNIT_LDADD)
 
-tests_unit_test_policy_SOURCES = tests/unit/test-policy.c $(UNIT_SOURCES)
+tests_unit_test_migrate_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_migrate_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_migrate_LDADD = $(UNIT_LDADD)
+
 tests_unit_test_policy_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_policy_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_policy_LDADD = $(UNIT_LDADD)
 
-tests_unit_test_seal_SOURCES = tests/unit/test-seal.c $(UNIT_SOURCES)
+tests_unit_test_pool_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pool_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_record_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_record_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_record_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_reject_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_reject_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_reject_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_rule_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_rule_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_rule_LDADD = $(UNIT_LDADD)
+
 tests_unit_test_seal_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_seal_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_seal_LDADD = $(UNIT_LDADD) $(SODIUM_LIBS)
 
-tests_unit_test_siphash_SOURCES = tests/unit/test-siphash.c $(UNIT_SOURCES)
 tests_unit_test_siphash_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_siphash_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_siphash_LDADD = $(UNIT_LDADD) $(SODIUM_LIBS)
+
+tests_unit_test_timers_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_timers_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_timers_LDADD = $(UNIT_LDADD)

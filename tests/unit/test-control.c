@@ -286,6 +286,76 @@ test_up_and_down(void)
     bed_close();
 }
 
+/* A host whose mappings are gone, as its new epoch says, has none of its
+ * connections any more: the client hears that with its next packet. */
+static void
+test_restarted(void)
+{
+    struct bed_client mine, other, placed;
+    struct bed_frame *f;
+    unsigned int host, i;
+
+    bed_open(4, 64);
+    mine = bed_client(0, BED_HTTP);
+    bed_live(&mine, &host);
+    other = bed_client(1, BED_HTTP);
+    bed_live(&other, &i);
+    CU_ASSERT(i != host);
+    placed = bed_client(2, BED_FLOW);
+    do {
+        placed.isn++;
+        bed_live(&placed, &i);
+    } while (i != host);
+    bed_wait(2 * MIGRATE_HELLO_INTERVAL);
+    CHECK_STR(bed_state(&mine), "live");
+
+    bed.hosts[host].epoch++;
+    bed_wait(2 * MIGRATE_HELLO_INTERVAL);
+    CU_ASSERT(strstr(bed.last_log, "has lost its connections") != NULL);
+    CHECK_STR(bed_state(&mine), "lost");
+    CHECK_STR(bed_state(&placed), "lost");
+    CHECK_STR(bed_state(&other), "live");
+    CHECK_INT(BED_COUNT(LOST), 2);
+    CHECK_INT(bed.unplaced.n, bed.placed.n);
+    CHECK_INT(engine_host(host)->n_connections, 0);
+    CU_ASSERT(engine_host(host)->up);
+
+    CHECK_INT(bed_text(&mine, "x"), MIGRATE_DROP);
+    f = bed_expect(&mine, SEG_RST, 0);
+    CHECK_INT(f->packet.seq, mine.ack);
+    free(f);
+    CHECK_STR(bed_state(&mine), "none");
+    CHECK_INT(bed_segment(&placed, SEG_RST, placed.seq, NULL, 0),
+              MIGRATE_DROP);
+    bed_expect_none();          /* No RST for a RST. */
+    CHECK_STR(bed_state(&placed), "none");
+    bed_close();
+}
+
+/* A STATUS that was recorded earlier proves nothing. */
+static void
+test_replayed_status(void)
+{
+    struct migrate_status status = { .connections = 0 };
+    uint8_t old[128];
+    size_t len;
+
+    bed_open(4, 64);
+    bed_wait(300);
+    len = bed_build_message(0, MIGRATE_STATUS, &status, sizeof status, 0,
+                            old);
+    bed_wait(1000);
+    CHECK_INT(BED_COUNT(DROP_CONTROL), 0);
+    bed.hosts[0].alive = false;
+    for (int i = 0; i < 20; i++) {
+        bed_control(old, len);
+        bed_wait(100);
+    }
+    CU_ASSERT(!engine_host(0)->up);
+    CHECK_INT(BED_COUNT(DROP_CONTROL), 20);
+    bed_close();
+}
+
 /* A switch that did not run for long does not take its own silence for that
  * of its hosts. */
 static void
@@ -339,6 +409,7 @@ test_service_addresses(void)
         bed_wait(1);
     }
     CHECK_INT(bed.engine->n_vips, MAX_VIPS);
+    CHECK_INT(BED_COUNT(VIP_OVERFLOW), 102 - MAX_VIPS);
     bed_close();
 }
 
@@ -429,6 +500,8 @@ static const struct unit_test tests[] = {
     { "reports in a batch", test_batch },
     { "two keys", test_two_keys },
     { "hosts go down and come up", test_up_and_down },
+    { "host that lost its connections", test_restarted },
+    { "replayed STATUS", test_replayed_status },
     { "silence of the switch itself", test_late_switch },
     { "hellos hold the service addresses", test_service_addresses },
     { "ARP", test_arp },

@@ -638,6 +638,36 @@ test_partial_confirm(void)
     bed_close();
 }
 
+/* ... but not for ever. */
+static void
+test_partial_timeout(void)
+{
+    static char data[5000];
+    struct bed_client c;
+    unsigned int host;
+    uint32_t flow_id;
+
+    memset(data, 'x', sizeof data);
+    memcpy(data, "GET / HTTP/1.1\r\nX: ", 19);
+    memcpy(data + sizeof data - 4, "\r\n\r\n", 4);
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    bed_data(&c, data, 4990);
+    bed_wait(DELAYED_ACK);
+    free(bed_expect(&c, SEG_ACK, c.seq));
+    bed_data(&c, data + 4990, 10);
+    flow_id = bundle_flow(&host);
+    bed.discard = true;
+    bed_report(host, flow_id, MIGRATE_CONFIRM, 0, c.isn + 1 + 2000);
+    bed_wait(9900);
+    CHECK_STR(bed_state(&c), "offered");
+    bed_wait(200);
+    CHECK_STR(bed_state(&c), "live");
+    CHECK_INT(BED_COUNT(CONFIRMED), 1);
+    bed_close();
+}
+
 /* placement=flow: a flow for the confirmed connection, once, and none when
  * it is over. */
 static void
@@ -724,6 +754,7 @@ static const struct unit_test tests[] = {
     { "client's reset while offered", test_client_reset },
     { "long request", test_long_request },
     { "CONFIRM of a part", test_partial_confirm },
+    { "CONFIRM of a part, then nothing", test_partial_timeout },
     { "placement=flow", test_placement },
     { "placement=table", test_table_placement },
     { NULL, NULL }

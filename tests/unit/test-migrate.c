@@ -217,6 +217,13 @@ test_bad_configuration(void)
     CU_ASSERT(error && strstr(error, "both have id 1"));
     free(error);
 
+    bed.services[1].id = BED_TCP;
+    bed.host_configs[2].address = bed.host_configs[0].address;
+    error = migrate_configure(bed.engine, &bed.config, bed.now);
+    CU_ASSERT(error && strstr(error, "hosts \"h1\" and \"h3\" have the same "
+                              "address"));
+    free(error);
+
     many = unit_malloc((HOST_MAX + 1) * sizeof *many);
     for (size_t i = 0; i <= HOST_MAX; i++) {
         many[i].name = (char *) "many";
@@ -234,6 +241,25 @@ test_bad_configuration(void)
     bed_request(&c, NULL);
     b = bed_expect_bundle();
     bed_bundle_free(&b);
+    bed_close();
+}
+
+/* A host may be renamed; the place of one that left is used again. */
+static void
+test_names_and_places(void)
+{
+    bed_open(4, 64);
+    bed.host_configs[1].name = (char *) "other";
+    bed_configure();
+    CHECK_STR(host_names(), "h1 other h3 ");
+    CU_ASSERT(bed.engine->hosts[1]->up);
+    for (int i = 0; i < 10; i++) {
+        address_parse("10.0.0.100", &bed.host_configs[1].address);
+        bed.host_configs[1].address.byte[15] += i;
+        bed_configure();
+    }
+    CU_ASSERT(bed.engine->n_hosts <= 5);
+    CU_ASSERT(!bed.engine->hosts[1] || !bed.engine->hosts[1]->up);
     bed_close();
 }
 
@@ -333,6 +359,7 @@ static const struct unit_test tests[] = {
       test_configure_while_gathering },
     { "service leaves", test_service_leaves },
     { "bad configuration changes nothing", test_bad_configuration },
+    { "names and places of hosts", test_names_and_places },
     { "counts stay", test_counts_stay },
     { "idle records", test_idle },
     { "nothing is left", test_nothing_left },

@@ -137,8 +137,7 @@ test_large_weights(void)
         for (int i = 0; i < N_HOSTS; i++) {
             f.hosts[i].n_connections = UINT32_MAX;
         }
-        policy = create();
-        count(default_pool(policy), 7000, counts);
+        count(create(), 7000, counts);
         for (int i = 0; i < 7; i++) {
             if (p == POOL_LEAST_CONNECTIONS || p == POOL_ROUND_ROBIN) {
                 CU_ASSERT(abs((int) counts[i] - 1000) <= 1);
@@ -146,7 +145,7 @@ test_large_weights(void)
                 CU_ASSERT(counts[i] > 850 && counts[i] < 1150);
             }
         }
-        pool_uninit(pool);
+        pool_uninit(&f.pool);
     }
 }
 
@@ -190,25 +189,24 @@ test_source_hash_weights(void)
     unsigned int counts[N_HOSTS];
 
     set_up(POOL_SOURCE_HASH, weights, N_HOSTS);
-    policy = create();
-    count(default_pool(policy), n, counts);
+    count(create(), n, counts);
     for (int i = 0; i < N_HOSTS; i++) {
         int expected = n / 80 * weights[i];
 
         /* Four standard deviations or more. */
         CU_ASSERT(abs((int) counts[i] - expected) <= expected / 8);
     }
-    pool_uninit(pool);
+    pool_uninit(&f.pool);
 }
 
 /* The hosts of 'n' clients under the configuration in 'f'. */
 static void
 map_clients(int *map, size_t n)
 {
-    struct policy *policy = create();
+    struct pool *pool = create();
 
     for (size_t i = 0; i < n; i++) {
-        map[i] = select_host(default_pool(policy), i);
+        map[i] = select_host(pool, i);
     }
     pool_uninit(pool);
 }
@@ -239,7 +237,7 @@ test_source_hash_stable(void)
         } else {
             last = f.members[N_HOSTS - 1];
             f.members[5] = last;        /* And the order changes. */
-            f.pools[0].n_members = f.pools[1].n_members = N_HOSTS - 1;
+            f.pool_config.n_members = N_HOSTS - 1;
         }
         map_clients(after, N);
         for (int i = 0; i < N; i++) {
@@ -300,8 +298,8 @@ test_unusable(void)
         pool_uninit(pool);
 
         set_up(p, NULL, 0);
-        policy = create();
-        CHECK_INT(select_host(default_pool(policy), 0), -1);
+        pool = create();
+        CHECK_INT(select_host(pool, 0), -1);
         pool_uninit(pool);
     }
 }

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+#include "frame.h"
+
+#include <netinet/in.h>
+
+#include "csum.h"
+#include "fuzz.h"
+
+/* The input is a frame.  It must be parsed within its bounds, and a TCP packet
+ * in it be redirected so that its checksums are right if and only if they were
+ * right before. */
+
+static void
+check_packet(const struct frame *frame, const struct packet *p)
+{
+    FUZZ_CHECK(p->l3 == ETH_LEN && p->l4 >= p->l3 + 20);
+    FUZZ_CHECK(p->payload >= p->l4 + 8);
+    FUZZ_CHECK((size_t) p->payload + p->payload_len <= frame->len);
+    FUZZ_CHECK(p->family == (address_is_v4(&p->src) ? 4 : 6)
+               || p->family == 6);      /* Mapped, in IPv6. */
+}
+
+/* Whether the IPv4 header's checksum is right; IPv6 has none. */
+static bool
+header_ok(const struct frame *frame, const struct packet *p)
+{
+    const uint8_t *ip = frame->data + p->l3;
+
+    return (p->family == 6
+            || csum_fold(csum_add(0, ip, p->l4 - p->l3)) == 0xffff);
+}
+
+/* Redirects the packet to where its last bytes say. */
+static void
+check_redirect(struct frame *frame, const struct packet *p)
+{
+    uint8_t tail[36] = { 0 };
+    struct migrate_address src, dst;
+    struct packet after;
+    uint16_t ports[2];
+    bool good = frame_csum_ok(frame, p);
+
+    memcpy(tail, frame->data + frame->len - 36, sizeof tail);
+    memcpy(&src, tail, 16);
+    memcpy(&dst, tail + 16, 16);
+    memcpy(ports, tail + 32, 4);
+    if (p->family == 4) {
+        __be32 v4[2];
+
+        memcpy(v4, tail, sizeof v4);
+        src = address_from_v4(v4[0]);
+        dst = address_from_v4(v4[1]);
+    }
+    frame_redirect(frame, p, tail, tail + 6, &src, &dst, ports[0], ports[1]);
+    FUZZ_CHECK(frame_parse(frame, &after) == FRAME_TCP);
+    FUZZ_CHECK(address_equals(&after.src, &src));
+    FUZZ_CHECK(address_equals(&after.dst, &dst));
+    FUZZ_CHECK(after.src_port == ports[0] && after.dst_port == ports[1]);
+    FUZZ_CHECK(after.payload == p->payload
+               && after.payload_len == p->payload_len);
+    FUZZ_CHECK(header_ok(frame, &after));
+    FUZZ_CHECK(frame_csum_ok(frame, &after) == good);
+}
+
+/* Makes the IPv4 header checksum right, so that more inputs get past it. */
+static void
+mend_header(struct frame *frame)
+{
+    uint8_t *ip = frame->data + ETH_LEN;
+    size_t len = frame->len > ETH_LEN ? (ip[0] & 15) * 4 : 0;
+    uint16_t csum;
+
+    if (frame->data[12] == 8 && frame->data[13] == 0 && len >= 20
+        && ETH_LEN + len <= frame->len) {
+        memset(ip + 10, 0, 2);
+        csum = ~csum_fold(csum_add(0, ip, len));
+        memcpy(ip + 10, &csum, 2);
+    }
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct frame frame = { .data = fuzz_copy(data, size), .len = size };
+    struct tcp_options options;
+    struct packet p;
+    struct arp arp;
+
+    if (size > ETH_LEN) {
+        mend_header(&frame);
+    }
+    switch (frame_parse(&frame, &p)) {
+    case FRAME_TCP:
+        check_packet(&frame, &p);
+        if (tcp_options_parse(&frame, &p, &options)) {
+            FUZZ_CHECK(options.wscale <= 14);
+        }
+        check_redirect(&frame, &p);
+        break;
+    case FRAME_UDP:
+        check_packet(&frame, &p);
+        frame_csum_ok(&frame, &p);
+        break;
+    case FRAME_ARP:
+        arp_read(&frame, &p, &arp);
+        break;
+    case FRAME_FRAGMENT:
+    case FRAME_OTHER:
+    case FRAME_MALFORMED:
+        break;
+    }
+    free(frame.data);
+    return 0;
+}

@@ -1,0 +1,91 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The Mininet demo: all that it claims holds, and it leaves nothing behind,
+also when it is interrupted."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+import tap
+from labtest import need_root
+from ovs import REPOSITORY
+from workspace import start_time, wait_until
+
+need_root()
+
+
+class Demo(unittest.TestCase):
+    def setUp(self):
+        self.before = _state()
+
+    def start(self):
+        demo = subprocess.Popen(
+            [sys.executable, f"{REPOSITORY}/topologies/demo.py"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(demo.stdout.close)
+        self.addCleanup(demo.kill)
+        return demo
+
+    def assert_clean(self, demo):
+        """The workspace of 'demo' and all that was in Mininet is gone."""
+        wait_until(lambda: not self.left(demo), "the end of all that was "
+                   "started", 10)
+
+    def left(self, demo):
+        return [name for name in _state() - self.before
+                if _owner(name) in (None, demo.pid)]
+
+    def test_holds_what_it_claims(self):
+        demo = self.start()
+        output, _ = demo.communicate(timeout=120)
+        self.assertEqual(demo.returncode, 0, output)
+        self.assertIn("Everything is as claimed", output)
+        rows = re.findall(r"^\S+.* h[123] .*0x[0-9a-f]{8} .*?(\S+)$", output,
+                          re.M)
+        self.assertGreaterEqual(len(rows), 10, output)
+        self.assertEqual(set(rows), {"0"}, output)
+        self.assert_clean(demo)
+
+    def test_interrupted(self):
+        for signum in signal.SIGINT, signal.SIGTERM:
+            for seconds in 0.3, 1, 1.8:
+                with self.subTest(f"{signum.name} after {seconds} s"):
+                    demo = self.start()
+                    time.sleep(seconds)
+                    demo.send_signal(signum)
+                    output, _ = demo.communicate(timeout=30)
+                    self.assertNotEqual(demo.returncode, 0, output)
+                    self.assert_clean(demo)
+
+
+def _state():
+    """Directories of workspaces, namespaces, and Mininet's shells."""
+    found = {f"/tmp/{name}" for name in os.listdir("/tmp")
+             if name.startswith("ovm-")}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline") as cmdline:
+                if "mininet:" in cmdline.read():
+                    found.add(f"{pid} {start_time(pid)}")
+        except OSError:
+            pass
+    return found
+
+
+def _owner(name):
+    """Who made a workspace; others may come and go beside this test."""
+    try:
+        with open(f"{name}/owner") as owner:
+            return int(owner.read().split()[0])
+    except OSError:
+        return None
+
+
+if __name__ == "__main__":
+    tap.main()
