@@ -203,7 +203,6 @@ migrate_configure(struct migrate *m, const struct migrate_config *config,
         host->name = strdup(config->hosts[i].name);
     }
     free(index);
-    hosts_tidy(m);
 
     g->refs = 1;
     m->n_generations++;
@@ -212,6 +211,7 @@ migrate_configure(struct migrate *m, const struct migrate_config *config,
         generation_unref(m, m->generation);
     }
     m->generation = g;
+    hosts_tidy(m);
     m->address = config->address;
     memcpy(m->mac, config->mac, sizeof m->mac);
     m->mtu = config->mtu;

@@ -19,7 +19,6 @@ the whole machine.
 """
 
 import argparse
-import contextlib
 import dataclasses
 import os
 import resource
@@ -41,20 +40,15 @@ RECEIVE_BUFFER = 16 << 20
 REACH = 0.95
 
 
-@contextlib.contextmanager
-def large_buffers():
-    """Sockets made meanwhile have large receive buffers.
+class BenchLab(Lab):
+    """A lab whose switch has large receive buffers.
 
     OVS takes packets from sockets, whose usual buffer holds three of 64 KiB:
     it would lose so many that TCP's recovery was measured, not the switch."""
-    with open("/proc/sys/net/core/rmem_default", "r+") as file:
-        old = file.read()
-        file.write(str(RECEIVE_BUFFER))
-        file.flush()
-        try:
-            yield
-        finally:
-            file.write(old)
+
+    def _add(self, *args):
+        self.switch.node.sysctl("net.core.rmem_default", RECEIVE_BUFFER)
+        return super()._add(*args)
 
 
 class HostNginx(Nginx):
@@ -128,9 +122,8 @@ class Bench:
     """A lab with all five ways in it."""
 
     def __init__(self):
-        with large_buffers():
-            self.lab = lab = Lab(hosts=1, clients=3, tso=True,
-                                 server=HostNginx)
+        self.lab = lab = BenchLab(hosts=1, clients=3, tso=True,
+                                  server=HostNginx)
         try:
             self._set_up(lab)
         except BaseException:

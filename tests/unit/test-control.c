@@ -306,7 +306,8 @@ test_restarted(void)
         placed.isn++;
         bed_live(&placed, &i);
     } while (i != host);
-    bed_wait(2 * MIGRATE_HELLO_INTERVAL);
+    bed_wait(SWEEP_ROUND + SWEEP_INTERVAL);
+    CU_ASSERT(bed.placed.n > 0);
     CHECK_STR(bed_state(&mine), "live");
 
     bed.hosts[host].epoch++;
