@@ -6,13 +6,12 @@ noinst_PROGRAMS += tests/agent/test-migrator
 tests_agent_test_migrator_SOURCES = \
 	tests/agent/test-migrator.c \
 	tests/agent/frame.c \
-	tests/agent/frame.h \
-	$(UNIT_SOURCES)
+	tests/agent/frame.h
 nodist_tests_agent_test_migrator_SOURCES = agent/bpf/migrator.skel.h
 tests_agent_test_migrator_CPPFLAGS = $(AGENT_CPPFLAGS) \
 	-I$(srcdir)/agent -I$(srcdir)/tests/unit
 tests_agent_test_migrator_CFLAGS = $(AGENT_CFLAGS) $(CUNIT_CFLAGS)
-tests_agent_test_migrator_LDADD = lib/libcommon.a $(LIBBPF_LIBS) \
+tests_agent_test_migrator_LDADD = tests/unit/libunit.a lib/libcommon.a $(LIBBPF_LIBS) \
 	$(CUNIT_LIBS)
 
 # Infuses as fast as it can: for bench.py.

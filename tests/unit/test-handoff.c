@@ -668,118 +668,6 @@ test_partial_timeout(void)
     bed_close();
 }
 
-/* Lets the sweep come round. */
-static void
-wait_for_sweep(void)
-{
-    bed_wait(SWEEP_ROUND + SWEEP_INTERVAL);
-}
-
-/* placement=flow: a flow for a connection that lasts, once, and none when it is
- * over. */
-static void
-test_placement(void)
-{
-    struct bed_client c;
-    unsigned int host;
-    uint32_t flow_id;
-    const struct migrate_flow *flow = &bed.placed.flow;
-
-    bed_open(4, 64);
-    c = bed_client(0, BED_FLOW);
-    flow_id = bed_live(&c, &host);
-    wait_for_sweep();
-    wait_for_sweep();
-    CHECK_INT(bed.placed.n, 1);
-    CHECK_INT(flow->flow_id, flow_id);
-    CHECK_INT(flow->service_id, BED_FLOW);
-    CU_ASSERT(!memcmp(&flow->tuple, &c.tuple, sizeof c.tuple));
-    CU_ASSERT(address_equals(&flow->src, &bed.address));
-    CU_ASSERT(address_equals(&flow->dst, &bed.hosts[host].address));
-    CU_ASSERT(!memcmp(flow->eth_dst, bed.hosts[host].mac, 6));
-    CU_ASSERT(bed_record(&c)->placed);
-
-    /* Stray packets still find the record. */
-    CHECK_INT(bed_text(&c, "x"), MIGRATE_FORWARD);
-    bed_report(host, flow_id, MIGRATE_CONFIRM, 0, c.seq);
-    CHECK_INT(bed.placed.n, 1);
-    CHECK_INT(bed.unplaced.n, 0);
-    bed_report(host, flow_id, MIGRATE_RELEASE, 0, 0);
-    bed_report(host, flow_id, MIGRATE_RELEASE, 0, 0);
-    CHECK_INT(bed.unplaced.n, 1);
-    CU_ASSERT(!memcmp(&bed.unplaced.flow, flow, sizeof *flow));
-    wait_for_sweep();
-    CHECK_INT(bed.placed.n, 1);
-    bed_close();
-    CHECK_INT(bed.unplaced.n, 1);
-}
-
-/* What was not placed is not removed either. */
-static void
-test_placement_refused(void)
-{
-    struct bed_client c;
-    unsigned int host;
-    uint32_t flow_id;
-
-    bed_open(4, 64);
-    bed.may_place = false;
-    c = bed_client(1, BED_FLOW);
-    flow_id = bed_live(&c, &host);
-    wait_for_sweep();
-    CU_ASSERT(bed.placed.n >= 1);
-    CHECK_INT(bed_text(&c, "x"), MIGRATE_FORWARD);
-    bed_report(host, flow_id, MIGRATE_RELEASE, 0, 0);
-    bed_close();
-    CHECK_INT(bed.unplaced.n, 0);
-}
-
-/* A flow would hide a new connection from the same port. */
-static void
-test_placement_replaced(void)
-{
-    struct bed_client c, old;
-    uint32_t flow_id;
-
-    bed_open(4, 64);
-    c = old = bed_client(2, BED_FLOW);
-    flow_id = bed_live(&old, NULL);
-    wait_for_sweep();
-    CHECK_INT(bed.placed.n, 1);
-    c.isn++;
-    bed_connect(&c);
-    CHECK_INT(bed.unplaced.n, 1);
-    wait_for_sweep();
-    CHECK_INT(bed.placed.n, 1);
-    CHECK_INT(bed_text(&old, "x"), MIGRATE_FORWARD);    /* By the table. */
-    CHECK_INT(ntohs(bed.forwarded->packet.src_port), flow_id >> 16);
-    bed_text(&c, "GET / HTTP/1.1\r\n\r\n");
-    CU_ASSERT(bundle_flow(NULL) != flow_id);
-    bed_close();
-    CHECK_INT(bed.unplaced.n, 1);
-
-    bed_open(4, 64);            /* The end of the engine. */
-    c = bed_client(3, BED_FLOW);
-    bed_live(&c, NULL);
-    wait_for_sweep();
-    bed_close();
-    CHECK_INT(bed.placed.n, 1);
-    CHECK_INT(bed.unplaced.n, 1);
-}
-
-static void
-test_table_placement(void)
-{
-    struct bed_client c;
-
-    bed_open(4, 64);
-    c = bed_client(0, BED_HTTP);
-    bed_live(&c, NULL);
-    wait_for_sweep();
-    bed_close();
-    CHECK_INT(bed.placed.n + bed.unplaced.n, 0);
-}
-
 static const struct unit_test tests[] = {
     { "host is chosen by the request", test_chosen_by_request },
     { "pool of all hosts", test_pool_of_all },
@@ -800,10 +688,6 @@ static const struct unit_test tests[] = {
     { "long request", test_long_request },
     { "CONFIRM of a part", test_partial_confirm },
     { "CONFIRM of a part, then nothing", test_partial_timeout },
-    { "placement=flow", test_placement },
-    { "placement=flow without room for a flow", test_placement_refused },
-    { "placement=flow and a new connection", test_placement_replaced },
-    { "placement=table", test_table_placement },
     { NULL, NULL }
 };
 const struct unit_suite unit_suite = { "handoff", tests };
