@@ -57,7 +57,7 @@ send_arp_request(struct migrate *m, const struct host *host)
 static void
 send_hello(struct migrate *m, struct host *host)
 {
-    struct migrate_header *message = engine_message(m, host);
+    struct migrate_header *message = engine_message(m);
 
     memcpy(message + 1, m->vips, m->n_vips * sizeof m->vips[0]);
     engine_send(m, host, MIGRATE_HELLO,
@@ -96,7 +96,7 @@ control_hellos(struct migrate *m, int64_t now)
 void
 control_abort(struct migrate *m, const struct host *host, uint32_t flow_id)
 {
-    struct migrate_header *message = engine_message(m, host);
+    struct migrate_header *message = engine_message(m);
     struct migrate_abort abort = { .flow_id = htonl(flow_id) };
 
     memcpy(message + 1, &abort, sizeof abort);

@@ -23,7 +23,8 @@
 #define SWEEP_INTERVAL 100      /* ms between looks at part of the table... */
 #define SWEEP_ROUND 2000        /* ...so that all is seen once in so many. */
 #define MAX_PENDING_BYTES (64u << 20)   /* Of unfinished requests. */
-#define FRAME_MAX (ETH_LEN + MIGRATE_MESSAGE_MAX + 64)
+#define HEADROOM 64             /* For the headers in front of a message: as
+                                 * many as keep the message aligned. */
 
 /* A policy, kept while pending connections select by it. */
 struct generation {
@@ -112,7 +113,9 @@ struct migrate {
     uint32_t sweep_at;
     uint64_t counters[N_COUNTERS];
 
-    uint8_t scratch[FRAME_MAX]; /* The frame being built. */
+    /* The frame being built. */
+    uint8_t scratch[HEADROOM + MIGRATE_MESSAGE_MAX]
+        __attribute__((aligned(8)));
 };
 
 static inline void
@@ -143,13 +146,17 @@ engine_output(struct migrate *m, size_t len)
     m->ops->output(m->aux, m->scratch, len);
 }
 
-/* Seals the message at 'scratch + udp_overhead(host)', whose header but for
- * type-specific fields is filled in here, and sends it to 'host'. */
+/* Seals the message at engine_message(), whose header but for type-specific
+ * fields is filled in here, and sends it to 'host'. */
 void engine_send(struct migrate *, const struct host *, uint8_t type,
                  size_t len, uint16_t n_records, uint32_t sequence);
 
-/* Where in 'scratch' a message to 'host' goes. */
-void *engine_message(struct migrate *, const struct host *);
+/* Where a message goes, aligned for the structs of messages.h. */
+static inline void *
+engine_message(struct migrate *m)
+{
+    return m->scratch + HEADROOM;
+}
 
 /* client.c. */
 

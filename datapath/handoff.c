@@ -107,7 +107,7 @@ transmit(struct migrate *m, struct pending *pending, int64_t now)
     size_t max = m->mtu - (udp_overhead(&host->address) - ETH_LEN);
     size_t taken, len;
 
-    len = migrate_connection(&connection, engine_message(m, host), max,
+    len = migrate_connection(&connection, engine_message(m), max,
                              &taken);
     engine_send(m, host, MIGRATE_BUNDLE, len, 0, pending->transmissions);
     count(m, pending->transmissions ? COUNTER_BUNDLE_RETRANSMIT

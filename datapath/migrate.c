@@ -251,12 +251,6 @@ engine_forget(struct migrate *m, struct record *r)
     record_remove(m->records, r);
 }
 
-void *
-engine_message(struct migrate *m, const struct host *host)
-{
-    return m->scratch + udp_overhead(&host->address);
-}
-
 void
 engine_send(struct migrate *m, const struct host *host, uint8_t type,
             size_t len, uint16_t n_records, uint32_t sequence)
@@ -269,12 +263,14 @@ engine_send(struct migrate *m, const struct host *host, uint8_t type,
         .epoch = htonl(m->epoch),
         .sequence = htonl(sequence),
     };
-    struct migrate_header *message = engine_message(m, host);
+    struct migrate_header *message = engine_message(m);
+    uint8_t *frame = (uint8_t *) message - udp_overhead(&host->address);
 
     memcpy(message, &header, sizeof header);
     seal(&m->keys, &m->address, &host->address, message);
-    engine_output(m, udp_build(m->scratch, len, host->mac, m->mac,
-                               &m->address, &host->address, MIGRATE_PORT));
+    m->ops->output(m->aux, frame,
+                   udp_build(frame, len, host->mac, m->mac, &m->address,
+                             &host->address, MIGRATE_PORT));
 }
 
 /* Looks at as much of the table as is due and drops what is over. */

@@ -41,6 +41,7 @@ enum {
 
 #define N_CLIENTS 4
 #define N_HOSTS 3
+#define MAX_SLOTS 16            /* Places for hosts that should ever do. */
 #define MAX_FRAME 70000
 
 static struct {
@@ -157,10 +158,11 @@ check_books(void)
 {
     struct migrate *m = f.engine;
     uint32_t at = 0, n = 0, n_placed = 0, n_pending = 0;
-    uint32_t n_records[HOST_MAX] = { 0 }, n_connections[HOST_MAX] = { 0 };
+    uint32_t n_records[MAX_SLOTS] = { 0 }, n_connections[MAX_SLOTS] = { 0 };
     size_t pending_bytes = 0;
     const struct record *r;
 
+    FUZZ_CHECK(m->n_hosts <= MAX_SLOTS);
     while ((r = migrate_next_connection(m, &at))) {
         bool handed = r->state == RECORD_OFFERED || r->state == RECORD_LIVE;
 

@@ -429,6 +429,7 @@ host_send(struct sim *s, const struct sim_host *h, uint8_t type,
           uint32_t sequence, const void *body, size_t len, uint16_t n)
 {
     uint8_t buf[2048];
+    uint64_t message[1024 / 8];     /* Aligned. */
     struct migrate_header header = {
         .version = MIGRATE_VERSION,
         .type = type,
@@ -437,11 +438,11 @@ host_send(struct sim *s, const struct sim_host *h, uint8_t type,
         .epoch = htonl(1),
         .sequence = htonl(sequence),
     };
-    uint8_t *message = buf + udp_overhead(&s->address);
 
     memcpy(message, &header, sizeof header);
-    memcpy(message + sizeof header, body, len);
+    memcpy((uint8_t *) message + sizeof header, body, len);
     seal(&s->keys, &h->address, &s->address, (void *) message);
+    memcpy(buf + udp_overhead(&s->address), message, sizeof header + len);
     fly(s, &s->config->host_link, buf,
         udp_build(buf, sizeof header + len, s->mac, h->mac, &h->address,
                   &s->address, MIGRATE_PORT));
