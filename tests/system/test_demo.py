@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import unittest
 
 import tap
@@ -27,7 +26,8 @@ class Demo(unittest.TestCase):
         demo = subprocess.Popen(
             [sys.executable, f"{REPOSITORY}/topologies/demo.py"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True)
+            stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"})
         self.addCleanup(demo.stdout.close)
         self.addCleanup(demo.kill)
         return demo
@@ -54,10 +54,16 @@ class Demo(unittest.TestCase):
 
     def test_interrupted(self):
         for signum in signal.SIGINT, signal.SIGTERM:
-            for seconds in 0.3, 1, 1.8:
-                with self.subTest(f"{signum.name} after {seconds} s"):
+            for step in "Network", "Switch", "Hosts", "Requests":
+                with self.subTest(f"{signum.name} at {step}"):
                     demo = self.start()
-                    time.sleep(seconds)
+                    seen = []
+                    for line in demo.stdout:
+                        seen.append(line)
+                        if line.startswith(f"==> {step}"):
+                            break
+                    else:
+                        self.fail("".join(seen))
                     demo.send_signal(signum)
                     output, _ = demo.communicate(timeout=30)
                     self.assertNotEqual(demo.returncode, 0, output)

@@ -486,7 +486,7 @@ test_outside(void)
     bed_corrupted(&c, SEG_ACK, c.seq, REQUEST + 4, REQUEST_LEN - 4, 0);
     CHECK_INT(BED_COUNT(DROP_CHECKSUM), 1);
     bed_expect_none();
-    bed_data(&c, REQUEST + 4, REQUEST_LEN - 4);
+    bed_segment(&c, SEG_ACK, c.isn - 5, "xxxxxx" REQUEST, 6 + REQUEST_LEN);
     expect_request(&c, REQUEST, REQUEST_LEN);
     bed_close();
 }
