@@ -440,6 +440,18 @@ test_fin_with_request(void)
     b = bed_expect_bundle();
     CHECK_INT(b.inner->packet.flags, SEG_ACK | SEG_PSH | SEG_FIN);
     bed_bundle_free(&b);
+
+    /* The host does not get it before what is missing. */
+    c = bed_client(2, BED_HTTP);
+    bed_connect(&c);
+    bed_segment(&c, SEG_ACK, c.seq, REQUEST, 4);
+    bed_segment(&c, SEG_ACK | SEG_FIN, c.seq + REQUEST_LEN + 10, "x", 1);
+    free(bed_expect(&c, SEG_ACK, c.seq + 4));
+    bed_segment(&c, SEG_ACK, c.seq, REQUEST, REQUEST_LEN);
+    b = bed_expect_bundle();
+    CHECK_INT(b.inner->packet.flags, SEG_ACK | SEG_PSH);
+    CHECK_INT(b.inner->packet.payload_len, REQUEST_LEN);
+    bed_bundle_free(&b);
     bed_close();
 }
 

@@ -369,6 +369,27 @@ test_late_switch(void)
     CU_ASSERT(engine_host(0)->up);
     bed_wait(300);
     CU_ASSERT(engine_host(0)->up);
+    CU_ASSERT(!strstr(bed.last_log, "down"));
+    bed_close();
+}
+
+/* Nor does it give hosts less time when it has many a question. */
+static void
+test_many_hellos(void)
+{
+    struct bed_client c;
+
+    bed_open(4, 64);
+    bed_wait(1000);
+    c = bed_client(0, BED_HTTP);
+    bed.hosts[0].alive = false;
+    for (int i = 0; i < 10; i++) {
+        c.tuple.service.byte[15]++;
+        bed_segment(&c, SEG_SYN, c.isn, NULL, 0);
+        bed_wait(10);           /* A hello with the new address. */
+    }
+    CU_ASSERT(engine_host(0)->unanswered >= 10);
+    CU_ASSERT(engine_host(0)->up);
     bed_close();
 }
 
@@ -504,6 +525,7 @@ static const struct unit_test tests[] = {
     { "host that lost its connections", test_restarted },
     { "replayed STATUS", test_replayed_status },
     { "silence of the switch itself", test_late_switch },
+    { "many hellos in little time", test_many_hellos },
     { "hellos hold the service addresses", test_service_addresses },
     { "ARP", test_arp },
     { "other frames", test_other_frames },
