@@ -68,6 +68,7 @@ op_unplace(void *aux __attribute__((unused)), const struct migrate_flow *flow)
 static void
 op_log(void *aux __attribute__((unused)), const char *message)
 {
+    bed.n_logs++;
     snprintf(bed.last_log, sizeof bed.last_log, "%s", message);
 }
 

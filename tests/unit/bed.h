@@ -79,6 +79,7 @@ struct bed {
     bool may_place;             /* What place() answers. */
     struct bed_placement placed, unplaced;
     char last_log[256];
+    unsigned int n_logs;
     struct bed_frame *forwarded;    /* Of the last MIGRATE_FORWARD. */
 
     /* The configuration, for bed_configure(). */

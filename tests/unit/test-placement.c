@@ -14,8 +14,8 @@ wait_for_sweep(void)
     bed_wait(SWEEP_ROUND + SWEEP_INTERVAL);
 }
 
-/* placement=flow: a flow for a connection that lasts, once, and none when it is
- * over. */
+/* placement=flow: a flow for a connection that lasts, once, and none when it
+ * is over. */
 static void
 test_placement(void)
 {
