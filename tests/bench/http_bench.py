@@ -22,6 +22,7 @@ import argparse
 import ctypes
 import dataclasses
 import os
+import random
 import resource
 import socket
 import stat
@@ -204,11 +205,10 @@ def measure(bench, seconds, rounds, sizes=SIZES, closes=(True, False),
     results = {(size_name, close, way): [] for size_name in sizes
                for close in closes for way in ways}
     for n in range(rounds):
-        # Nobody always comes after the same other.
-        order = ways[n % len(ways):] + ways[:n % len(ways)]
         for size_name in sizes:
             for close in closes:
-                for way in order:
+                # Nobody always comes after the same other.
+                for way in random.sample(ways, len(ways)):
                     result = bench.round(way, SIZES[size_name], close,
                                          seconds)
                     results[size_name, close, way].append(result)
@@ -260,17 +260,25 @@ def tables(results):
             for way in ways))
 
     names = list(next(iter(results.values()))[0].cost)
-    costs = Table("Processor time, microseconds a request", ["", "", *names])
+    costs = Table("Processor time, microseconds a request, and the ratio of "
+                  "direct to it", ["", "", *names])
     for cell in _cells(results):
+        direct = _cost(results[cell + ("direct",)], "all")
         for way in ways:
             rounds = results[cell + (way,)]
-            costs.add(_name(cell), way, *(
-                _cost(_median(rounds, lambda r: r.cost[name]))
-                for name in names))
+            texts = {name: _microseconds(_cost(rounds, name))
+                     for name in names}
+            if way != "direct":
+                texts["all"] += f" ({direct / _cost(rounds, 'all'):.2f})"
+            costs.add(_name(cell), way, *texts.values())
     return [rates, costs]
 
 
-def _cost(microseconds):
+def _cost(rounds, name):
+    return _median(rounds, lambda r: r.cost[name])
+
+
+def _microseconds(microseconds):
     return (f"{microseconds:.0f}" if microseconds >= 10
             else f"{microseconds:.1f}")
 

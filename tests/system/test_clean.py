@@ -4,27 +4,27 @@
 no bridge and no veth), no mount, no file."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
 import labtest                          # For need_root().
 import tap
-from workspace import start_time, sweep, wait_until
+from workspace import alive, descendants, sweep, wait_until
 
 LAB = """\
 import sys, time
 sys.path.insert(0, {directory!r})
 from lab import Lab
 with Lab(2, 1) as lab:
-    print(lab.workspace.id, flush=True)
+    print("started", lab.workspace.id, flush=True)
     lab.migrate()
     lab.add_service()
     lab.clients[0].start("wrk", "-c", 4, "-d", 60, lab.url("/name"))
-    print("ready", flush=True)
+    print("ready", lab.workspace.id, flush=True)
     time.sleep(60)
 """
 
@@ -33,17 +33,20 @@ class Clean(unittest.TestCase):
     def start(self, until):
         """Starts a lab in another process; waits for a word of its."""
         program = LAB.format(directory=os.path.dirname(labtest.__file__))
+        errors = tempfile.TemporaryFile("w+")
+        self.addCleanup(errors.close)
         process = subprocess.Popen([sys.executable, "-c", program],
-                                   stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL, text=True)
+                                   stdout=subprocess.PIPE, stderr=errors,
+                                   text=True)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.kill)
-        self.id = process.stdout.readline().strip()
-        self.assertTrue(self.id.startswith("ovm-"), self.id)
-        if until == "ready":
-            self.assertEqual(process.stdout.readline(), "ready\n")
-        with open(f"/tmp/{self.id}/processes") as lines:
-            self.processes = [line.split()[:2] for line in lines]
+        for word in ("started", "ready")[:1 + (until == "ready")]:
+            line = process.stdout.readline().split()
+            if line[:1] != [word]:
+                errors.seek(0)
+                self.fail(f"{line}: {errors.read()}")
+            self.id = line[1]
+        self.processes = descendants(process.pid)
         return process
 
     def assert_clean(self):
@@ -52,21 +55,8 @@ class Clean(unittest.TestCase):
                           if name.startswith(self.id)])
         with open("/proc/self/mounts") as mounts:
             self.assertNotIn(self.id, mounts.read())
-        wait_until(lambda: not self.running(), "the end of all processes")
-
-    def running(self):
-        """Processes of the lab, other than such that only wait for init to
-        take notice of their end."""
-        found = [pid for pid, started in self.processes
-                 if str(start_time(pid)) == started]
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/cmdline") as cmdline:
-                    if self.id in cmdline.read():
-                        found.append(pid)
-            except OSError:
-                pass
-        return [pid for pid in found if not _is_zombie(pid)]
+        wait_until(lambda: not any(map(alive, self.processes)),
+                   "the end of all processes")
 
     def test_interrupted(self):
         for signum in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
@@ -91,14 +81,6 @@ class Clean(unittest.TestCase):
             time.sleep(0.05)
         process.wait(30)
         self.assert_clean()
-
-
-def _is_zombie(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return re.match(r".*\) Z", stat.read(), re.S) is not None
-    except OSError:
-        return True
 
 
 if __name__ == "__main__":

@@ -13,15 +13,12 @@ import unittest
 import tap
 from labtest import need_root
 from ovs import REPOSITORY
-from workspace import start_time, wait_until
+from workspace import alive, descendants, wait_until
 
 need_root()
 
 
 class Demo(unittest.TestCase):
-    def setUp(self):
-        self.before = _state()
-
     def start(self):
         demo = subprocess.Popen(
             [sys.executable, f"{REPOSITORY}/topologies/demo.py"],
@@ -32,14 +29,14 @@ class Demo(unittest.TestCase):
         self.addCleanup(demo.kill)
         return demo
 
-    def assert_clean(self, demo):
-        """The workspace of 'demo' and all that was in Mininet is gone."""
-        wait_until(lambda: not self.left(demo), "the end of all that was "
-                   "started", 10)
-
-    def left(self, demo):
-        return [name for name in _state() - self.before
-                if _owner(name) in (None, demo.pid)]
+    def assert_clean(self, demo, processes):
+        """'demo' has ended, and so have 'processes', which it had started,
+        and what it made is gone."""
+        wait_until(lambda: not any(map(alive, processes)),
+                   "the end of all processes")
+        for name in os.listdir("/tmp"):
+            if name.startswith("ovm-"):
+                self.assertNotEqual(_owner(f"/tmp/{name}"), demo.pid)
 
     def test_holds_what_it_claims(self):
         demo = self.start()
@@ -50,7 +47,7 @@ class Demo(unittest.TestCase):
                           re.M)
         self.assertGreaterEqual(len(rows), 10, output)
         self.assertEqual(set(rows), {"0"}, output)
-        self.assert_clean(demo)
+        self.assert_clean(demo, [])
 
     def test_interrupted(self):
         for signum in signal.SIGINT, signal.SIGTERM:
@@ -64,24 +61,11 @@ class Demo(unittest.TestCase):
                             break
                     else:
                         self.fail("".join(seen))
+                    processes = descendants(demo.pid)
                     demo.send_signal(signum)
                     output, _ = demo.communicate(timeout=30)
                     self.assertNotEqual(demo.returncode, 0, output)
-                    self.assert_clean(demo)
-
-
-def _state():
-    """Directories of workspaces, namespaces, and Mininet's shells."""
-    found = {f"/tmp/{name}" for name in os.listdir("/tmp")
-             if name.startswith("ovm-")}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline") as cmdline:
-                if "mininet:" in cmdline.read():
-                    found.add(f"{pid} {start_time(pid)}")
-        except OSError:
-            pass
-    return found
+                    self.assert_clean(demo, processes)
 
 
 def _owner(name):

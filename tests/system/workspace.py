@@ -59,14 +59,43 @@ def run(argv, check=True, **kwargs):
     return done.stdout
 
 
+def _stat(pid):
+    """The fields of /proc/PID/stat from the state on, or None."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
 def start_time(pid):
     """When process 'pid' began, which with its number is its identity; None
     if there is no such process."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            return int(stat.read().rpartition(b")")[2].split()[19])
-    except (OSError, IndexError):
-        return None
+    stat = _stat(pid)
+    return int(stat[19]) if stat else None
+
+
+def alive(process):
+    """Whether 'process', (pid, start time), runs.  One that has ended may
+    stay a while for its parent to take notice."""
+    stat = _stat(process[0])
+    return bool(stat) and stat[0] != "Z" and int(stat[19]) == process[1]
+
+
+def descendants(pid):
+    """All processes below 'pid', each (pid, start time)."""
+    children = {}
+    for other in filter(str.isdigit, os.listdir("/proc")):
+        stat = _stat(other)
+        if stat:
+            children.setdefault(int(stat[1]), []).append(int(other))
+    found = []
+    pids = [pid]
+    while pids:
+        below = children.get(pids.pop(), [])
+        found += [(child, start_time(child)) for child in below]
+        pids += below
+    return found
 
 
 def _kill_all(pids, sig=signal.SIGKILL):
@@ -130,15 +159,16 @@ class Workspace:
     """See above.  A context manager."""
 
     def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix=PREFIX, dir=ROOT)
-        os.chmod(self.dir, 0o755)
-        self.id = os.path.basename(self.dir)
-        self.log_dir = self.mkdir("log")
         self.processes = []
         self.namespaces = []
-        self._record("owner", f"{os.getpid()} {start_time(os.getpid())}")
-        atexit.register(self.close)
-        _handle_signals()
+        with _signals_held():
+            self.dir = tempfile.mkdtemp(prefix=PREFIX, dir=ROOT)
+            os.chmod(self.dir, 0o755)
+            self._record("owner", f"{os.getpid()} {start_time(os.getpid())}")
+            atexit.register(self.close)
+            _handle_signals()
+        self.id = os.path.basename(self.dir)
+        self.log_dir = self.mkdir("log")
 
     def __enter__(self):
         return self
@@ -245,11 +275,7 @@ def sweep():
         directory = f"{ROOT}/{name}"
         if not re.fullmatch(PREFIX + r"\w{8}", name):
             continue
-        owner = _lines(f"{directory}/owner")
-        if not owner:
-            continue
-        pid, started = owner[0].split()
-        if str(start_time(pid)) == started:
+        if _is_used(directory):
             continue
         n += 1
         for line in _lines(f"{directory}/processes"):
@@ -258,6 +284,15 @@ def sweep():
                 _kill_all([int(pid)])
         _remove(directory, _lines(f"{directory}/namespaces"))
     return n
+
+
+def _is_used(directory):
+    """Whether the owner of a workspace lives, or may yet be written down."""
+    owner = _lines(f"{directory}/owner")
+    if not owner:
+        return time.time() - os.stat(directory).st_mtime < 60
+    pid, started = owner[0].split()
+    return str(start_time(pid)) == started
 
 
 def _lines(path):
