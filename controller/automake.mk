@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# The database: its schema, and what OVS's tools make of that, the C code that
+# reads and writes it (ovs-migrate-idl) and a manual page.
+EXTRA_DIST += \
+	controller/ovs-migrate-idl.ann \
+	controller/ovs-migrate.ovsschema \
+	controller/ovs-migrate.xml
+dist_pkgdata_DATA += controller/ovs-migrate.ovsschema
+
+if OVS
+CONTROLLER_IDL = \
+	controller/ovs-migrate-idl.c \
+	controller/ovs-migrate-idl.h
+CLEANFILES += $(CONTROLLER_IDL) \
+	controller/ovs-migrate-idl.ovsidl \
+	controller/ovs-migrate.5
+man_MANS += controller/ovs-migrate.5
+
+OVS_PY = PYTHONPATH=$(OVS_SRCDIR)/python PYTHONDONTWRITEBYTECODE=1 \
+	$(PYTHON3)
+OVSDB_IDLC = $(OVS_PY) $(OVS_SRCDIR)/ovsdb/ovsdb-idlc.in
+
+controller/ovs-migrate-idl.ovsidl: controller/ovs-migrate.ovsschema \
+		controller/ovs-migrate-idl.ann $(OVS_GENERATED)
+	@$(MKDIR_P) controller
+	$(AM_V_GEN)$(OVSDB_IDLC) annotate \
+		$(srcdir)/controller/ovs-migrate.ovsschema \
+		$(srcdir)/controller/ovs-migrate-idl.ann > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+
+controller/ovs-migrate-idl.c: controller/ovs-migrate-idl.ovsidl
+	$(AM_V_GEN)$(OVSDB_IDLC) c-idl-source \
+		controller/ovs-migrate-idl.ovsidl > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+
+controller/ovs-migrate-idl.h: controller/ovs-migrate-idl.ovsidl
+	$(AM_V_GEN)$(OVSDB_IDLC) c-idl-header \
+		controller/ovs-migrate-idl.ovsidl > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+
+controller/ovs-migrate.5: controller/ovs-migrate.ovsschema \
+		controller/ovs-migrate.xml $(OVS_GENERATED)
+	@$(MKDIR_P) controller
+	$(AM_V_GEN)$(OVS_PY) $(OVS_SRCDIR)/ovsdb/ovsdb-doc \
+		--version='$(VERSION)' \
+		$(srcdir)/controller/ovs-migrate.ovsschema \
+		$(srcdir)/controller/ovs-migrate.xml > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+
+# What the controller is made of, without main(), for the tests as well.
+noinst_LIBRARIES += controller/libcontroller.a
+nodist_controller_libcontroller_a_SOURCES = $(CONTROLLER_IDL)
+controller_libcontroller_a_SOURCES =
+controller_libcontroller_a_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
+$(controller_libcontroller_a_OBJECTS): $(OVS_GENERATED) \
+	controller/ovs-migrate-idl.h
+
+CONTROLLER_CPPFLAGS = $(OVS_CPPFLAGS) -I. -I$(srcdir)/controller
+endif
