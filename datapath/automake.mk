@@ -25,9 +25,12 @@ datapath_libmigrate_engine_a_SOURCES = \
 	datapath/policy.h \
 	datapath/pool.c \
 	datapath/pool.h \
+	datapath/reader.c \
+	datapath/reader.h \
 	datapath/record.c \
 	datapath/record.h \
 	datapath/reject.c \
+	datapath/request.h \
 	datapath/rule.c \
 	datapath/rule.h \
 	datapath/timers.c \

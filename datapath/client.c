@@ -168,7 +168,7 @@ static void
 charge(struct migrate *m, struct pending *pending)
 {
     uint32_t bytes = (sizeof *pending + pending->assembly.allocated
-                      + (pending->parser ? sizeof *pending->parser : 0));
+                      + (pending->reader ? sizeof *pending->reader : 0));
 
     m->pending_bytes += bytes - pending->charged;
     pending->charged = bytes;
@@ -191,52 +191,58 @@ set_timer(struct migrate *m, struct pending *pending)
                ? pending->ack_due : deadline);
 }
 
+/* Waits for more of the request. */
+static void
+await_more(struct migrate *m, struct pending *pending, int64_t now)
+{
+    if (pending->assembly.n_ranges) {
+        reply_ack(m, pending, now);     /* Tells what is missing. */
+    }
+    if (!pending->ack_due && pending->acked < pending->assembly.len) {
+        pending->ack_due = now + DELAYED_ACK;
+    }
+    set_timer(m, pending);
+}
+
 /* Reads on in the request and acts on what it has become. */
 static void
 classify(struct migrate *m, struct pending *pending, int64_t now)
 {
-    struct http_parser local, *parser = pending->parser;
-    const char *data = pending->assembly.data;
+    const struct assembly *a = &pending->assembly;
+    struct reader local, *reader = pending->reader;
     struct request request;
-    enum http_result result;
 
-    if (pending->service->protocol == PROTOCOL_TCP) {
-        handoff_start(m, pending, NULL, now);
+    if (!reader) {
+        reader = &local;
+        reader_init(reader, pending->service->protocol);
+    }
+    switch (reader_feed(reader, a->data, a->len, &request)) {
+    case READ_COMPLETE:
+        handoff_start(m, pending, &request, now);
+        return;
+    case READ_INVALID:
+        reject_start(m, pending, 400, now);
+        return;
+    case READ_TOO_LARGE:
+        reject_start(m, pending, 431, now);
+        return;
+    case READ_PARTIAL:
+        break;
+    }
+    if (pending->fin && pending->fin_ofs == a->len) {
+        reject_start(m, pending, 400, now);
         return;
     }
-    if (!parser) {
-        parser = &local;
-        http_init(parser);
+    if (reader == &local) {
+        pending->reader = malloc(sizeof local);
+        if (!pending->reader) {
+            engine_forget(m, pending->record);
+            return;
+        }
+        *pending->reader = local;
+        charge(m, pending);
     }
-    result = http_feed(parser, data, pending->parsed, pending->assembly.len);
-    pending->parsed = pending->assembly.len;
-    if (result == HTTP_COMPLETE) {
-        http_request(parser, data, &request);
-        handoff_start(m, pending, &request, now);
-    } else if (result == HTTP_INVALID) {
-        reject_start(m, pending, 400, now);
-    } else if (result == HTTP_TOO_LARGE) {
-        reject_start(m, pending, 431, now);
-    } else if (pending->fin && pending->fin_ofs == pending->assembly.len) {
-        reject_start(m, pending, 400, now);
-    } else {
-        if (parser == &local) {
-            pending->parser = malloc(sizeof local);
-            if (!pending->parser) {
-                engine_forget(m, pending->record);
-                return;
-            }
-            *pending->parser = local;
-            charge(m, pending);
-        }
-        if (pending->assembly.n_ranges) {
-            reply_ack(m, pending, now);     /* Tells what is missing. */
-        }
-        if (!pending->ack_due && pending->acked < pending->assembly.len) {
-            pending->ack_due = now + DELAYED_ACK;
-        }
-        set_timer(m, pending);
-    }
+    await_more(m, pending, now);
 }
 
 void
@@ -370,7 +376,7 @@ stranger(struct migrate *m, struct arrival *a)
 {
     const struct packet *p = &a->packet;
     bool starts = (p->payload_len
-                   || (a->service->protocol == PROTOCOL_TCP
+                   || (!protocol_needs_data(a->service->protocol)
                        && !(p->flags & SEG_FIN)));
     struct syn_options syn_options;
 
@@ -487,7 +493,7 @@ service_packet(struct migrate *m, struct arrival *a)
         && cookie_check(&m->secrets, &a->tuple, p->seq - 1, p->ack - 1,
                         &syn_options)
         && frame_csum_ok(a->frame, p)) {
-        if (!p->payload_len && a->service->protocol != PROTOCOL_TCP) {
+        if (!p->payload_len && protocol_needs_data(a->service->protocol)) {
             return drop(m, COUNTER_ACK_DROP);
         }
         count(m, COUNTER_REPLACED);

@@ -9,9 +9,9 @@
 #include <sys/queue.h>
 
 #include "assembly.h"
-#include "http.h"
 #include "migrate.h"
 #include "policy.h"
+#include "reader.h"
 #include "timers.h"
 
 #define MAX_VIPS 32             /* Service addresses told to hosts. */
@@ -57,8 +57,7 @@ struct pending {
     /* The request. */
     struct assembly assembly;
     uint32_t charged;           /* Bytes counted in 'pending_bytes'. */
-    struct http_parser *parser; /* While it is incomplete. */
-    uint32_t parsed;            /* Bytes fed to it. */
+    struct reader *reader;      /* While it is incomplete. */
 
     /* The handoff. */
     struct pool *pool;
@@ -171,8 +170,8 @@ void client_timeout(struct migrate *, struct pending *, int64_t now);
 
 /* handoff.c. */
 
-/* The request of 'pending' (NULL: there is none to read) is complete: selects
- * a host and offers the connection to it. */
+/* The request of 'pending' is complete: selects a host and offers the
+ * connection to it. */
 void handoff_start(struct migrate *, struct pending *,
                    const struct request *, int64_t now);
 

@@ -116,12 +116,10 @@ http_init(struct http_parser *p)
     /* Not the headers: they are 800 bytes, and valid up to 'n_headers'. */
     llhttp_init(&p->llhttp, HTTP_REQUEST, &settings);
     p->base = NULL;
-    p->result = HTTP_PARTIAL;
+    p->known = false;
     p->head_complete = false;
     p->too_many = false;
-    p->method = (struct http_span) { 0, 0 };
     p->target = (struct http_span) { 0, 0 };
-    p->host = (struct http_span) { 0, 0 };
     p->n_headers = 0;
 }
 
@@ -129,7 +127,7 @@ http_init(struct http_parser *p)
  * llhttp also knows HTTP/0.9, HTTP/2.0, RTSP and ICE, and permits several
  * spaces where RFC 9112 3 has one. */
 static bool
-request_line_ok(const struct http_parser *p, const char *base, size_t to)
+check_request_line(struct http_parser *p, const char *base, size_t to)
 {
     static const char version[] = " HTTP/1.";
     size_t end = span_end(&p->target);
@@ -141,10 +139,14 @@ request_line_ok(const struct http_parser *p, const char *base, size_t to)
     if (n > sizeof version - 1) {
         n = sizeof version - 1;
     }
-    return (p->llhttp.method != HTTP_PRI
-            && base[p->target.ofs - 1] == ' '
-            && base[p->target.ofs - 2] != ' '
-            && !memcmp(base + end, version, n));
+    if (p->llhttp.method == HTTP_PRI
+        || base[p->target.ofs - 1] != ' '
+        || base[p->target.ofs - 2] == ' '
+        || memcmp(base + end, version, n)) {
+        return false;
+    }
+    p->known = n == sizeof version - 1;
+    return true;
 }
 
 static bool
@@ -164,71 +166,8 @@ trim_end(const char *base, struct http_span *span)
     }
 }
 
-/* Judges a head that llhttp found complete, and notes where its method and
- * its Host are. */
-static enum http_result
-finish_head(struct http_parser *p, const char *base)
-{
-    bool host_seen = false;
-
-    if (p->too_many) {
-        return HTTP_TOO_LARGE;
-    }
-    for (size_t i = 0; i < p->n_headers; i++) {
-        struct http_header *h = &p->headers[i];
-
-        trim_end(base, &h->value);
-        if (name_is_host(base + h->name.ofs, h->name.len)) {
-            if (host_seen) {
-                return HTTP_INVALID; /* RFC 9112 3.2: which one counts? */
-            }
-            host_seen = true;
-            p->host = h->value;
-        }
-    }
-
-    /* RFC 9112 6.3: no telling where such a body ends. */
-    if (p->llhttp.flags & F_TRANSFER_ENCODING
-        && !(p->llhttp.flags & F_CHUNKED)) {
-        return HTTP_INVALID;
-    }
-
-    while (base[p->method.ofs] == '\r' || base[p->method.ofs] == '\n') {
-        p->method.ofs++;        /* RFC 9112 2.2: empty lines come before. */
-    }
-    p->method.len = p->target.ofs - 1 - p->method.ofs;
-    return HTTP_COMPLETE;
-}
-
-enum http_result
-http_feed(struct http_parser *p, const char *buffer, size_t from, size_t to)
-{
-    size_t end = to < HTTP_MAX_HEAD ? to : HTTP_MAX_HEAD;
-    llhttp_errno_t error;
-
-    if (p->result != HTTP_PARTIAL || from >= end) {
-        return p->result;
-    }
-
-    p->base = buffer;
-    error = llhttp_execute(&p->llhttp, buffer + from, end - from);
-    p->base = NULL;
-
-    if (!request_line_ok(p, buffer, end)) {
-        p->result = HTTP_INVALID;
-    } else if (p->head_complete) {
-        p->result = finish_head(p, buffer);
-    } else if (error != HPE_OK) {
-        p->result = HTTP_INVALID;
-    } else if (end >= HTTP_MAX_HEAD) {
-        p->result = HTTP_TOO_LARGE;
-    }
-    return p->result;
-}
-
-/* The host in 'authority' (RFC 3986 3.2), which is [user@]host[:port]. */
-static struct request_field
-authority_host(struct request_field authority)
+struct request_field
+http_authority_host(struct request_field authority)
 {
     const char *s = authority.s;
     const char *end = s + authority.len;
@@ -269,21 +208,16 @@ absolute_form(struct request_field target)
     return colon + 3 - target.s;
 }
 
-void
-http_request(const struct http_parser *p, const char *buffer,
-             struct request *request)
+/* Fills in what the target says, or 'host', the value of Host, where the
+ * target does not say it. */
+static void
+read_target(const struct http_parser *p, const char *buffer,
+            struct request_field host, struct request *request)
 {
     struct request_field target = { buffer + p->target.ofs, p->target.len };
-    struct request_field host = { buffer + p->host.ofs, p->host.len };
     size_t authority = absolute_form(target);
 
-    request->method.s = buffer + p->method.ofs;
-    request->method.len = p->method.len;
-    request->buffer = buffer;
-    request->headers = p->headers;
-    request->n_headers = p->n_headers;
     request->path = target;
-
     if (p->llhttp.method == HTTP_CONNECT) {
         host = target;          /* RFC 9112 3.2.3. */
         request->path.len = 0;
@@ -303,5 +237,70 @@ http_request(const struct http_parser *p, const char *buffer,
             request->path.len = 1;
         }
     }
-    request->host = authority_host(host);
+    request->host = http_authority_host(host);
+}
+
+/* Judges a head that llhttp found complete, and fills in '*request'. */
+static enum read_result
+finish_head(struct http_parser *p, const char *buffer,
+            struct request *request)
+{
+    struct request_field host = { buffer, 0 };
+    const char *method = buffer;
+    bool host_seen = false;
+
+    if (p->too_many) {
+        return READ_TOO_LARGE;
+    }
+    for (size_t i = 0; i < p->n_headers; i++) {
+        struct http_header *h = &p->headers[i];
+
+        trim_end(buffer, &h->value);
+        if (name_is_host(buffer + h->name.ofs, h->name.len)) {
+            if (host_seen) {
+                return READ_INVALID; /* RFC 9112 3.2: which one counts? */
+            }
+            host_seen = true;
+            host.s = buffer + h->value.ofs;
+            host.len = h->value.len;
+        }
+    }
+
+    /* RFC 9112 6.3: no telling where such a body ends. */
+    if (p->llhttp.flags & F_TRANSFER_ENCODING
+        && !(p->llhttp.flags & F_CHUNKED)) {
+        return READ_INVALID;
+    }
+
+    while (*method == '\r' || *method == '\n') {
+        method++;               /* RFC 9112 2.2: empty lines come before. */
+    }
+    request->method.s = method;
+    request->method.len = buffer + p->target.ofs - 1 - method;
+    request->buffer = buffer;
+    request->headers = p->headers;
+    request->n_headers = p->n_headers;
+    read_target(p, buffer, host, request);
+    return READ_COMPLETE;
+}
+
+enum read_result
+http_feed(struct http_parser *p, const char *buffer, size_t from, size_t to,
+          struct request *request)
+{
+    size_t end = to < HTTP_MAX_HEAD ? to : HTTP_MAX_HEAD;
+    llhttp_errno_t error;
+
+    p->base = buffer;
+    error = llhttp_execute(&p->llhttp, buffer + from, end - from);
+    p->base = NULL;
+
+    if (!check_request_line(p, buffer, end)) {
+        return READ_INVALID;
+    } else if (p->head_complete) {
+        return finish_head(p, buffer, request);
+    } else if (error != HPE_OK) {
+        return READ_INVALID;
+    }
+    return end < HTTP_MAX_HEAD ? READ_PARTIAL : READ_TOO_LARGE;
 }

@@ -13,42 +13,17 @@
  * must have been compiled with LLHTTP_STRICT_MODE=1 for that. */
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <llhttp/llhttp.h>
 
-#define HTTP_MAX_HEAD 16384     /* Bytes of request line and headers. */
-#define HTTP_MAX_HEADERS 100
-
-/* Part of the buffer, 'len' bytes from 'ofs' on. */
-struct http_span {
-    uint16_t ofs;
-    uint16_t len;
-};
-
-struct http_header {
-    struct http_span name;
-    struct http_span value;     /* Once complete, without white space around
-                                 * it. */
-};
-
-enum http_result {
-    HTTP_PARTIAL,               /* Well so far; feed more. */
-    HTTP_COMPLETE,              /* The head is complete. */
-    HTTP_INVALID,               /* Not HTTP/1: a 400. */
-    HTTP_TOO_LARGE,             /* Over one of the limits above: a 431. */
-};
+#include "request.h"
 
 struct http_parser {
     llhttp_t llhttp;
     const char *base;           /* The buffer, while http_feed() runs. */
-    enum http_result result;
+    bool known;                 /* A request line of HTTP/1 came. */
     bool head_complete;         /* llhttp has seen the whole head. */
     bool too_many;              /* Headers: the rest are not in 'headers'. */
     struct http_span target;    /* The request target as it was sent. */
-    struct http_span method;    /* Set once complete... */
-    struct http_span host;      /* ... as is the value of Host.  len 0:
-                                 * none. */
     size_t n_headers;
     struct http_header headers[HTTP_MAX_HEADERS];
 };
@@ -57,30 +32,12 @@ struct http_parser {
 void http_init(struct http_parser *parser);
 
 /* Feeds the bytes of 'buffer' from 'from' up to 'to'; all bytes before 'from'
- * were fed before.  Once the result is not HTTP_PARTIAL it stays. */
-enum http_result http_feed(struct http_parser *parser, const char *buffer,
-                           size_t from, size_t to);
+ * were fed before.  Fills '*request' if it returns READ_COMPLETE, and is not
+ * to be called again once it has not returned READ_PARTIAL. */
+enum read_result http_feed(struct http_parser *parser, const char *buffer,
+                           size_t from, size_t to, struct request *request);
 
-/* A complete request as rules see it: spans resolved against a buffer. */
-struct request_field {
-    const char *s;              /* Not null-terminated. */
-    size_t len;                 /* Bytes. */
-};
-
-struct request {
-    struct request_field method;
-    struct request_field host;  /* Without port; from the target if absolute,
-                                 * else from Host.  len 0: none. */
-    struct request_field path;  /* Path of the target, query included; "*" for
-                                 * OPTIONS *, len 0 for CONNECT. */
-    const char *buffer;
-    const struct http_header *headers;
-    size_t n_headers;
-};
-
-/* Fills '*request' from 'parser', whose result is HTTP_COMPLETE and whose
- * bytes are at 'buffer'.  '*request' points into both. */
-void http_request(const struct http_parser *parser, const char *buffer,
-                  struct request *request);
+/* The host in 'authority' (RFC 3986 3.2), which is [user@]host[:port]. */
+struct request_field http_authority_host(struct request_field authority);
 
 #endif /* http.h */

@@ -231,7 +231,7 @@ pending_destroy(struct migrate *m, struct pending *pending)
     m->pending_bytes -= pending->charged;
     generation_unref(m, pending->generation);
     assembly_uninit(&pending->assembly);
-    free(pending->parser);
+    free(pending->reader);
     pending->record->pending = NULL;
     free(pending);
 }

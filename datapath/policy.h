@@ -8,9 +8,9 @@
  * A policy is compiled from a configuration once and answers selections until
  * it is replaced.  It refers to hosts by index in the engine's host table. */
 
-#include "http.h"
 #include "migrate-config.h"
 #include "pool.h"
+#include "request.h"
 
 struct policy;
 struct rule;
@@ -43,9 +43,8 @@ const struct service *policy_next(const struct policy *, size_t *at);
 /* The service with 'id', or NULL. */
 struct service *policy_service(const struct policy *, uint32_t id);
 
-/* The pool that 'request' (NULL: none was read) selects, or NULL.  '*rule' is
- * the index of the rule that did, in 'service->rules', or -1 for the default
- * pool. */
+/* The pool that 'request' selects, or NULL.  '*rule' is the index of the rule
+ * that did, in 'service->rules', or -1 for the default pool. */
 struct pool *service_classify(const struct service *,
                               const struct request *, int *rule);
 

@@ -137,7 +137,7 @@ bool
 rule_holds(const struct rule *rule, const struct request *request)
 {
     for (size_t i = 0; i < rule->n_matches; i++) {
-        if (!request || !match_holds(&rule->matches[i], request)) {
+        if (!match_holds(&rule->matches[i], request)) {
             return false;
         }
     }
@@ -172,7 +172,7 @@ compile_host(const char *value, struct match *m)
     m->key = suffix ? MATCH_HOST_SUFFIX : MATCH_HOST;
     m->value = xstrlower(host);
     if (len > 1 && m->value[len - 1] == '.') {
-        m->value[len - 1] = '\0';   /* As http_request() does. */
+        m->value[len - 1] = '\0';   /* As http_authority_host() does. */
     }
     return NULL;
 }

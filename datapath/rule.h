@@ -5,8 +5,8 @@
 /* One rule of a service: conditions on a request, and the pool of those
  * requests that meet all of them. */
 
-#include "http.h"
 #include "migrate-config.h"
+#include "request.h"
 
 struct match;
 struct pool;
@@ -28,7 +28,7 @@ char *rule_init(struct rule *, const struct rule_config *config);
 /* Frees what 'rule', which may be all zeros, holds. */
 void rule_uninit(struct rule *);
 
-/* Whether 'request' (NULL: none was read) meets all matches of 'rule'. */
+/* Whether 'request' meets all matches of 'rule'. */
 bool rule_holds(const struct rule *, const struct request *);
 
 /* For qsort(): highest priority first; among equals, by 'order'. */

@@ -37,7 +37,10 @@ tests_fuzz_fuzz_frame_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_frame_LDFLAGS = $(FUZZ_TARGET_FLAGS)
 tests_fuzz_fuzz_frame_LDADD = $(FUZZ_LDADD)
 
-tests_fuzz_fuzz_http_SOURCES = tests/fuzz/fuzz-http.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_http_SOURCES = \
+	tests/fuzz/fuzz-http.c \
+	tests/fuzz/fuzz.h \
+	tests/fuzz/reading.h
 tests_fuzz_fuzz_http_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_http_LDFLAGS = $(FUZZ_TARGET_FLAGS)
 tests_fuzz_fuzz_http_LDADD = $(FUZZ_LDADD)

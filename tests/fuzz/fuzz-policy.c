@@ -3,6 +3,7 @@
 #include "policy.h"
 
 #include "fuzz.h"
+#include "reader.h"
 
 /* The input is a line "KEY=VALUE", the match of a rule, and a request.  The
  * rule must take the request if and only if plainer code does. */
@@ -97,14 +98,13 @@ static void
 check_head(const struct policy *policy, const struct match_config *match,
            const char *head, size_t size)
 {
-    struct http_parser parser;
+    struct reader reader;
     struct request request;
     struct pool *pool;
     int rule;
 
-    http_init(&parser);
-    if (http_feed(&parser, head, 0, size) == HTTP_COMPLETE) {
-        http_request(&parser, head, &request);
+    reader_init(&reader, PROTOCOL_HTTP);
+    if (reader_feed(&reader, head, size, &request) == READ_COMPLETE) {
         pool = service_classify(policy_service(policy, 1), &request, &rule);
         FUZZ_CHECK(!pool == (rule < 0));
         FUZZ_CHECK((rule == 0)

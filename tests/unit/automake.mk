@@ -41,6 +41,8 @@ tests_unit_libunit_a_SOURCES = \
 	tests/unit/bed.c \
 	tests/unit/bed.h \
 	tests/unit/guard.h \
+	tests/unit/reading.c \
+	tests/unit/reading.h \
 	tests/unit/unit.c \
 	tests/unit/unit.h
 tests_unit_libunit_a_CPPFLAGS = $(UNIT_CPPFLAGS)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reader.h"
 #include "unit.h"
 
 /* A configuration under test: some hosts; two pools with them; and two HTTP
@@ -96,14 +97,14 @@ default_pool(const struct policy *policy)
 static int
 classify(const struct policy *policy, const char *head)
 {
-    struct http_parser parser;
+    struct reader reader;
     struct request request;
     struct pool *pool;
     int rule;
 
-    http_init(&parser);
-    CHECK_INT(http_feed(&parser, head, 0, strlen(head)), HTTP_COMPLETE);
-    http_request(&parser, head, &request);
+    reader_init(&reader, PROTOCOL_HTTP);
+    CHECK_INT(reader_feed(&reader, head, strlen(head), &request),
+              READ_COMPLETE);
     pool = service_classify(policy_service(policy, 1), &request, &rule);
     CU_ASSERT(rule < 0 ? pool == default_pool(policy)
               : pool && pool != default_pool(policy));
@@ -154,13 +155,14 @@ test_priority(void)
 static void
 test_no_request(void)
 {
+    static const struct request nothing;
     struct policy *policy;
     int rule = 77;
 
     set_up(NULL, 0);
     add_rule(5, "path-prefix", "/");
     policy = create();
-    CU_ASSERT(service_classify(policy_service(policy, 1), NULL, &rule)
+    CU_ASSERT(service_classify(policy_service(policy, 1), &nothing, &rule)
               == default_pool(policy));
     CHECK_INT(rule, -1);
     policy_destroy(policy);
@@ -169,13 +171,14 @@ test_no_request(void)
     f.services[0].protocol = PROTOCOL_TCP;
     f.services[0].default_pool = NO_POOL;
     policy = create();
-    CU_ASSERT(!service_classify(policy_service(policy, 1), NULL, &rule));
+    CU_ASSERT(!service_classify(policy_service(policy, 1), &nothing,
+                                &rule));
     CHECK_INT(rule, -1);
     policy_destroy(policy);
 
     add_rule(5, NULL, NULL);
     policy = create();
-    CU_ASSERT(service_classify(policy_service(policy, 1), NULL, &rule)
+    CU_ASSERT(service_classify(policy_service(policy, 1), &nothing, &rule)
               == policy_service(policy, 2)->default_pool + 1);
     CHECK_INT(rule, 0);
     CHECK_STR(service_rule_text(policy_service(policy, 1), 0), "any");

@@ -7,18 +7,19 @@
 #include <string.h>
 #include <time.h>
 
+#include "reader.h"
 #include "unit.h"
 
 /* Whether 'rule' takes the head 'head'. */
 static bool
 takes(const struct rule *rule, const char *head)
 {
-    struct http_parser parser;
+    struct reader reader;
     struct request request;
 
-    http_init(&parser);
-    CHECK_INT(http_feed(&parser, head, 0, strlen(head)), HTTP_COMPLETE);
-    http_request(&parser, head, &request);
+    reader_init(&reader, PROTOCOL_HTTP);
+    CHECK_INT(reader_feed(&reader, head, strlen(head), &request),
+              READ_COMPLETE);
     return rule_holds(rule, &request);
 }
 
@@ -187,6 +188,7 @@ test_several(void)
     struct rule_config config = {
         .priority = 7, .matches = both, .n_matches = 2
     };
+    static const struct request nothing;
     struct rule rule;
 
     CU_ASSERT(!rule_init(&rule, &config));
@@ -195,14 +197,14 @@ test_several(void)
     CU_ASSERT(takes(&rule, "GET / HTTP/1.1\r\nX-Y: xyz\r\n\r\n"));
     CU_ASSERT(!takes(&rule, "PUT / HTTP/1.1\r\nX-Y: xyz\r\n\r\n"));
     CU_ASSERT(!takes(&rule, "GET / HTTP/1.1\r\nX-Y: xy\r\n\r\n"));
-    CU_ASSERT(!rule_holds(&rule, NULL));
+    CU_ASSERT(!rule_holds(&rule, &nothing));
     rule_uninit(&rule);
 
     config.n_matches = 0;
     CU_ASSERT(!rule_init(&rule, &config));
     CHECK_STR(rule.text, "any");
     CU_ASSERT(takes(&rule, "GET / HTTP/1.1\r\n\r\n"));
-    CU_ASSERT(rule_holds(&rule, NULL));
+    CU_ASSERT(rule_holds(&rule, &nothing));
     rule_uninit(&rule);
 }
 

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef READER_H
+#define READER_H 1
+
+/* The first bytes of a connection, read as they come in, up to where they say
+ * what rules may ask for.
+ *
+ * The caller's buffer holds all bytes of the connection from the first on,
+ * and may move as it grows.  The reader keeps offsets into it and owns no
+ * memory.  What it finds does not depend on how the bytes were cut. */
+
+#include "http.h"
+#include "migrate-config.h"
+
+struct reader {
+    enum service_protocol protocol;
+    size_t fed;                 /* Bytes. */
+    union {
+        struct http_parser http;
+    };
+};
+
+/* Prepares 'reader' for a new connection of a service of 'protocol'. */
+void reader_init(struct reader *reader, enum service_protocol protocol);
+
+/* Feeds the 'len' bytes of the connection that came so far.  Fills '*request'
+ * if it returns READ_COMPLETE, and is not to be called again once it has not
+ * returned READ_PARTIAL. */
+enum read_result reader_feed(struct reader *reader, const char *buffer,
+                             size_t len, struct request *request);
+
+/* Whether services of 'protocol' decide nothing before a client's first
+ * data. */
+static inline bool
+protocol_needs_data(enum service_protocol protocol)
+{
+    return protocol != PROTOCOL_TCP;
+}
+
+#endif /* reader.h */

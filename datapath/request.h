@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REQUEST_H
+#define REQUEST_H 1
+
+/* What rules see of a connection, and what becomes of reading it. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define HTTP_MAX_HEAD 16384     /* Bytes of request line and headers. */
+#define HTTP_MAX_HEADERS 100
+
+/* What the bytes of a connection that came so far are. */
+enum read_result {
+    READ_PARTIAL,               /* Well so far; more are needed. */
+    READ_COMPLETE,              /* The request is complete. */
+    READ_INVALID,               /* Not what they should be. */
+    READ_TOO_LARGE,             /* Over a limit. */
+};
+
+struct request_field {
+    const char *s;              /* Not null-terminated. */
+    size_t len;                 /* Bytes; 0: there is none. */
+};
+
+/* Part of a buffer, 'len' bytes from 'ofs' on. */
+struct http_span {
+    uint16_t ofs;
+    uint16_t len;
+};
+
+struct http_header {
+    struct http_span name;
+    struct http_span value;     /* Without white space around it. */
+};
+
+/* A complete request.  It points into the bytes it was read from and into
+ * whatever read them. */
+struct request {
+    struct request_field method;
+    struct request_field host;  /* Without port. */
+    struct request_field path;  /* Query included; "*" for OPTIONS *, nothing
+                                 * for CONNECT. */
+    const char *buffer;         /* What the spans of 'headers' are part of. */
+    const struct http_header *headers;
+    size_t n_headers;
+};
+
+/* Makes 'request' one that says nothing. */
+static inline void
+request_init(struct request *request)
+{
+    memset(request, 0, sizeof *request);
+}
+
+#endif /* request.h */
