@@ -192,8 +192,8 @@ reaper_run(struct reaper *r)
 int64_t
 reaper_deadline(const struct reaper *r)
 {
-    int64_t line = line_deadline(r) == INT64_MAX ? INT64_MAX
-                                                 : line_deadline(r) + 1;
+    int64_t line = (line_deadline(r) == INT64_MAX
+                    ? INT64_MAX : line_deadline(r) + REAPER_PACE);
 
     if (r->n_told[REAPER_TELLINGS - 1] < r->n && r->next_telling < line) {
         line = r->next_telling;

@@ -19,7 +19,9 @@
 #include "scan.h"
 
 #define REAPER_PERIOD 30000         /* ms */
-#define REAPER_PACE 20              /* ms between two pieces of a check. */
+#define REAPER_PACE 20              /* ms between two pieces of a check, and that
+                                     * a mapping lingers too long so that
+                                     * several end at once. */
 
 #define REAPER_TELLINGS 3           /* RELEASEs get lost like all else. */
 #define REAPER_TELL_PACE 50         /* ms */
