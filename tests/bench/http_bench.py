@@ -241,11 +241,17 @@ def _rate(rounds):
     return _median(rounds, lambda r: r.rate)
 
 
+def _ratio(results, key, value):
+    """The median ratio of 'value' of rounds to that of the rounds of direct,
+    each to the one beside it: what else the machine does changes slowly."""
+    direct = results[key[:2] + ("direct",)]
+    return statistics.median(value(a) / max(value(b), 1e-9)
+                             for a, b in zip(results[key], direct))
+
+
 def ratios(results):
     """Ratios of rates to direct, by (size, close, way)."""
-    return {key: _rate(rounds) / max(_rate(results[key[:2] + ("direct",)]),
-                                     1e-9)
-            for key, rounds in results.items()}
+    return {key: _ratio(results, key, lambda r: r.rate) for key in results}
 
 
 def tables(results):
@@ -263,13 +269,13 @@ def tables(results):
     costs = Table("Processor time, microseconds a request, and the ratio of "
                   "direct to it", ["", "", *names])
     for cell in _cells(results):
-        direct = _cost(results[cell + ("direct",)], "all")
         for way in ways:
             rounds = results[cell + (way,)]
             texts = {name: _microseconds(_cost(rounds, name))
                      for name in names}
             if way != "direct":
-                texts["all"] += f" ({direct / _cost(rounds, 'all'):.2f})"
+                all = _ratio(results, cell + (way,), lambda r: r.cost["all"])
+                texts["all"] += f" ({1 / all:.2f})"
             costs.add(_name(cell), way, *texts.values())
     return [rates, costs]
 
