@@ -420,7 +420,7 @@ forward(struct migrate *m, struct record *r, struct arrival *a)
     if (!host->mac_known) {
         return drop(m, COUNTER_DROP_NO_HOST);
     }
-    if (r->state != RECORD_LINGER) {
+    if (r->state != RECORD_LINGER && !r->placed) {
         r->touched = a->now;
     }
     r->packets++;

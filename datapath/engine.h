@@ -22,6 +22,8 @@
 #define IDLE_TIMEOUT (4 * 3600 * 1000)  /* ms without a packet. */
 #define SWEEP_INTERVAL 100      /* ms between looks at part of the table... */
 #define SWEEP_ROUND 2000        /* ...so that all is seen once in so many. */
+#define FLOW_LIFE (60 * 1000)   /* ms until a flow is taken away, to see
+                                 * whether the connection is in use. */
 #define MAX_PENDING_BYTES (64u << 20)   /* Of unfinished requests. */
 #define HEADROOM 64             /* For the headers in front of a message: as
                                  * many as keep the message aligned. */
@@ -179,7 +181,7 @@ void handoff_start(struct migrate *, struct pending *,
 void handoff_end(struct migrate *, struct record *);
 
 /* Gives 'record', which is live, its OpenFlow flow, if it wants one. */
-void handoff_place(struct migrate *, struct record *);
+void handoff_place(struct migrate *, struct record *, int64_t now);
 
 /* Takes it away. */
 void handoff_unplace(struct migrate *, struct record *);

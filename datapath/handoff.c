@@ -198,12 +198,15 @@ record_flow(const struct migrate *m, const struct record *r)
 }
 
 void
-handoff_place(struct migrate *m, struct record *r)
+handoff_place(struct migrate *m, struct record *r, int64_t now)
 {
     if (r->wants_flow && !r->placed && !r->syn_seen) {
         struct migrate_flow flow = record_flow(m, r);
 
         r->placed = m->ops->place(m->aux, &flow);
+        if (r->placed) {
+            r->touched = now;
+        }
     }
 }
 

@@ -273,6 +273,23 @@ engine_send(struct migrate *m, const struct host *host, uint8_t type,
                              &host->address, MIGRATE_PORT));
 }
 
+/* A connection in use gets its flow only now, because most do not live to see
+ * it, and a flow costs more than they do.  Now and then it is taken away until
+ * the next packet: the bridge learns from that where the client is, and what
+ * is not in use any more does without. */
+static void
+sweep_placement(struct migrate *m, struct record *r, uint32_t idle,
+                int64_t now)
+{
+    if (r->placed) {
+        if (idle > FLOW_LIFE) {
+            handoff_unplace(m, r);
+        }
+    } else if (idle < 2 * SWEEP_ROUND) {
+        handoff_place(m, r, now);
+    }
+}
+
 /* Looks at as much of the table as is due and drops what is over. */
 static void
 sweep(struct migrate *m, int64_t now)
@@ -287,14 +304,11 @@ sweep(struct migrate *m, int64_t now)
         if ((r->state == RECORD_LINGER && idle > MIGRATE_LINGER)
             || (r->state == RECORD_LOST && idle > IDLE_TIMEOUT)) {
             engine_forget(m, r);
-        } else if (r->state == RECORD_LIVE && !r->placed
-                   && idle > IDLE_TIMEOUT) {
+        } else if (r->state == RECORD_LIVE && idle > IDLE_TIMEOUT) {
             count(m, COUNTER_IDLE);
             engine_forget(m, r);
         } else if (r->state == RECORD_LIVE) {
-            /* Only now, because most do not live to see it, and a flow costs
-             * more than they do. */
-            handoff_place(m, r);
+            sweep_placement(m, r, idle, now);
         }
     }
     hosts_tidy(m);

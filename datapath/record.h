@@ -35,8 +35,8 @@ struct record {
     uint32_t next_by_tuple, next_by_flow;   /* Indexes. */
     uint32_t service_id;
     uint32_t isn;               /* The switch's, a cookie. */
-    uint32_t touched;           /* When a packet last came: milliseconds,
-                                 * low 32 bits. */
+    uint32_t touched;           /* When a packet last came, or 'placed' was
+                                 * set: milliseconds, low 32 bits. */
     uint16_t host;              /* Index, from OFFERED on. */
     int16_t rule;               /* That selected the pool; -1: none did. */
     uint8_t state;              /* enum record_state. */

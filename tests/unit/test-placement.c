@@ -73,6 +73,45 @@ test_placement_refused(void)
     CHECK_INT(bed.unplaced.n, 0);
 }
 
+/* The flow goes now and then, and returns with the next packet. */
+static void
+test_placement_renewed(void)
+{
+    struct bed_client c;
+
+    bed_open(4, 64);
+    c = bed_client(5, BED_FLOW);
+    bed_live(&c, NULL);
+    wait_for_sweep();
+    CHECK_INT(bed.placed.n, 1);
+    CHECK_INT(bed_text(&c, "x"), MIGRATE_FORWARD);
+    bed_wait(FLOW_LIFE - 2 * SWEEP_ROUND);
+    CHECK_INT(bed_text(&c, "x"), MIGRATE_FORWARD);      /* Changes nothing. */
+    CHECK_INT(bed.unplaced.n, 0);
+    bed_wait(4 * SWEEP_ROUND);
+    CHECK_INT(bed.unplaced.n, 1);
+    CU_ASSERT(!memcmp(&bed.unplaced.flow, &bed.placed.flow,
+                      sizeof bed.placed.flow));
+    bed.now += 2 * FLOW_LIFE;
+    wait_for_sweep();
+    CHECK_INT(bed.placed.n, 1);
+    CHECK_INT(bed_text(&c, "x"), MIGRATE_FORWARD);
+    wait_for_sweep();
+    CHECK_INT(bed.placed.n, 2);
+    CU_ASSERT(bed_record(&c)->placed);
+
+    /* One that is over without a word is not kept for its flow. */
+    bed_wait(FLOW_LIFE + 2 * SWEEP_ROUND);
+    CHECK_INT(bed.unplaced.n, 2);
+    bed.now += IDLE_TIMEOUT;
+    wait_for_sweep();
+    CU_ASSERT(!bed_record(&c));
+    CHECK_INT(BED_COUNT(IDLE), 1);
+    bed_close();
+    CHECK_INT(bed.placed.n, 2);
+    CHECK_INT(bed.unplaced.n, 2);
+}
+
 /* A flow would hide a new connection from the same port. */
 static void
 test_placement_replaced(void)
@@ -124,6 +163,7 @@ test_table_placement(void)
 
 static const struct unit_test tests[] = {
     { "flow for a lasting connection", test_placement },
+    { "flow taken away and given anew", test_placement_renewed },
     { "no room for a flow", test_placement_refused },
     { "new connection from the same port", test_placement_replaced },
     { "placement=table", test_table_placement },
