@@ -58,9 +58,9 @@ ADD_FLOW = "ovs-ofctl add-flow br0 \\\n    '{}'"
 
 FLOWS = (
     f"table=0,priority=100,arp,arp_tpa={SERVICE_ADDRESS},"
-    "actions=NORMAL,migrate(control,table=1)",
+    "actions=migrate(control,table=1)",
     f"table=0,priority=100,arp,arp_tpa={MIGRATE_ADDRESS},"
-    "actions=NORMAL,migrate(control,table=1)",
+    "actions=migrate(control,table=1)",
     f"table=0,priority=100,tcp,nw_dst={SERVICE_ADDRESS},tp_dst=80,"
     "actions=migrate(service=1,table=1)",
     f"table=0,priority=100,udp,nw_dst={MIGRATE_ADDRESS},tp_dst=7471,"

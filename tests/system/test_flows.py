@@ -132,6 +132,17 @@ class Table(Placement):
         self.assertLess(len(flows), 5, flows)
         self.assertFalse(self.placed())
 
+    def test_bridge_knows_where_the_client_is(self):
+        """It learns from packets of a connection that has moved, so that
+        replies are not flooded."""
+        kept = self.connect()
+        mac = self.client.run("ip", "-br", "link", "show", "eth0").split()[2]
+        self.switch.appctl("fdb/flush", self.switch.bridge)
+        kept.request()
+        wait_until(lambda: mac in self.switch.appctl("fdb/show",
+                                                     self.switch.bridge),
+                   "the bridge to learn the client's address")
+
 
 class Unpatched(Placement):
     """Between the client and the patched switch is Debian's own ovs-vswitchd.
