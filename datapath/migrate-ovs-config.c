@@ -21,16 +21,12 @@
 
 VLOG_DEFINE_THIS_MODULE(migrate_config);
 
-#define DEFAULT_MTU 1500
-#define DEFAULT_FLOW_LIMIT 1000
-#define DEFAULT_FLOW_IDLE_TIMEOUT 300
-#define DEFAULT_FLOW_PRIORITY 40000
-
 /* A configuration in the making, with the rows its indexes stand for. */
 struct builder {
     struct migrate_config config;
     const struct ovsrec_migration_host **hosts;
     const struct ovsrec_migration_pool **pools;
+    struct placement_config *placements;    /* Of the services. */
     char *error;
 };
 
@@ -44,6 +40,27 @@ builder_error(struct builder *b, const char *format, ...)
         b->error = xvasprintf(format, args);
         va_end(args);
     }
+}
+
+/* The number 'key' in the other_config of a row, which 'row' names for an
+ * error message: from 'min' to 'max', or 'def' if it is not there. */
+static unsigned int
+get_uint(struct builder *b, const char *row, const struct smap *other_config,
+         const char *key, unsigned int def, unsigned int min,
+         unsigned int max)
+{
+    const char *value = smap_get(other_config, key);
+    unsigned int number;
+
+    if (!value) {
+        return def;
+    }
+    if (!str_to_uint(value, 10, &number) || number < min || number > max) {
+        builder_error(b, "%s: other_config:%s \"%s\" is not a number from "
+                      "%u to %u", row, key, value, min, max);
+        return def;
+    }
+    return number;
 }
 
 static size_t
@@ -170,11 +187,13 @@ static void
 add_service(struct builder *b, const struct ovsrec_migration_service *row)
 {
     struct migrate_config *c = &b->config;
+    const struct smap *config = &row->other_config;
+    char *where = xasprintf("Migration_Service \"%s\"", row->name);
+    size_t n = c->n_services++;
     struct service_config *service;
 
-    c->services = xrealloc(c->services,
-                           (c->n_services + 1) * sizeof *c->services);
-    service = &c->services[c->n_services++];
+    c->services = xrealloc(c->services, (n + 1) * sizeof *c->services);
+    service = &c->services[n];
     memset(service, 0, sizeof *service);
     service->name = xstrdup(row->name);
     service->id = row->id;
@@ -182,8 +201,19 @@ add_service(struct builder *b, const struct ovsrec_migration_service *row)
                          ? PROTOCOL_TCP : PROTOCOL_HTTP);
     service->placement = (row->placement && !strcmp(row->placement, "flow")
                           ? PLACEMENT_FLOW : PLACEMENT_TABLE);
-    service->request_timeout = smap_get_uint(&row->other_config,
-                                             "request-timeout", 10) * 1000;
+    service->request_timeout = get_uint(b, where, config, "request-timeout",
+                                        10, 1, 3600) * 1000;
+    b->placements = xrealloc(b->placements, (n + 1) * sizeof *b->placements);
+    b->placements[n] = (struct placement_config) {
+        .service_id = row->id,
+        .limit = get_uint(b, where, config, "flow-limit", 1000, 0, INT_MAX),
+        .idle_timeout = get_uint(b, where, config, "flow-idle-timeout",
+                                 300, 1, UINT16_MAX),
+        .priority = get_uint(b, where, config, "flow-priority",
+                             40000, 1, UINT16_MAX),
+        .table = get_uint(b, where, config, "flow-table", 0, 0, 254),
+    };
+    free(where);
     service->n_rules = row->n_rules;
     service->rules = xcalloc(row->n_rules, sizeof *service->rules);
     for (size_t i = 0; i < row->n_rules; i++) {
@@ -223,6 +253,7 @@ builder_uninit(struct builder *b)
         free(service->rules);
     }
     free(c->services);
+    free(b->placements);
     free(b->hosts);
     free(b->pools);
     free(b->error);
@@ -255,11 +286,8 @@ build(struct builder *b, const struct ovsrec_bridge *row)
     const char *key_file = smap_get(&row->other_config, "migrate-key-file");
     char *error;
 
-    c->mtu = smap_get_uint(&row->other_config, "migrate-mtu", DEFAULT_MTU);
-    if (c->mtu < 1280 || c->mtu > MIGRATE_MESSAGE_MAX) {
-        builder_error(b, "other_config:migrate-mtu is not from 1280 to %d",
-                      MIGRATE_MESSAGE_MAX);
-    }
+    c->mtu = get_uint(b, "Bridge", &row->other_config, "migrate-mtu",
+                      1500, 1280, MIGRATE_MESSAGE_MAX);
     if (!address) {
         builder_error(b, "other_config:migrate-address is missing; set it to "
                       "an IP address of the switch's own");
@@ -286,26 +314,15 @@ build(struct builder *b, const struct ovsrec_bridge *row)
 /* Takes over how flows are placed.  Those that are count on, also of services
  * that are gone, until their connections end. */
 static void
-set_placements(struct ovs_engine *engine, const struct ovsrec_bridge *row)
+set_placements(struct ovs_engine *engine, const struct builder *b)
     OVS_REQUIRES(engine->mutex)
 {
-    size_t n = row->n_migration_services;
+    size_t n = b->config.n_services;
     struct placement_config *new = xcalloc(n + engine->n_placements,
                                            sizeof *new);
 
-    for (size_t i = 0; i < row->n_migration_services; i++) {
-        const struct ovsrec_migration_service *service
-            = row->migration_services[i];
-        const struct smap *config = &service->other_config;
-
-        new[i].service_id = service->id;
-        new[i].limit = smap_get_uint(config, "flow-limit",
-                                     DEFAULT_FLOW_LIMIT);
-        new[i].idle_timeout = smap_get_uint(config, "flow-idle-timeout",
-                                            DEFAULT_FLOW_IDLE_TIMEOUT);
-        new[i].priority = smap_get_uint(config, "flow-priority",
-                                        DEFAULT_FLOW_PRIORITY);
-        new[i].table = smap_get_uint(config, "flow-table", 0);
+    for (size_t i = 0; i < n; i++) {
+        new[i] = b->placements[i];
     }
     for (size_t j = 0; j < engine->n_placements; j++) {
         const struct placement_config *old = &engine->placements[j];
@@ -352,7 +369,7 @@ reconfigure_bridge(struct ovs_engine *engine, const struct ovsrec_bridge *row)
         ovs_engine_start(engine);
         b.error = migrate_configure(engine->migrate, &b.config, time_msec());
         if (!b.error) {
-            set_placements(engine, row);
+            set_placements(engine, &b);
         }
         ovs_mutex_unlock(&engine->mutex);
     }

@@ -95,6 +95,29 @@ class Show(LabTest):
             self.switch.vsctl("set", "Migration_Host", "h1", "ip=10.0.0.11")
         self.assertNotIn("10.0.0.300", self.switch.appctl("migrate/show"))
 
+    def test_wrong_numbers_are_named(self):
+        for row, option, value in (("bridge br0", "migrate-mtu", "67036"),
+                                   ("bridge br0", "migrate-mtu", "1279"),
+                                   ("Migration_Service web", "flow-table",
+                                    "255"),
+                                   ("Migration_Service web", "flow-limit",
+                                    "many"),
+                                   ("Migration_Service web", "flow-priority",
+                                    "65536"),
+                                   ("Migration_Service web",
+                                    "flow-idle-timeout", "0"),
+                                   ("Migration_Service web",
+                                    "request-timeout", "-1")):
+            with self.subTest(f"{option}={value}"):
+                self.switch.vsctl("set", *row.split(),
+                                  f'other_config:{option}="{value}"')
+                self.assertIn(f'other_config:{option} "{value}" is not a '
+                              "number from ", self.switch.appctl(
+                                  "migrate/show"))
+                self.switch.vsctl("remove", *row.split(), "other_config",
+                                  option)
+                self.assertNotIn("error", self.switch.appctl("migrate/show"))
+
     def test_wrong_flow_is_refused(self):
         for action in "migrate(service=0,table=1)", "migrate(table=300)", \
                 "migrate()":
