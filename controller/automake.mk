@@ -48,13 +48,49 @@ controller/ovs-migrate.5: controller/ovs-migrate.ovsschema \
 		$(srcdir)/controller/ovs-migrate.xml > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
 
-# What the controller is made of, without main(), for the tests as well.
+# The schema, for the controller to make a database with.
+BUILT_SOURCES += controller/ovs-migrate.ovsschema.inc
+CLEANFILES += controller/ovs-migrate.ovsschema.inc
+controller/ovs-migrate.ovsschema.inc: controller/ovs-migrate.ovsschema
+	@$(MKDIR_P) controller
+	$(AM_V_GEN)sed 's/["\\]/\\&/g; s/.*/"&\\n"/' \
+		$(srcdir)/controller/ovs-migrate.ovsschema > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+
+CONTROLLER_CPPFLAGS = $(OVS_CPPFLAGS) -I. -I$(srcdir)/controller \
+	-DOVM_VERSION='"$(VERSION)"' \
+	-DOVS_PROGRAM_PATH='"$(sbindir):$(bindir)"'
+
+# All of the controller but main(), for the tests as well.
 noinst_LIBRARIES += controller/libcontroller.a
+controller_libcontroller_a_SOURCES = \
+	controller/database.c \
+	controller/database.h \
+	controller/southbound.c \
+	controller/southbound.h \
+	controller/subprocess.c \
+	controller/subprocess.h
 nodist_controller_libcontroller_a_SOURCES = $(CONTROLLER_IDL)
-controller_libcontroller_a_SOURCES =
 controller_libcontroller_a_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
 $(controller_libcontroller_a_OBJECTS): $(OVS_GENERATED) \
-	controller/ovs-migrate-idl.h
+	controller/ovs-migrate-idl.h controller/ovs-migrate.ovsschema.inc
 
-CONTROLLER_CPPFLAGS = $(OVS_CPPFLAGS) -I. -I$(srcdir)/controller
+sbin_PROGRAMS += controller/ovs-migrate-controller
+dist_man_MANS += controller/ovs-migrate-controller.8
+controller_ovs_migrate_controller_SOURCES = \
+	controller/ovs-migrate-controller.c
+controller_ovs_migrate_controller_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
+$(controller_ovs_migrate_controller_OBJECTS): $(OVS_GENERATED)
+
+# OVS's own libtool knows what libopenvswitch needs.
+CONTROLLER_LIBS = controller/libcontroller.a $(OVS_LIBOPENVSWITCH)
+CONTROLLER_LINK = $(OVS_BUILDDIR)/libtool $(AM_V_lt) --tag=CC --mode=link \
+	$(CCLD) $(AM_CFLAGS) $(CFLAGS) $(AM_LDFLAGS) $(LDFLAGS) -o $@
+OVS_LIBOPENVSWITCH = $(OVS_BUILDDIR)/lib/libopenvswitch.la
+if BUILD_OVS
+$(OVS_LIBOPENVSWITCH): ovs.stamp ;
+endif
+
+controller_ovs_migrate_controller_LDADD = $(CONTROLLER_LIBS)
+controller_ovs_migrate_controller_LINK = $(CONTROLLER_LINK)
 endif

@@ -39,7 +39,8 @@ class Tools:
     def built(cls, build):
         """ovs-migrate in its build directory."""
         return cls([f"{build}/ovs/{d}" for d in
-                    ("ovsdb", "vswitchd", "utilities")] + [f"{build}/agent"],
+                    ("ovsdb", "vswitchd", "utilities")]
+                   + [f"{build}/{d}" for d in ("agent", "controller")],
                    f"{build}/ovs-src/vswitchd/vswitch.ovsschema",
                    'run "make"')
 

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* ovs-migrate-controller: runs a fabric of switches and hosts.
+ *
+ * Its parts know each other only through the database OVS_Migrate: REST
+ * requests write it, the southbound part programs switches as it says.  All
+ * run in one thread, around OVS's poll loop. */
+
+#include <config.h>
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "command-line.h"
+#include "daemon.h"
+#include "database.h"
+#include "dirs.h"
+#include "fatal-signal.h"
+#include "openvswitch/poll-loop.h"
+#include "openvswitch/vlog.h"
+#include "southbound.h"
+#include "stream-ssl.h"
+#include "stream.h"
+#include "unixctl.h"
+#include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(controller);
+
+struct options {
+    char *db;                   /* --db, or NULL: a private one. */
+    char *db_file;              /* --db-file. */
+    char *name;                 /* --name. */
+    char *unixctl;              /* --unixctl, or NULL. */
+};
+
+static void OVS_NO_RETURN
+usage(void)
+{
+    printf("%s: runs a fabric of switches that migrate connections\n"
+           "usage: %s [OPTIONS]\n"
+           "\nDatabase:\n"
+           "  --db-file=FILE          keep the database in FILE, with an "
+           "ovsdb-server of\n"
+           "                          the controller's own (default:\n"
+           "                          %s/ovs-migrate.db)\n"
+           "  --db=REMOTE[,REMOTE]... use the database at REMOTE, which "
+           "somebody else runs\n"
+           "  --name=NAME             what this controller is called in the "
+           "database\n"
+           "                          (default: the name of the machine)\n",
+           program_name, program_name, ovs_dbdir());
+    stream_usage("REMOTE", true, false, false);
+    daemon_usage();
+    vlog_usage();
+    printf("\nOther options:\n"
+           "  --unixctl=SOCKET        override default control socket name\n"
+           "  -h, --help              display this help message\n"
+           "  -V, --version           display version information\n");
+    exit(EXIT_SUCCESS);
+}
+
+static char *
+host_name(void)
+{
+    char name[256];
+
+    if (gethostname(name, sizeof name)) {
+        ovs_fatal(errno, "cannot tell the name of the machine; give --name");
+    }
+    name[sizeof name - 1] = '\0';
+    return xstrdup(name);
+}
+
+static void
+parse_options(struct options *o, int argc, char *argv[])
+{
+    enum {
+        OPT_DB = UCHAR_MAX + 1,
+        OPT_DB_FILE,
+        OPT_NAME,
+        OPT_UNIXCTL,
+        SSL_OPTION_ENUMS,
+        DAEMON_OPTION_ENUMS,
+        VLOG_OPTION_ENUMS,
+    };
+    static const struct option long_options[] = {
+        {"db", required_argument, NULL, OPT_DB},
+        {"db-file", required_argument, NULL, OPT_DB_FILE},
+        {"name", required_argument, NULL, OPT_NAME},
+        {"unixctl", required_argument, NULL, OPT_UNIXCTL},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        STREAM_SSL_LONG_OPTIONS,
+        DAEMON_LONG_OPTIONS,
+        VLOG_LONG_OPTIONS,
+        {NULL, 0, NULL, 0},
+    };
+    char *short_options = ovs_cmdl_long_options_to_short_options(long_options);
+    int c;
+
+    memset(o, 0, sizeof *o);
+    while ((c = getopt_long(argc, argv, short_options, long_options,
+                            NULL)) != -1) {
+        switch (c) {
+        case OPT_DB:
+            o->db = optarg;
+            break;
+        case OPT_DB_FILE:
+            o->db_file = abs_file_name(NULL, optarg);
+            break;
+        case OPT_NAME:
+            o->name = xstrdup(optarg);
+            break;
+        case OPT_UNIXCTL:
+            o->unixctl = optarg;
+            break;
+        case 'h':
+            usage();
+        case 'V':
+            ovs_print_version(0, 0);
+            exit(EXIT_SUCCESS);
+        STREAM_SSL_OPTION_HANDLERS
+        DAEMON_OPTION_HANDLERS
+        VLOG_OPTION_HANDLERS
+        case '?':
+        default:
+            exit(EXIT_FAILURE);
+        }
+    }
+    free(short_options);
+    if (optind < argc) {
+        ovs_fatal(0, "%s: unexpected argument; see --help", argv[optind]);
+    } else if (o->db && o->db_file) {
+        ovs_fatal(0, "--db and --db-file exclude each other");
+    }
+    if (!o->db_file) {
+        o->db_file = xasprintf("%s/ovs-migrate.db", ovs_dbdir());
+    }
+    if (!o->name) {
+        o->name = host_name();
+    }
+}
+
+/* From now on signals that ask to end are read from the file descriptor that
+ * is returned: what is under way is to be completed. */
+static int
+open_signals(void)
+{
+    sigset_t set;
+    int fd;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0) {
+        ovs_fatal(errno, "signalfd failed");
+    }
+    return fd;
+}
+
+static bool
+signals_pending(int fd)
+{
+    struct signalfd_siginfo info;
+
+    return read(fd, &info, sizeof info) == sizeof info;
+}
+
+static void
+unixctl_exit(struct unixctl_conn *conn, int argc OVS_UNUSED,
+             const char *argv[] OVS_UNUSED, void *exiting_)
+{
+    bool *exiting = exiting_;
+
+    *exiting = true;
+    unixctl_command_reply(conn, NULL);
+}
+
+static void
+unixctl_status(struct unixctl_conn *conn, int argc OVS_UNUSED,
+               const char *argv[] OVS_UNUSED, void *sb_)
+{
+    struct southbound *sb = sb_;
+
+    unixctl_command_reply(conn, southbound_is_active(sb) ? "active\n"
+                          : "standby\n");
+}
+
+static struct database *
+open_database(const struct options *o)
+{
+    struct database *db;
+    char *error;
+
+    if (o->db) {
+        return database_open_remote(o->db);
+    }
+    db = database_open_private(o->db_file, &error);
+    if (!db) {
+        ovs_fatal(0, "%s", error);
+    }
+    return db;
+}
+
+int
+main(int argc, char *argv[])
+{
+    struct unixctl_server *unixctl;
+    struct southbound *sb;
+    struct database *db;
+    struct options o;
+    bool exiting = false;
+    int signal_fd;
+
+    ovs_set_program_name(argv[0], OVM_VERSION);
+    parse_options(&o, argc, argv);
+    fatal_ignore_sigpipe();
+    daemonize_start(false);
+    signal_fd = open_signals();
+    if (unixctl_server_create(o.unixctl, &unixctl)) {
+        exit(EXIT_FAILURE);
+    }
+    db = open_database(&o);
+    sb = southbound_create(database_remote(db), o.name);
+    unixctl_command_register("exit", "", 0, 0, unixctl_exit, &exiting);
+    unixctl_command_register("status", "", 0, 0, unixctl_status, sb);
+    daemonize_complete();
+
+    while (!exiting) {
+        database_run(db);
+        southbound_run(sb);
+        unixctl_server_run(unixctl);
+        exiting |= signals_pending(signal_fd);
+
+        database_wait(db);
+        unixctl_server_wait(unixctl);
+        poll_fd_wait(signal_fd, POLLIN);
+        if (exiting) {
+            poll_immediate_wake();
+        }
+        poll_block();
+    }
+    VLOG_INFO("leaving");
+    southbound_destroy(sb);
+    database_close(db);
+    unixctl_server_destroy(unixctl);
+    free(o.db_file);
+    free(o.name);
+    return 0;
+}

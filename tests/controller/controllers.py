@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Controllers and their databases, for the tests of them.  Needs no root."""
+
+import json
+import os
+import signal
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../system"))
+
+from ovs import REPOSITORY, Tools       # noqa: E402
+from workspace import CommandError, Workspace, run, wait_until  # noqa: E402
+
+SCHEMA = f"{REPOSITORY}/controller/ovs-migrate.ovsschema"
+TOOLS = Tools.default()
+os.environ["PATH"] = os.pathsep.join(TOOLS.dirs + [os.environ["PATH"]])
+
+
+def transact(remote, *operations):
+    """Runs OVSDB operations on OVS_Migrate at 'remote'; returns their
+    results."""
+    results = json.loads(run(["ovsdb-client", "--timeout=10", "transact",
+                              remote,
+                              json.dumps(["OVS_Migrate", *operations])]))
+    for result in results:
+        if result and "error" in result:
+            raise CommandError(f"{operations}: {result}")
+    return results
+
+
+class Server:
+    """An ovsdb-server with OVS_Migrate, for several controllers."""
+
+    def __init__(self, workspace, name="db"):
+        self.workspace = workspace
+        self.file = workspace.path(f"{name}.db")
+        self.remote = f"unix:{workspace.path(name)}.sock"
+        self.name = name
+        run(["ovsdb-tool", "create", self.file, SCHEMA])
+        self.start()
+
+    def start(self):
+        self.process = self.workspace.start(self.name, [
+            "ovsdb-server", f"--remote=p{self.remote}",
+            f"--unixctl={self.workspace.path(self.name)}.ctl", self.file])
+        wait_until(lambda: os.path.exists(self.remote[len("unix:"):]),
+                   "ovsdb-server to listen")
+
+
+class Controller:
+    """A controller with a directory of its own.  'db': the remote of another
+    database than its own."""
+
+    def __init__(self, workspace, name="c1", db=None, args=()):
+        self.workspace = workspace
+        self.name = name
+        self.dir = workspace.mkdir(name)
+        self.file = f"{self.dir}/fabric.db"
+        self.remote = db or f"unix:{self.dir}/ovs-migrate-db.sock"
+        self.argv = [TOOLS.find("ovs-migrate-controller"),
+                     f"--name={name}", f"--unixctl={self.dir}/ctl",
+                     "-vconsole:info", "-vsyslog:off",
+                     f"--db={db}" if db else f"--db-file={self.file}", *args]
+        self.start()
+
+    def start(self, wait=True):
+        self.process = self.workspace.start(
+            self.name, self.argv, env={**os.environ, "OVS_RUNDIR": self.dir})
+        if wait:
+            wait_until(lambda: self.status() or not self.process.alive(),
+                       f"{self.name} to answer")
+
+    def appctl(self, *words, check=True):
+        return run(["ovs-appctl", "--timeout=5", "-t", f"{self.dir}/ctl",
+                    *words], check=check).strip()
+
+    def status(self):
+        """"active", "standby", or "" if it does not answer."""
+        return self.appctl("status", check=False)
+
+    def wait_active(self, seconds=5):
+        wait_until(lambda: self.status() == "active",
+                   f"{self.name} to be active", seconds)
+
+    def kill(self):
+        """Without a warning."""
+        self.process.send(signal.SIGKILL)
+        self.process.wait()
+
+
+class ControllerTest(unittest.TestCase):
+    """A workspace for each test."""
+
+    def setUp(self):
+        self.workspace = Workspace()
+        self.addCleanup(self.workspace.close)
+
+    def logs(self):
+        return self.workspace.logs()
