@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "netlink.h"
 
 void
 events_init(struct events *ev, struct migrator *m, struct reports *reports,
@@ -27,7 +26,7 @@ confirm(struct events *ev)
     for (uint32_t i = 0; i < n; i++) {
         memset(&ev->m->batch->entries[i], 0,
                sizeof ev->m->batch->entries[i]);
-        ev->m->batch->entries[i].key = ev->confirms[i].key;
+        ev->m->batch->entries[i].flow_id = ev->confirms[i].flow_id;
     }
     if (!n || migrator_batch(ev->m, BATCH_CONFIRM, n)) {
         return;
@@ -36,7 +35,7 @@ confirm(struct events *ev)
         const struct batch_entry *e = &ev->m->batch->entries[i];
         const struct event *event = &ev->confirms[i];
         struct migrate_report report = {
-            .flow_id = event->key.flow_id,
+            .flow_id = event->flow_id,
             .event = MIGRATE_CONFIRM,
             .rcv_nxt = e->rcv_nxt,
         };
@@ -44,7 +43,7 @@ confirm(struct events *ev)
         /* If it is over already, RELEASE says all there is to say. */
         if (e->result == BATCH_DONE) {
             reports_add(ev->reports, &event->host,
-                        &event->key.switch_address, &report);
+                        &event->switch_address, &report);
         }
     }
 }
@@ -63,17 +62,15 @@ events_take(void *ev_, void *data, size_t size)
         if (ev->n == MIGRATOR_BATCH) {
             confirm(ev);
         }
-    } else if (event->type == EVENT_ORPHAN) {
-        netlink_destroy_socket(&event->tuple);
     } else {
         struct migrate_report report = {
-            .flow_id = event->key.flow_id,
+            .flow_id = event->flow_id,
             .event = MIGRATE_RELEASE,
         };
 
-        reports_add(ev->reports, &event->host, &event->key.switch_address,
+        reports_add(ev->reports, &event->host, &event->switch_address,
                     &report);
-        reaper_add(ev->reaper, &event->key, &event->host, event->changed);
+        reaper_add(ev->reaper, event);
     }
     return 0;
 }

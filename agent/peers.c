@@ -124,16 +124,19 @@ handle_hello(struct peers *p, const struct message *msg)
 
 /* The bundle of an aborted flow may yet arrive.  It must not be taken. */
 static void
-remember_abort(struct peers *p, const struct mapping_key *key, __be32 epoch)
+remember_abort(struct peers *p, const struct message *msg, __be32 flow_id)
 {
+    struct refusal_key key = {
+        .switch_address = msg->src, .flow_id = flow_id,
+    };
     struct refusal r = {
-        .epoch = epoch,
+        .epoch = msg->header.epoch,
         .reason = MIGRATE_REASON_CLOSED,
         .any = 1,
         .made = time_nsec(),
     };
 
-    bpf_map_update_elem(p->m->refusals_fd, key, &r, BPF_ANY);
+    bpf_map_update_elem(p->m->refusals_fd, &key, &r, BPF_ANY);
 }
 
 /* Ends the connections of 'n' flows, at most MIGRATOR_BATCH, and reports
@@ -146,16 +149,16 @@ abort_flows(struct peers *p, const struct message *msg,
 
     for (unsigned int i = 0; i < n; i++) {
         memset(&entries[i], 0, sizeof entries[i]);
-        entries[i].key.switch_address = msg->src;
-        entries[i].key.flow_id = aborts[i].flow_id;
-        remember_abort(p, &entries[i].key, msg->header.epoch);
+        entries[i].switch_address = msg->src;
+        entries[i].flow_id = aborts[i].flow_id;
+        remember_abort(p, msg, aborts[i].flow_id);
     }
     if (migrator_batch(p->m, BATCH_ABORT, n)) {
         return;
     }
     for (unsigned int i = 0; i < n; i++) {
         struct migrate_report report = {
-            .flow_id = entries[i].key.flow_id,
+            .flow_id = entries[i].flow_id,
             .event = MIGRATE_RELEASE,
         };
 
@@ -234,17 +237,17 @@ slice_send(struct slice *s)
 }
 
 static void
-slice_add(const struct mapping_key *key, const struct mapping *m, void *s_)
+slice_add(__be32 flow_id, const struct mapping *m, void *s_)
 {
     struct slice *s = s_;
 
-    if (!address_equals(&key->switch_address, &s->audit->from)
+    if (!address_equals(&m->switch_address, &s->audit->from)
         || (m->state != MAPPING_INFUSING
             && m->state != MAPPING_ESTABLISHED)) {
         return;
     }
     s->message.records[s->n++] = (struct migrate_mapping) {
-        .flow_id = key->flow_id,
+        .flow_id = flow_id,
         .service_id = m->service_id,
         .client = m->tuple.client,
         .service = m->tuple.service,

@@ -44,14 +44,16 @@ grow(struct reaper *r)
 }
 
 void
-reaper_add(struct reaper *r, const struct mapping_key *key,
-           const struct migrate_address *host, uint64_t ended)
+reaper_add(struct reaper *r, const struct event *event)
 {
     if (r->n == r->size) {
         grow(r);
     }
     r->entries[(r->first + r->n++) % r->size] = (struct reaper_entry) {
-        .key = *key, .host = *host, .ended = ended,
+        .flow_id = event->flow_id,
+        .switch_address = event->switch_address,
+        .host = event->host,
+        .ended = event->changed,
     };
 }
 
@@ -83,15 +85,14 @@ tell(struct reaper *r)
             const struct reaper_entry *e
                 = &r->entries[(r->first + r->n_told[i]) % r->size];
             struct migrate_report report = {
-                .flow_id = e->key.flow_id,
+                .flow_id = e->flow_id,
                 .event = MIGRATE_RELEASE,
             };
 
             if ((int64_t) (e->ended / NSEC_PER_MSEC) + delays[i] > now) {
                 break;
             }
-            reports_add(r->reports, &e->host, &e->key.switch_address,
-                        &report);
+            reports_add(r->reports, &e->host, &e->switch_address, &report);
             r->n_told[i]++;
         }
     }
@@ -110,7 +111,7 @@ reap(struct reaper *r)
         while (n < MIGRATOR_BATCH && line_deadline(r) < now) {
             struct batch_entry *e = &r->m->batch->entries[n++];
 
-            e->key = r->entries[r->first].key;
+            e->flow_id = r->entries[r->first].flow_id;
             e->changed = r->entries[r->first].ended;
             r->first = (r->first + 1) % r->size;
             r->n--;
@@ -136,28 +137,27 @@ check_batch(struct reaper *r)
 
         if (e->result == BATCH_RELEASED) {
             struct migrate_report report = {
-                .flow_id = e->key.flow_id,
+                .flow_id = e->flow_id,
                 .event = MIGRATE_RELEASE,
             };
 
-            reports_add(r->reports, &e->host, &e->key.switch_address,
-                        &report);
+            reports_add(r->reports, &e->host, &e->switch_address, &report);
             r->n_repaired++;
         }
     }
 }
 
 static void
-check_one(const struct mapping_key *key, const struct mapping *m, void *r_)
+check_one(__be32 flow_id, const struct mapping *m, void *r_)
 {
     struct reaper *r = r_;
     struct batch_entry *e;
 
     services_use(r->services, &m->tuple.service);
-    switches_use(r->switches, &key->switch_address);
+    switches_use(r->switches, &m->switch_address);
     e = &r->m->batch->entries[r->n_batch++];
     memset(e, 0, sizeof *e);
-    e->key = *key;
+    e->flow_id = flow_id;
     if (r->n_batch == MIGRATOR_BATCH) {
         check_batch(r);
     }

@@ -27,8 +27,8 @@
 #define REAPER_TELL_PACE 50         /* ms */
 
 struct reaper_entry {
-    struct mapping_key key;
-    struct migrate_address host;    /* Whose mapping it is. */
+    __be32 flow_id;
+    struct migrate_address switch_address, host;
     uint64_t ended;                 /* ns, the mapping's 'changed'. */
 };
 
@@ -58,9 +58,8 @@ void reaper_init(struct reaper *, struct migrator *, struct reports *,
                  struct services *, struct switches *);
 void reaper_destroy(struct reaper *);
 
-/* The mapping 'key' of address 'host' ended at 'ended'. */
-void reaper_add(struct reaper *, const struct mapping_key *key,
-                const struct migrate_address *host, uint64_t ended);
+/* A mapping ended, as 'event' says. */
+void reaper_add(struct reaper *, const struct event *event);
 
 /* Does what is due. */
 void reaper_run(struct reaper *);

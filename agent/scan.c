@@ -7,10 +7,9 @@
 
 void
 scan_run(struct scan *s, const struct migrator *m,
-         void (*each)(const struct mapping_key *, const struct mapping *,
-                      void *aux), void *aux)
+         void (*each)(__be32 flow_id, const struct mapping *, void *aux), void *aux)
 {
-    static struct mapping_key keys[SCAN_PIECE];
+    static __be32 keys[SCAN_PIECE];
     static struct mapping values[SCAN_PIECE];
     DECLARE_LIBBPF_OPTS(bpf_map_batch_opts, opts);
     uint32_t n = SCAN_PIECE, next;
@@ -29,6 +28,6 @@ scan_run(struct scan *s, const struct migrator *m,
     s->started = true;
     s->cursor = next;
     for (uint32_t i = 0; i < n; i++) {
-        each(&keys[i], &values[i], aux);
+        each(keys[i], &values[i], aux);
     }
 }

@@ -25,7 +25,7 @@ scan_start(struct scan *s)
 /* Calls 'each' for the next piece of the table, and sets 's->done' if that
  * was the last.  Mappings that come or go meanwhile may be missed. */
 void scan_run(struct scan *s, const struct migrator *m,
-              void (*each)(const struct mapping_key *,
-                           const struct mapping *, void *aux), void *aux);
+              void (*each)(__be32 flow_id, const struct mapping *,
+                           void *aux), void *aux);
 
 #endif /* scan.h */

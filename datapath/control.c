@@ -108,9 +108,10 @@ static void
 report(struct migrate *m, struct host *host, const struct migrate_report *rep,
        int64_t now)
 {
-    struct record *r = record_find_flow(m->records, ntohl(rep->flow_id));
+    struct record *r = record_find_flow(m->records, host->index,
+                                        ntohl(rep->flow_id));
 
-    if (!r || r->state == RECORD_REJECTED || m->hosts[r->host] != host) {
+    if (!r || r->state == RECORD_REJECTED) {
         count(m, COUNTER_REPORT_UNKNOWN);
         if (rep->event == MIGRATE_CONFIRM) {
             /* Given up here meanwhile, so nobody would ever tell it. */
@@ -131,6 +132,11 @@ report(struct migrate *m, struct host *host, const struct migrate_report *rep,
         break;
     case MIGRATE_RELEASE:
         handoff_released(m, r, now);
+        break;
+    case MIGRATE_KNOWN:
+        if (r->state == RECORD_OFFERED) {
+            handoff_known(m, r, ntohl(rep->known_as), now);
+        }
         break;
     default:
         count(m, COUNTER_DROP_CONTROL);

@@ -195,6 +195,10 @@ void handoff_confirmed(struct migrate *, struct record *, uint32_t rcv_nxt,
 void handoff_refused(struct migrate *, struct record *, uint8_t reason,
                      int64_t now);
 void handoff_released(struct migrate *, struct record *, int64_t now);
+
+/* The host of 'record' has its connection already, as 'flow_id'. */
+void handoff_known(struct migrate *, struct record *, uint32_t flow_id,
+                   int64_t now);
 void handoff_timeout(struct migrate *, struct pending *, int64_t now);
 
 /* reject.c. */

@@ -13,6 +13,7 @@
 #define LAST_CHANCE 200         /* ms that a host needs to answer at least. */
 #define ATTEMPT_MIN 10          /* Transmissions before a host is given up. */
 #define PARTIAL_TIMEOUT 10000   /* ms to get all that was ACKed across. */
+#define FLOW_ID_JUMP (1u << 20) /* Past those that another switch uses. */
 
 static struct host *
 record_host(const struct migrate *m, const struct record *r)
@@ -26,9 +27,9 @@ record_service(const struct migrate *m, const struct record *r)
     return policy_service(m->generation->policy, r->service_id);
 }
 
-/* A flow ID that no connection has: the connection counter's next.  Ports of
- * 0 are left out, which devices on the way may frown on.  Lingering records
- * keep theirs, which is the quarantine. */
+/* A flow ID that no known connection has: the connection counter's next.
+ * Ports of 0 are left out, which devices on the way may frown on.  Lingering
+ * records keep theirs, which is the quarantine. */
 static uint32_t
 new_flow_id(struct migrate *m)
 {
@@ -37,7 +38,7 @@ new_flow_id(struct migrate *m)
     do {
         id = m->next_flow_id++;
     } while (!flow_id_src_port(id) || !flow_id_dst_port(id)
-             || record_find_flow(m->records, id));
+             || record_flow_used(m->records, id));
     return id;
 }
 
@@ -133,8 +134,7 @@ offer(struct migrate *m, struct pending *pending, int index, int64_t now)
     if (r->flow_id) {
         record_host(m, r)->n_records--;
     }
-    record_set_flow(m->records, r, new_flow_id(m));
-    r->host = index;
+    record_set_flow(m->records, r, index, new_flow_id(m));
     r->state = RECORD_OFFERED;
     record_host(m, r)->n_records++;
     record_host(m, r)->n_connections++;
@@ -285,7 +285,9 @@ handoff_refused(struct migrate *m, struct record *r, uint8_t reason,
     count(m, COUNTER_REFUSED);
     record_host(m, r)->n_refused++;
     if (reason == MIGRATE_REASON_FLOW_ID && !pending->flow_id_changed) {
+        /* The counter has run into flow IDs of another switch. */
         pending->flow_id_changed = true;
+        m->next_flow_id += FLOW_ID_JUMP;
         handoff_end(m, r);
         offer(m, pending, r->host, now);
         return;
@@ -305,6 +307,17 @@ handoff_released(struct migrate *m, struct record *r, int64_t now)
         r->state = RECORD_LINGER;
         r->touched = now;
         count(m, COUNTER_RELEASED);
+    }
+}
+
+void
+handoff_known(struct migrate *m, struct record *r, uint32_t flow_id,
+              int64_t now)
+{
+    if (!r->pending->confirmed
+        && !record_find_flow(m->records, r->host, flow_id)) {
+        record_set_flow(m->records, r, r->host, flow_id);
+        transmit(m, r->pending, now);   /* CONFIRM will answer that. */
     }
 }
 

@@ -223,23 +223,24 @@ index_of(const struct record_table *t, const struct record *r)
 }
 
 void
-record_set_flow(struct record_table *t, struct record *r, uint32_t flow_id)
+record_set_flow(struct record_table *t, struct record *r, uint16_t host,
+                uint32_t flow_id)
 {
     uint32_t *bucket = &t->by_flow[flow_id & t->mask];
 
     if (has_flow(r)) {
         unlink_flow(t, r);
     }
+    r->host = host;
     r->flow_id = flow_id;
     r->next_by_flow = *bucket;
     *bucket = index_of(t, r);
 }
 
-struct record *
-record_find_flow(const struct record_table *t, uint32_t flow_id)
+/* The record with 'flow_id' that comes next in the chain from 'index' on. */
+static struct record *
+find_flow(const struct record_table *t, uint32_t index, uint32_t flow_id)
 {
-    uint32_t index = t->by_flow[flow_id & t->mask];
-
     while (index) {
         struct record *r = at_index(t, index);
 
@@ -249,6 +250,25 @@ record_find_flow(const struct record_table *t, uint32_t flow_id)
         index = r->next_by_flow;
     }
     return NULL;
+}
+
+struct record *
+record_find_flow(const struct record_table *t, uint16_t host,
+                 uint32_t flow_id)
+{
+    uint32_t index = t->by_flow[flow_id & t->mask];
+    struct record *r;
+
+    while ((r = find_flow(t, index, flow_id)) && r->host != host) {
+        index = r->next_by_flow;
+    }
+    return r;
+}
+
+bool
+record_flow_used(const struct record_table *t, uint32_t flow_id)
+{
+    return find_flow(t, t->by_flow[flow_id & t->mask], flow_id) != NULL;
 }
 
 uint32_t

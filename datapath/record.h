@@ -3,7 +3,7 @@
 #define RECORD_H 1
 
 /* The table of connections that sent data: found by 4-tuple (packets of
- * clients) and by flow ID (reports of hosts).
+ * clients) and by host and flow ID (reports of hosts).
  *
  * Records live in chunks that never move; links between them are indexes of
  * 32 bits, 0 for none.  Both hash tables have their final size from the
@@ -66,13 +66,16 @@ void record_remove(struct record_table *, struct record *);
 
 struct record *record_find(const struct record_table *, const struct tuple *);
 
-/* Gives 'record' the flow ID 'flow_id', in place of the one it has. */
-void record_set_flow(struct record_table *, struct record *,
+/* Gives 'record' the flow ID 'flow_id' at 'host', in place of what it has. */
+void record_set_flow(struct record_table *, struct record *, uint16_t host,
                      uint32_t flow_id);
 
-/* The record with flow ID 'flow_id', or NULL. */
-struct record *record_find_flow(const struct record_table *,
+/* The record that has flow ID 'flow_id' at 'host', or NULL. */
+struct record *record_find_flow(const struct record_table *, uint16_t host,
                                 uint32_t flow_id);
+
+/* Whether a record has 'flow_id', at whatever host. */
+bool record_flow_used(const struct record_table *, uint32_t flow_id);
 
 uint32_t record_count(const struct record_table *);
 

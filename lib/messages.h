@@ -101,6 +101,7 @@ enum migrate_event {
     MIGRATE_CONFIRM = 1,        /* Infused: the connection is ESTABLISHED. */
     MIGRATE_REFUSE = 2,         /* Not infused, and never will be. */
     MIGRATE_RELEASE = 3,        /* The connection is closed. */
+    MIGRATE_KNOWN = 4,          /* Infused earlier, under another flow ID. */
 };
 
 /* Why a host refused. */
@@ -125,7 +126,7 @@ struct migrate_report {
     __be16 reserved;            /* 0. */
     __be32 rcv_nxt;             /* CONFIRM: next byte the host expects from
                                  * the client (TCP sequence), else 0. */
-    __be32 reserved2;           /* 0. */
+    __be32 known_as;            /* KNOWN: that flow ID, else 0. */
 };
 
 /* MIGRATE_ABORT: 'header.count' of these.  The host ends the connection, if

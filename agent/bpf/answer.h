@@ -58,7 +58,7 @@ answer_message(const struct packet *p, const struct work *w,
     header->length = bpf_htons(sizeof *header + sizeof *report);
     header->count = bpf_htons(1);
     header->epoch = c ? c->epoch : 0;
-    report->flow_id = w->key.flow_id;
+    report->flow_id = w->flow_id;
     answer_seal(p, header, report);
 }
 
@@ -153,15 +153,17 @@ answer6(struct __sk_buff *skb, const struct packet *p, struct work *w)
     return answer_send(skb, &a->eth, sizeof *a - sizeof a->pad);
 }
 
-/* Answers the bundle in 'skb' and returns the verdict on it. */
+/* Answers the bundle in 'skb' and returns the verdict on it.  'value' is what
+ * the event has to say besides. */
 static __always_inline int
 answer(struct __sk_buff *skb, const struct packet *p, struct work *w,
-       enum migrate_event event, enum migrate_reason reason, __u32 rcv_nxt)
+       enum migrate_event event, enum migrate_reason reason, __be32 value)
 {
     struct migrate_report report = {
         .event = event,
         .reason = reason,
-        .rcv_nxt = event == MIGRATE_CONFIRM ? bpf_htonl(rcv_nxt) : 0,
+        .rcv_nxt = event == MIGRATE_CONFIRM ? value : 0,
+        .known_as = event == MIGRATE_KNOWN ? value : 0,
     };
 
     skb->mark = 0;

@@ -41,11 +41,12 @@ batch_confirm(struct __sk_buff *skb, struct mapping *m, struct batch_entry *e)
 }
 
 static __always_inline __u32
-batch_abort(struct mapping *m)
+batch_abort(struct mapping *m, const struct batch_entry *e)
 {
     __u32 state = m->state;
 
-    if (state != MAPPING_INFUSING && state != MAPPING_ESTABLISHED) {
+    if ((state != MAPPING_INFUSING && state != MAPPING_ESTABLISHED)
+        || !address_eq(&m->switch_address, &e->switch_address)) {
         return BATCH_NONE;
     }
     m->changed = bpf_ktime_get_ns();
@@ -60,34 +61,33 @@ batch_abort(struct mapping *m)
 }
 
 static __always_inline void
-batch_forget(const struct mapping_key *key, const struct mapping *m)
+batch_forget(__be32 flow_id, const struct mapping *m)
 {
     struct tuple t = m->tuple;
 
-    forget_tuple(key, &t);
-    bpf_map_delete_elem(&mappings, key);
+    forget_tuple(flow_id, &t);
+    bpf_map_delete_elem(&mappings, &flow_id);
 }
 
 static __always_inline __u32
-batch_check(struct __sk_buff *skb, const struct mapping_key *key,
-            struct mapping *m)
+batch_check(struct __sk_buff *skb, __be32 flow_id, struct mapping *m)
 {
     __u64 age = bpf_ktime_get_ns() - m->changed;
     __u32 state = m->state, rcv_nxt;
 
     if (state == MAPPING_ESTABLISHED) {
         if (!batch_socket(skb, m, &rcv_nxt)) {
-            mapping_close(key, m);
+            mapping_close(flow_id, m);
         }
     } else if (state == MAPPING_INFUSING) {
         if (batch_socket(skb, m, &rcv_nxt)) {
-            mapping_establish(key, m);
+            mapping_establish(flow_id, m);
         } else if (age > INFUSING_NS) {
-            batch_forget(key, m);
+            batch_forget(flow_id, m);
         }
     } else if (age > 2 * MIGRATE_LINGER * NS_PER_MS) {
         /* Nobody reaped it, so nobody heard of its end either. */
-        batch_forget(key, m);
+        batch_forget(flow_id, m);
         return BATCH_RELEASED;
     }
     return BATCH_NONE;
@@ -98,18 +98,21 @@ batch_one(__u32 i, void *skb_)
 {
     struct __sk_buff *skb = *(void **) skb_;
     struct batch_entry *e;
-    struct mapping_key key;
     struct mapping *m;
+    __be32 flow_id;
 
     if (i >= MIGRATOR_BATCH) {
         return 1;
     }
     e = &batch.entries[i];
     e->result = BATCH_NONE;
-    key = e->key;
-    m = bpf_map_lookup_elem(&mappings, &key);
+    flow_id = e->flow_id;
+    m = bpf_map_lookup_elem(&mappings, &flow_id);
     if (!m) {
         return 0;
+    }
+    if (batch.op != BATCH_ABORT) {
+        e->switch_address = m->switch_address;
     }
     e->tuple = m->tuple;
     e->host = m->host;
@@ -119,12 +122,12 @@ batch_one(__u32 i, void *skb_)
     if (batch.op == BATCH_CONFIRM) {
         e->result = batch_confirm(skb, m, e);
     } else if (batch.op == BATCH_ABORT) {
-        e->result = batch_abort(m);
+        e->result = batch_abort(m, e);
     } else if (batch.op == BATCH_CHECK) {
-        e->result = batch_check(skb, &key, m);
+        e->result = batch_check(skb, flow_id, m);
     } else if (batch.op == BATCH_REAP && m->changed == e->changed
                && !mapping_lives(m)) {
-        batch_forget(&key, m);
+        batch_forget(flow_id, m);
         e->result = BATCH_DONE;
     }
     return 0;

@@ -91,17 +91,18 @@ bundle_mapping(const struct packet *p, struct work *w)
     const struct migrate_bundle *b = &w->bundle;
     struct mapping *m = &w->mapping;
 
-    w->key.switch_address = p->src;
-    w->key.flow_id = b->flow_id;
+    w->flow_id = b->flow_id;
+    w->refusal_key.switch_address = p->src;
+    w->refusal_key.flow_id = b->flow_id;
     m->tuple.client = b->client;
     m->tuple.service = b->service;
     m->tuple.client_port = b->client_port;
     m->tuple.service_port = b->service_port;
     m->service_id = b->service_id;
-    m->epoch = b->header.epoch;
     m->state = MAPPING_INFUSING;
     m->seq = w->tcp.seq;
     m->ack_seq = w->tcp.ack_seq;
+    m->switch_address = p->src;
     m->host = p->dst;
     m->changed = bpf_ktime_get_ns();
 }

@@ -125,15 +125,14 @@ egress_reset(struct __sk_buff *skb, const struct packet *p)
         .client_port = packet_dst_port(p),
         .service_port = packet_src_port(p),
     };
-    struct mapping_key *k = bpf_map_lookup_elem(&tuples, &t);
-    struct mapping_key key;
+    __be32 *k = bpf_map_lookup_elem(&tuples, &t), flow_id;
     struct mapping *m;
 
     if (!k) {
         return TC_ACT_UNSPEC;
     }
-    key = *k;
-    m = bpf_map_lookup_elem(&mappings, &key);
+    flow_id = *k;
+    m = bpf_map_lookup_elem(&mappings, &flow_id);
     return m && m->state == MAPPING_ABORTED ? drop(COUNTER_RST_SILENCED)
                                             : TC_ACT_UNSPEC;
 }

@@ -3,7 +3,8 @@
 #define FORWARD_H 1
 
 /* Encapsulated packets: their source address is a switch's and their ports
- * are a flow ID.  They get their client's and service's addresses and ports
+ * are a flow ID.  Which switch is all the same: one may have taken over from
+ * another.  They get their client's and service's addresses and ports
  * back.  The checksums change by the difference, so a packet arrives as whole
  * or as broken as it was sent. */
 
@@ -65,8 +66,7 @@ rewrite6(struct __sk_buff *skb, const struct packet *p, const struct tuple *t)
  * there is no socket for it yet, then the listening socket would answer it,
  * with a reset. */
 static __always_inline int
-lives_by_now(struct __sk_buff *skb, const struct mapping_key *key,
-             struct mapping *m)
+lives_by_now(struct __sk_buff *skb, __be32 flow_id, struct mapping *m)
 {
     struct tuple t = m->tuple;
     struct bpf_sock *sk = tuple_socket(skb, &t);
@@ -79,14 +79,14 @@ lives_by_now(struct __sk_buff *skb, const struct mapping_key *key,
     alive = socket_is_connection(sk, &rcv_nxt);
     bpf_sk_release(sk);
     if (alive) {
-        mapping_establish(key, m);
+        mapping_establish(flow_id, m);
     }
     return alive;
 }
 
 static __noinline int
 forward_mapped(struct __sk_buff *skb, const struct packet *p,
-               const struct mapping_key *key, struct mapping *m)
+               struct mapping *m)
 {
     __u32 state = m->state;
     struct tuple t;
@@ -101,7 +101,7 @@ forward_mapped(struct __sk_buff *skb, const struct packet *p,
     if (flags & TCP_FLAG_SYN) {
         return drop(COUNTER_FLOW_SYN);
     }
-    if (state == MAPPING_INFUSING && !lives_by_now(skb, key, m)) {
+    if (state == MAPPING_INFUSING && !lives_by_now(skb, p->ports, m)) {
         return drop(COUNTER_EARLY);
     }
     t = m->tuple;
@@ -116,7 +116,7 @@ forward_mapped(struct __sk_buff *skb, const struct packet *p,
 static __always_inline int
 forward(struct __sk_buff *skb, const struct packet *p)
 {
-    struct mapping_key key;
+    __be32 flow_id = p->ports;
     struct mapping *m;
 
     if (!bpf_map_lookup_elem(&switches, &p->src)) {
@@ -125,10 +125,8 @@ forward(struct __sk_buff *skb, const struct packet *p)
     if (p->fragment) {
         return drop(COUNTER_FLOW_FRAGMENT);
     }
-    key.switch_address = p->src;
-    key.flow_id = p->ports;
-    m = bpf_map_lookup_elem(&mappings, &key);
-    return m ? forward_mapped(skb, p, &key, m) : drop(COUNTER_UNKNOWN_FLOW);
+    m = bpf_map_lookup_elem(&mappings, &flow_id);
+    return m ? forward_mapped(skb, p, m) : drop(COUNTER_UNKNOWN_FLOW);
 }
 
 #endif /* forward.h */

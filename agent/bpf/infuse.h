@@ -25,13 +25,13 @@ refuse(struct __sk_buff *skb, const struct packet *p, struct work *w,
     struct refusal *r = &w->refusal;
 
     r->tuple = w->mapping.tuple;
-    r->epoch = w->mapping.epoch;
+    r->epoch = w->bundle.header.epoch;
     r->seq = w->mapping.seq;
     r->ack_seq = w->mapping.ack_seq;
     r->reason = reason;
     r->any = 0;
     r->made = w->mapping.changed;
-    bpf_map_update_elem(&refusals, &w->key, r, BPF_ANY);
+    bpf_map_update_elem(&refusals, &w->refusal_key, r, BPF_ANY);
     count(counter);
     return answer(skb, p, w, MIGRATE_REFUSE, reason, 0);
 }
@@ -53,24 +53,24 @@ same_connection(const struct mapping *m, const struct work *w)
            && tuple_eq(&m->tuple, &w->mapping.tuple);
 }
 
-/* Forgets that the addresses 't' belong to 'key', if they do. */
+/* Forgets that the addresses 't' belong to 'flow_id', if they do. */
 static __always_inline void
-forget_tuple(const struct mapping_key *key, const struct tuple *t)
+forget_tuple(__be32 flow_id, const struct tuple *t)
 {
-    struct mapping_key *k = bpf_map_lookup_elem(&tuples, t);
+    __be32 *k = bpf_map_lookup_elem(&tuples, t);
 
-    if (k && k->flow_id == key->flow_id
-        && address_eq(&k->switch_address, &key->switch_address)) {
+    if (k && *k == flow_id) {
         bpf_map_delete_elem(&tuples, t);
     }
 }
 
-/* Forgets the bundle's mapping, which came to nothing. */
+/* Forgets the mapping 'flow_id' of the bundle's addresses, which came to
+ * nothing. */
 static __always_inline void
-forget(struct work *w)
+forget(struct work *w, __be32 flow_id)
 {
-    forget_tuple(&w->key, &w->mapping.tuple);
-    bpf_map_delete_elem(&mappings, &w->key);
+    forget_tuple(flow_id, &w->mapping.tuple);
+    bpf_map_delete_elem(&mappings, &flow_id);
 }
 
 static __always_inline int
@@ -81,19 +81,19 @@ mapping_lives(const struct mapping *m)
 
 /* A socket has 'm': says so if it is news. */
 static __always_inline void
-mapping_establish(const struct mapping_key *key, struct mapping *m)
+mapping_establish(__be32 flow_id, struct mapping *m)
 {
     if (__sync_val_compare_and_swap(&m->state, MAPPING_INFUSING,
                                     MAPPING_ESTABLISHED)
         == MAPPING_INFUSING) {
         count(COUNTER_ESTABLISHED);
-        tell(MIGRATE_CONFIRM, key, m);
+        tell(MIGRATE_CONFIRM, flow_id, m);
     }
 }
 
 /* No socket has 'm' any longer: says so if it is news. */
 static __always_inline void
-mapping_close(const struct mapping_key *key, struct mapping *m)
+mapping_close(__be32 flow_id, struct mapping *m)
 {
     __u32 old;
 
@@ -104,21 +104,26 @@ mapping_close(const struct mapping_key *key, struct mapping *m)
         count(COUNTER_ENDED);
     }
     if (old == MAPPING_ESTABLISHED || old == MAPPING_ABORTED) {
-        tell(MIGRATE_RELEASE, key, m);
+        tell(MIGRATE_RELEASE, flow_id, m);
     }
 }
 
-/* Answers a bundle whose connection, 'm', is here or was.  Returns -1 if it
- * never came to life and the bundle is to be infused once more. */
+/* Answers a bundle whose connection is here, or was, as 'm', under 'flow_id':
+ * under another one than the bundle's if a switch asks that does not know of
+ * the handoff.  Returns -1 if it never came to life and the bundle is to be
+ * infused once more. */
 static __noinline int
 known(struct __sk_buff *skb, const struct packet *p, struct work *w,
-      struct mapping *m)
+      struct mapping *m, __be32 flow_id)
 {
     struct bpf_sock *sk;
     __u32 rcv_nxt = 0;
     int alive;
 
     if (!mapping_lives(m)) {
+        if (flow_id != w->flow_id && m->state == MAPPING_ABORTED) {
+            return refuse(skb, p, w, MIGRATE_REASON_CLOSED, COUNTER_LATE);
+        }
         count(COUNTER_LATE);
         return answer(skb, p, w, MIGRATE_RELEASE, MIGRATE_REASON_NONE, 0);
     }
@@ -130,14 +135,17 @@ known(struct __sk_buff *skb, const struct packet *p, struct work *w,
     }
     if (alive) {
         count(COUNTER_DUPLICATE);
-        mapping_establish(&w->key, m);
-        return answer(skb, p, w, MIGRATE_CONFIRM, MIGRATE_REASON_NONE,
-                      rcv_nxt);
+        mapping_establish(flow_id, m);
+        return (flow_id == w->flow_id
+                ? answer(skb, p, w, MIGRATE_CONFIRM, MIGRATE_REASON_NONE,
+                         bpf_htonl(rcv_nxt))
+                : answer(skb, p, w, MIGRATE_KNOWN, MIGRATE_REASON_NONE,
+                         flow_id));
     } else if (m->state == MAPPING_INFUSING) {
         return -1;
     }
     /* It ended while nobody watched. */
-    mapping_close(&w->key, m);
+    mapping_close(flow_id, m);
     count(COUNTER_LATE);
     return answer(skb, p, w, MIGRATE_RELEASE, MIGRATE_REASON_NONE, 0);
 }
@@ -146,9 +154,9 @@ known(struct __sk_buff *skb, const struct packet *p, struct work *w,
 static __always_inline int
 refused_before(struct __sk_buff *skb, const struct packet *p, struct work *w)
 {
-    struct refusal *r = bpf_map_lookup_elem(&refusals, &w->key);
+    struct refusal *r = bpf_map_lookup_elem(&refusals, &w->refusal_key);
 
-    if (!r || r->epoch != w->mapping.epoch
+    if (!r || r->epoch != w->bundle.header.epoch
         || w->mapping.changed - r->made > MIGRATE_LINGER * NS_PER_MS) {
         return -1;
     }
@@ -169,18 +177,20 @@ refused_before(struct __sk_buff *skb, const struct packet *p, struct work *w)
 static __always_inline int
 remember(struct work *w, struct mapping *old)
 {
-    if (bpf_map_update_elem(&mappings, &w->key, &w->mapping, BPF_NOEXIST)) {
+    if (bpf_map_update_elem(&mappings, &w->flow_id, &w->mapping,
+                            BPF_NOEXIST)) {
         return -1;
     }
-    if (bpf_map_update_elem(&tuples, &w->mapping.tuple, &w->key, BPF_ANY)) {
-        bpf_map_delete_elem(&mappings, &w->key);
+    if (bpf_map_update_elem(&tuples, &w->mapping.tuple, &w->flow_id,
+                            BPF_ANY)) {
+        bpf_map_delete_elem(&mappings, &w->flow_id);
         return -1;
     }
     if (old) {
         __u32 state = old->state;
 
         if (state == MAPPING_ESTABLISHED) {
-            mapping_close(&w->old_key, old);
+            mapping_close(w->old_flow_id, old);
             state = MAPPING_CLOSED;
         }
         __sync_val_compare_and_swap(&old->state, state, MAPPING_REPLACED);
@@ -233,7 +243,7 @@ offer(struct __sk_buff *skb, struct work *w, struct mapping *old,
         return MIGRATE_REASON_TABLE;
     }
     if (assign(skb, &w->bundle, listener)) {
-        forget(w);
+        forget(w, w->flow_id);
         *counter = COUNTER_REFUSED_KERNEL;
         return MIGRATE_REASON_KERNEL;
     }
@@ -248,7 +258,7 @@ strip(struct __sk_buff *skb, const struct packet *p, struct work *w)
 
     skb->mark = 0;
     if (bpf_skb_adjust_room(skb, -outer, BPF_ADJ_ROOM_MAC, 0)) {
-        forget(w);
+        forget(w, w->flow_id);
         return drop(COUNTER_INFUSE_FAILED);
     }
     count(COUNTER_INFUSED);
@@ -303,68 +313,51 @@ infuse(struct __sk_buff *skb, const struct packet *p, struct work *w,
     return reason ? refuse(skb, p, w, reason, counter) : strip(skb, p, w);
 }
 
-/* Forgets 'm', to which the bundle's flow ID belonged.  Returns false if that
- * may not be: it is of the same incarnation of the switch, or lives and the
- * switch has not said HELLO since it started anew. */
-static __noinline int
-supersede(struct work *w, struct mapping *m)
+/* The mapping under which the bundle's addresses are known, or null. */
+static __always_inline struct mapping *
+find_tuple(struct work *w)
 {
-    struct switch_peer *peer;
+    __be32 *k = bpf_map_lookup_elem(&tuples, &w->mapping.tuple);
+    struct mapping *m;
 
-    if (m->epoch == w->mapping.epoch) {
-        return 0;
+    if (!k) {
+        return NULL;
     }
-    if (mapping_lives(m)) {
-        peer = bpf_map_lookup_elem(&switches, &w->key.switch_address);
-        if (!peer || peer->epoch != w->mapping.epoch) {
-            return 0;
-        }
-        if (__sync_val_compare_and_swap(&m->state, MAPPING_ESTABLISHED,
-                                        MAPPING_REPLACED)
-            == MAPPING_ESTABLISHED) {
-            count(COUNTER_ENDED);
-        }
-        tell(EVENT_ORPHAN, &w->key, m);
-    }
-    w->refusal.tuple = m->tuple;
-    forget_tuple(&w->key, &w->refusal.tuple);
-    bpf_map_delete_elem(&mappings, &w->key);
-    return 1;
+    w->old_flow_id = *k;
+    m = bpf_map_lookup_elem(&mappings, &w->old_flow_id);
+    return m && tuple_eq(&m->tuple, &w->mapping.tuple) ? m : NULL;
 }
 
 /* Decides what a bundle that is sealed and makes sense means. */
 static __always_inline int
 admit(struct __sk_buff *skb, const struct packet *p, struct work *w)
 {
-    struct mapping *m = bpf_map_lookup_elem(&mappings, &w->key);
-    struct mapping *old = NULL;
-    struct mapping_key *k;
+    struct mapping *m = bpf_map_lookup_elem(&mappings, &w->flow_id);
+    struct mapping *old;
     int verdict;
 
-    if (m && same_connection(m, w)) {
-        verdict = known(skb, p, w, m);
+    if (m) {
+        if (!same_connection(m, w)) {
+            return refuse(skb, p, w, MIGRATE_REASON_FLOW_ID,
+                          COUNTER_REFUSED_FLOW_ID);
+        }
+        verdict = known(skb, p, w, m, w->flow_id);
         if (verdict >= 0) {
             return verdict;
         }
-        forget(w);
-    } else if (m && !supersede(w, m)) {
-        return refuse(skb, p, w, MIGRATE_REASON_FLOW_ID,
-                      COUNTER_REFUSED_FLOW_ID);
+        forget(w, w->flow_id);
     }
-
-    verdict = refused_before(skb, p, w);
-    if (verdict >= 0) {
-        return verdict;
-    }
-    k = bpf_map_lookup_elem(&tuples, &w->mapping.tuple);
-    if (k) {
-        w->old_key = *k;
-        old = bpf_map_lookup_elem(&mappings, &w->old_key);
-        if (old && !tuple_eq(&old->tuple, &w->mapping.tuple)) {
-            old = NULL;
+    old = find_tuple(w);
+    if (old && same_connection(old, w)) {
+        verdict = known(skb, p, w, old, w->old_flow_id);
+        if (verdict >= 0) {
+            return verdict;
         }
+        forget(w, w->old_flow_id);
+        old = NULL;
     }
-    return infuse(skb, p, w, old);
+    verdict = refused_before(skb, p, w);
+    return verdict >= 0 ? verdict : infuse(skb, p, w, old);
 }
 
 #endif /* infuse.h */

@@ -15,7 +15,7 @@ struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __uint(max_entries, MAX_MAPPINGS);
-    __type(key, struct mapping_key);
+    __type(key, __be32);
     __type(value, struct mapping);
 } mappings SEC(".maps");
 
@@ -24,14 +24,14 @@ struct {
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __uint(max_entries, MAX_MAPPINGS);
     __type(key, struct tuple);
-    __type(value, struct mapping_key);
+    __type(value, __be32);
 } tuples SEC(".maps");
 
 /* LRU: to remember a refusal must not fail when everything is full. */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 65536);
-    __type(key, struct mapping_key);
+    __type(key, struct refusal_key);
     __type(value, struct refusal);
 } refusals SEC(".maps");
 
@@ -101,9 +101,10 @@ struct answer6 {
  * with bottom halves off, so one a CPU suffices. */
 struct work {
     struct migrate_bundle bundle;
-    struct mapping_key key;
+    __be32 flow_id;
     struct mapping mapping;     /* The new one, should it come to that. */
-    struct mapping_key old_key; /* Whose addresses the new one takes over. */
+    __be32 old_flow_id;         /* Whose addresses the new one takes over. */
+    struct refusal_key refusal_key;
     struct refusal refusal;
     union {
         struct iphdr inner4;
@@ -152,7 +153,7 @@ drop(enum counter counter)
 /* Tells the daemon.  It sleeps when there is nothing to do and otherwise
  * comes by every few milliseconds, so only the first event wakes it. */
 static __always_inline void
-tell(__u8 type, const struct mapping_key *key, const struct mapping *m)
+tell(__u8 type, __be32 flow_id, const struct mapping *m)
 {
     __u64 flags = BPF_RB_NO_WAKEUP;
     struct event *e = bpf_ringbuf_reserve(&events, sizeof *e, 0);
@@ -162,10 +163,10 @@ tell(__u8 type, const struct mapping_key *key, const struct mapping *m)
         return;
     }
     __builtin_memset(e, 0, sizeof *e);
-    e->key = *key;
+    e->flow_id = flow_id;
     e->type = type;
+    e->switch_address = m->switch_address;
     e->host = m->host;
-    e->tuple = m->tuple;
     e->changed = m->changed;
     if (daemon_sleeps) {
         daemon_sleeps = 0;

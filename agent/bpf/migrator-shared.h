@@ -11,15 +11,9 @@
 #include "lib/messages.h"
 #include "lib/siphash.h"
 
-#define MIGRATOR_LAYOUT 1
+#define MIGRATOR_LAYOUT 2
 #define MIGRATOR_KEYS 2                 /* SEAL_MAX_KEYS. */
 #define MIGRATOR_BATCH 128
-
-/* Map 'mappings': what a flow ID means. */
-struct mapping_key {
-    struct migrate_address switch_address;
-    __be32 flow_id;
-};
 
 struct tuple {
     struct migrate_address client;
@@ -40,20 +34,28 @@ enum mapping_state {
     MAPPING_REPLACED = 5,       /* A newer flow ID has the same addresses. */
 };
 
+/* Map 'mappings', by flow ID: what that means here, whichever switch says
+ * it. */
 struct mapping {
     struct tuple tuple;
     __be32 service_id;
-    __be32 epoch;               /* The switch's. */
     __u32 state;                /* enum mapping_state. */
     __be32 seq, ack_seq;        /* Of the bundle's packet.  With the tuple
                                  * they say which connection this is. */
-    struct migrate_address host; /* The address the switch knows us by. */
+    struct migrate_address switch_address; /* Whose bundle it was... */
+    struct migrate_address host; /* ...and what it calls us. */
+    __u32 pad;
     __u64 changed;              /* Made, or closed: CLOCK_MONOTONIC ns. */
 };
 
-/* Map 'refusals' (by mapping_key): REFUSE promises that the connection will
- * never be infused here, and so does the RELEASE after ABORT, so a duplicate
- * must meet the same answer. */
+/* Map 'refusals': REFUSE promises that the connection will never be infused
+ * here, and so does the RELEASE after ABORT, so a duplicate must meet the same
+ * answer. */
+struct refusal_key {
+    struct migrate_address switch_address;
+    __be32 flow_id;
+};
+
 struct refusal {
     struct tuple tuple;
     __be32 epoch;
@@ -97,24 +99,17 @@ struct migrator_config {
 
 /* Ring buffer 'events'. */
 struct event {
-    struct mapping_key key;
-    __u8 type;                  /* MIGRATE_CONFIRM, MIGRATE_RELEASE or
-                                 * EVENT_ORPHAN. */
+    __be32 flow_id;
+    __u8 type;                  /* MIGRATE_CONFIRM or MIGRATE_RELEASE. */
     __u8 pad[3];
-    struct migrate_address host;
-    struct tuple tuple;
-    __u32 pad2;
-    __u64 changed;              /* The mapping's. */
+    struct migrate_address switch_address, host; /* The mapping's... */
+    __u64 changed;              /* ...as is this. */
 };
-
-/* A connection of the switch's earlier incarnation had to make room: its
- * socket is to be ended. */
-#define EVENT_ORPHAN 255
 
 /* What the program 'migrator_batch' does to one mapping. */
 enum batch_op {
     BATCH_CONFIRM = 1,  /* Read its socket's rcv_nxt. */
-    BATCH_ABORT,        /* Make it ABORTED. */
+    BATCH_ABORT,        /* Make it ABORTED, if it is that switch's. */
     BATCH_REAP,         /* Forget it, if it ended at 'changed'. */
     BATCH_CHECK,        /* Make it agree with the sockets there are. */
 };
@@ -126,13 +121,12 @@ enum batch_result {
 };
 
 struct batch_entry {
-    struct mapping_key key;     /* In. */
+    __be32 flow_id;             /* In. */
     __u32 result;               /* Out: enum batch_result. */
-    __be32 rcv_nxt;             /* Out: CONFIRM. */
-    __u32 pad;
-    struct tuple tuple;         /* Out: ABORT. */
+    struct migrate_address switch_address; /* In: ABORT.  Out: others. */
     struct migrate_address host; /* Out. */
-    __u32 pad2;
+    struct tuple tuple;         /* Out: ABORT. */
+    __be32 rcv_nxt;             /* Out: CONFIRM. */
     __u64 changed;              /* In: REAP.  Out: others, if it is there. */
 };
 
@@ -142,10 +136,10 @@ struct batch {
     struct batch_entry entries[MIGRATOR_BATCH];
 };
 
-_Static_assert(sizeof(struct mapping_key) == 20, "no hole in a key");
+_Static_assert(sizeof(struct refusal_key) == 20, "no hole in a key");
 _Static_assert(sizeof(struct tuple) == 36, "no hole in a key");
-_Static_assert(sizeof(struct mapping) == 80, "layout");
+_Static_assert(sizeof(struct mapping) == 96, "layout");
 _Static_assert(sizeof(struct refusal) == 64, "layout");
-_Static_assert(sizeof(struct event) == 88, "layout");
+_Static_assert(sizeof(struct event) == 48, "layout");
 
 #endif /* migrator-shared.h */

@@ -33,8 +33,7 @@ static __always_inline void
 state_changed(struct sock *sk, int old, int new)
 {
     struct tcp_sock *tp;
-    struct mapping_key *k;
-    struct mapping_key key;
+    __be32 *k, flow_id;
     struct mapping *m;
     struct tuple t;
 
@@ -51,16 +50,16 @@ state_changed(struct sock *sk, int old, int new)
     if (!k) {
         return;
     }
-    key = *k;
-    m = bpf_map_lookup_elem(&mappings, &key);
+    flow_id = *k;
+    m = bpf_map_lookup_elem(&mappings, &flow_id);
     if (!m || !tuple_eq(&m->tuple, &t)) {
         return;
     }
     if (new == TCP_ESTABLISHED) {
-        mapping_establish(&key, m);
+        mapping_establish(flow_id, m);
     } else if (m->state == MAPPING_ESTABLISHED
                || m->state == MAPPING_ABORTED) {
-        mapping_close(&key, m);
+        mapping_close(flow_id, m);
     }
 }
 

@@ -9,6 +9,7 @@ end of the host's veth.  Addresses are IPv4 text unless said otherwise.
 import collections
 import ctypes
 import ipaddress
+import itertools
 import os
 import select
 import socket
@@ -17,12 +18,13 @@ import time
 
 PORT = 7471
 BUNDLE, REPORT, ABORT, HELLO, STATUS, AUDIT, MAPPINGS = range(1, 8)
-CONFIRM, REFUSE, RELEASE = 1, 2, 3
+CONFIRM, REFUSE, RELEASE, KNOWN = 1, 2, 3, 4
 (NONE, NO_LISTENER, BACKLOG, KERNEL, TABLE, FLOW_ID, CLOSED, BUSY) = range(8)
 WSCALE, SACK, TSTAMP = 1, 2, 4
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 _MASK = (1 << 64) - 1
+_flow_ids = itertools.count(0x00010000, 0x01000000)     # Of each switch.
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -180,7 +182,9 @@ class Client:
         return bool(data or flags & FIN)
 
 
-Report = collections.namedtuple('Report', 'flow_id event reason rcv_nxt')
+Report = collections.namedtuple('Report',
+                                'flow_id event reason rcv_nxt known_as',
+                                defaults=[0])
 Packet = collections.namedtuple(
     'Packet', 'src dst protocol sport dport seq ack flags data raw')
 
@@ -214,7 +218,7 @@ class Switch:
         self.arps, self.packets = [], []
         self.clients, self.bundles = {}, {}
         self.epoch = 1
-        self.flow_id = 0x00010000
+        self.flow_id = next(_flow_ids)
         self.bad = 0                # Messages of the host that are wrong.
 
     def send_ip(self, packet):
@@ -265,9 +269,9 @@ class Switch:
             '!BBBBHHII', m)
         if type_ == REPORT:
             for i in range(count):
-                f, e, r, _, n, _ = struct.unpack_from('!IBBHII', m,
+                f, e, r, _, n, k = struct.unpack_from('!IBBHII', m,
                                                       24 + 16 * i)
-                self.reports.append(Report(f, e, r, n))
+                self.reports.append(Report(f, e, r, n, k))
         elif type_ == STATUS:
             self.statuses.append((sequence,)
                                  + struct.unpack_from('!II', m, 24))

@@ -161,26 +161,37 @@ def flow_id_taken():
 
 
 def restarted_switch():
-    """a switch that starts anew takes its flow IDs over"""
+    """a switch that starts anew does not take the flow IDs of the living"""
     c, f = open_client()
     sw.epoch = 2
-    c2 = client()
-    n = len(sw.reports)
-    sw.infuse(c2, GET, flow_id=f)
-    r = sw.wait_report(f, after=n)
-    check(r == Report(f, REFUSE, FLOW_ID, 0), 'before HELLO: %s' % (r,))
     lab.hello()
-    c3 = client()
     n = len(sw.reports)
-    sw.infuse(c3, GET, flow_id=f)
-    c3.seq += len(GET)
+    sw.infuse(client(), GET, flow_id=f)
     r = sw.wait_report(f, after=n)
-    check(r == Report(f, CONFIRM, NONE, c3.seq), 'after HELLO: %s' % (r,))
-    check(wait_until(lambda: ':%d' % c.port not in run(
-        'ss', '-tan', netns=lab.host_ns)), 'the old socket is gone')
-    check(lab.status()['connections'] == 1, 'one connection')
-    sw.say(f, c3, flags=FIN | ACK)
+    check(r == Report(f, REFUSE, FLOW_ID, 0), 'report %s' % (r,))
+    c.got = b''
+    sw.say(f, c, GET)
+    check(sw.wait(lambda: c.got.endswith(b'hello')), 'the old one is well')
+    sw.say(f, c, flags=FIN | ACK)
     check(sw.wait_report(f, RELEASE, n), 'RELEASE')
+
+
+def known():
+    """a connection that is offered anew, under another flow ID, is known"""
+    c, f = open_client()
+    infused = lab.counter('infused')
+    again = Client(c.address, c.port)
+    f2 = sw.infuse(again, GET)
+    sw.clients[c.address, c.port] = f, c
+    r = sw.wait_report(f2)
+    check(r == Report(f2, KNOWN, NONE, 0, f), 'report %s' % (r,))
+    check(lab.counter('infused') == infused, 'not infused again')
+    sw.say(f, c, flags=FIN | ACK)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+    f3 = sw.infuse(again, GET)
+    r = sw.wait_report(f3)
+    check(r == Report(f3, RELEASE, NONE, 0), 'after its end: %s' % (r,))
+    check(lab.counter('infused') == infused, 'not infused after its end')
 
 
 def unknown_flow():
@@ -376,7 +387,7 @@ def cleanup():
 nginx = lab.start_nginx(backlog=8)
 lab.start_agent()
 TESTS = [hello, infuse, timestamps, duplicate, no_listener, time_wait,
-         came_back, flow_id_taken, restarted_switch,
+         came_back, flow_id_taken, restarted_switch, known,
          unknown_flow, abort, abort_first, backlog,
          busy, audit, kill_agent, removed, two_agents, keys, arp, cleanup]
 if len(sys.argv) > 2:

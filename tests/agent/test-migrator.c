@@ -467,9 +467,7 @@ test_version_and_key(void)
 static void
 add_mapping(const struct cast *c, enum mapping_state state)
 {
-    struct mapping_key key = {
-        .switch_address = c->sw.address, .flow_id = htonl(FLOW_ID),
-    };
+    __be32 flow_id = htonl(FLOW_ID);
     struct switch_peer peer = { .epoch = htonl(1) };
     struct mapping m = {
         .tuple = {
@@ -481,8 +479,9 @@ add_mapping(const struct cast *c, enum mapping_state state)
         .state = state,
     };
 
-    bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &key, &m, BPF_ANY);
-    bpf_map_update_elem(bpf_map__fd(skel->maps.tuples), &m.tuple, &key,
+    bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &flow_id, &m,
+                        BPF_ANY);
+    bpf_map_update_elem(bpf_map__fd(skel->maps.tuples), &m.tuple, &flow_id,
                         BPF_ANY);
     bpf_map_update_elem(bpf_map__fd(skel->maps.switches), &c->sw.address,
                         &peer, BPF_ANY);
@@ -492,6 +491,7 @@ static void
 check_forward(const struct cast *c)
 {
     struct endpoint sw = c->sw, host = c->host;
+    struct switch_peer peer = { .epoch = htonl(1) };
     struct frame in, out, expected;
     uint64_t n;
 
@@ -537,7 +537,16 @@ check_forward(const struct cast *c)
     CHECK_INT(ingress(&in, NULL), TC_ACT_SHOT);
     CHECK_INT(counter(COUNTER_UNKNOWN_FLOW) - n, 1);
 
-    /* From anybody else it is traffic like any other. */
+    /* From another switch it is the same, from anybody else traffic like any
+     * other. */
+    host.port--;
+    sw.address.byte[15]++;
+    frame_tcp(&in, &sw, &host, 1, 0, T_ACK, "", 0);
+    bpf_map_update_elem(bpf_map__fd(skel->maps.switches), &sw.address, &peer,
+                        BPF_ANY);
+    frame_tcp(&expected, &c->client, &c->service, 1, 0, T_ACK, "", 0);
+    CHECK_INT(ingress(&in, &out), TC_ACT_OK);
+    CU_ASSERT(frame_equals(&out, &expected));
     sw.address.byte[15]++;
     frame_tcp(&in, &sw, &host, 1, 0, T_ACK, "", 0);
     CHECK_INT(ingress(&in, &out), TC_ACT_UNSPEC);
@@ -557,9 +566,7 @@ test_forward(void)
 static void
 test_late_duplicate(void)
 {
-    struct mapping_key key = {
-        .switch_address = v4.sw.address, .flow_id = htonl(FLOW_ID),
-    };
+    __be32 flow_id = htonl(FLOW_ID), other = htonl(FLOW_ID + 1);
     struct frame in, out, expected;
     uint64_t n = counter(COUNTER_LATE);
     struct mapping m;
@@ -567,20 +574,38 @@ test_late_duplicate(void)
     set_up();
     clear(skel->maps.refusals);
     add_mapping(&v4, MAPPING_CLOSED);
-    bpf_map_lookup_elem(bpf_map__fd(skel->maps.mappings), &key, &m);
+    bpf_map_lookup_elem(bpf_map__fd(skel->maps.mappings), &flow_id, &m);
     m.seq = htonl(1001);
     m.ack_seq = htonl(5001);
-    m.epoch = htonl(1);
-    bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &key, &m, BPF_ANY);
+    bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &flow_id, &m,
+                        BPF_ANY);
     frame_bundle(&v4, &in, 100);
     frame_report(&v4, &expected, MIGRATE_RELEASE, MIGRATE_REASON_NONE);
     CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
     CU_ASSERT(frame_equals(&out, &expected));
     CHECK_INT(counter(COUNTER_LATE) - n, 1);
 
+    /* The same under another flow ID, which another switch gave it. */
+    bpf_map_delete_elem(bpf_map__fd(skel->maps.mappings), &flow_id);
+    bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &other, &m,
+                        BPF_ANY);
+    bpf_map_update_elem(bpf_map__fd(skel->maps.tuples), &m.tuple, &other,
+                        BPF_ANY);
+    CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
+    CU_ASSERT(frame_equals(&out, &expected));
+    CHECK_INT(counter(COUNTER_LATE) - n, 2);
+    m.state = MAPPING_ABORTED;
+    bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &other, &m,
+                        BPF_ANY);
+    frame_report(&v4, &expected, MIGRATE_REFUSE, MIGRATE_REASON_CLOSED);
+    CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
+    CU_ASSERT(frame_equals(&out, &expected));
+    clear(skel->maps.refusals);
+
     /* Another connection under the same flow ID. */
     m.seq++;
-    bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &key, &m, BPF_ANY);
+    bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &flow_id, &m,
+                        BPF_ANY);
     frame_report(&v4, &expected, MIGRATE_REFUSE, MIGRATE_REASON_FLOW_ID);
     CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
     CU_ASSERT(frame_equals(&out, &expected));

@@ -176,7 +176,8 @@ check_books(void)
         FUZZ_CHECK(!handed || r->flow_id);
         if (r->flow_id) {
             FUZZ_CHECK(m->hosts[r->host]);
-            FUZZ_CHECK(record_find_flow(m->records, r->flow_id) == r);
+            FUZZ_CHECK(record_find_flow(m->records, r->host, r->flow_id)
+                       == r);
             n_records[r->host]++;
             n_connections[r->host] += handed;
         }

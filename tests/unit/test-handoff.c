@@ -325,7 +325,7 @@ test_flow_id_taken(void)
     bed_report(first, flow_id, MIGRATE_REFUSE, MIGRATE_REASON_FLOW_ID, 0);
     second = bundle_flow(&host);
     CHECK_INT(host, first);
-    CU_ASSERT(second != flow_id);
+    CU_ASSERT(second - flow_id > 1000);     /* Far from what is taken. */
     CHECK_INT(bed.engine->hosts[first]->n_connections, 1);
     CHECK_INT(bed.engine->hosts[first]->n_records, 1);
     bed_report(first, second, MIGRATE_REFUSE, MIGRATE_REASON_FLOW_ID, 0);
@@ -333,6 +333,46 @@ test_flow_id_taken(void)
     CU_ASSERT(host != first);
     CHECK_INT(bed.engine->hosts[first]->n_connections, 0);
     CHECK_INT(bed.engine->hosts[first]->n_records, 0);
+    bed_close();
+}
+
+/* A connection that the host has already, from another switch or one that this
+ * one was earlier, stays what it is there. */
+static void
+test_known(void)
+{
+    struct migrate_report report = { .event = MIGRATE_KNOWN };
+    struct bed_client c;
+    unsigned int host, again;
+    uint32_t flow_id;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_request(&c, NULL);
+    flow_id = bundle_flow(&host);
+    report.flow_id = htonl(flow_id);
+    report.known_as = htonl(77 << 16 | 7);
+    bed_message(host, MIGRATE_REPORT, &report, sizeof report, 1);
+    CHECK_INT(bundle_flow(&again), 77 << 16 | 7);
+    CHECK_INT(again, host);
+    CHECK_INT(bed.engine->hosts[host]->n_connections, 1);
+    bed_message(host, MIGRATE_REPORT, &report, sizeof report, 1);
+    CHECK_INT(BED_COUNT(REPORT_UNKNOWN), 1);    /* Doubled. */
+    bed_report(host, 77 << 16 | 7, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_STR(bed_state(&c), "live");
+    CHECK_INT(bed_record(&c)->flow_id, 77 << 16 | 7);
+
+    /* Not if that is another connection's. */
+    c = bed_client(1, BED_HTTP);
+    do {
+        c.tuple.client.byte[15]++;
+        bed_request(&c, NULL);
+        flow_id = bundle_flow(&again);
+    } while (again != host);
+    report.flow_id = htonl(flow_id);
+    bed_message(host, MIGRATE_REPORT, &report, sizeof report, 1);
+    bed_expect_none();
+    CHECK_INT(bed_record(&c)->flow_id, flow_id);
     bed_close();
 }
 
@@ -678,6 +718,7 @@ static const struct unit_test tests[] = {
     { "packets while offered", test_packets_while_offered },
     { "REFUSE: other hosts, then 503 or RST", test_refused },
     { "flow ID taken at the host", test_flow_id_taken },
+    { "connection that the host has already", test_known },
     { "reports of another host", test_wrong_host },
     { "silence of all hosts", test_all_silent },
     { "hosts that stall: refused in time", test_all_stall },

@@ -91,13 +91,14 @@ test_random(void)
                 /* Flow IDs that share a bucket, and changes of them. */
                 n_flows++;
                 flows[i] = n_flows % 2 ? n_flows << 13 | 1 : n_flows;
-                record_set_flow(t, records[i], flows[i]);
+                record_set_flow(t, records[i], i % 3, flows[i]);
             }
             break;
         case 3:
             if (records[i] && unit_random() % 100 < 60) {
                 record_remove(t, records[i]);
-                CU_ASSERT(!flows[i] || !record_find_flow(t, flows[i]));
+                CU_ASSERT(!flows[i]
+                          || !record_find_flow(t, i % 3, flows[i]));
                 records[i] = NULL;
                 flows[i] = 0;
                 n--;
@@ -106,9 +107,33 @@ test_random(void)
         }
         CHECK_INT(record_count(t), n);
         i = unit_random() % N;
-        CU_ASSERT(!flows[i] || record_find_flow(t, flows[i]) == records[i]);
+        CU_ASSERT(!flows[i]
+                  || (record_find_flow(t, i % 3, flows[i]) == records[i]
+                      && !record_find_flow(t, 3, flows[i])
+                      && record_flow_used(t, flows[i])));
     }
     CU_ASSERT(n > MAX / 2);
+    record_table_destroy(t);
+}
+
+/* A flow ID means something at one host only. */
+static void
+test_flow_of_two_hosts(void)
+{
+    struct record_table *t = record_table_create(4, &key);
+    struct record *a = add(t, 1), *b = add(t, 2);
+
+    record_set_flow(t, a, 1, 7);
+    record_set_flow(t, b, 2, 7);
+    CU_ASSERT(record_find_flow(t, 1, 7) == a);
+    CU_ASSERT(record_find_flow(t, 2, 7) == b);
+    CU_ASSERT(!record_find_flow(t, 3, 7));
+    record_remove(t, b);
+    CU_ASSERT(record_find_flow(t, 1, 7) == a);
+    CU_ASSERT(!record_find_flow(t, 2, 7));
+    CU_ASSERT(record_flow_used(t, 7));
+    record_remove(t, a);
+    CU_ASSERT(!record_flow_used(t, 7));
     record_table_destroy(t);
 }
 
@@ -123,12 +148,12 @@ test_zeroed(void)
     CU_ASSERT_FATAL(r != NULL);
     memset(&r->flow_id, 0x5a, 4);
     r->flow_id = 0;
-    record_set_flow(t, r, 7);
+    record_set_flow(t, r, 0, 7);
     r->isn = 5;
     r->placed = r->syn_seen = true;
     r->bytes = 77;
     record_remove(t, r);
-    CU_ASSERT(!record_find_flow(t, 7));
+    CU_ASSERT(!record_flow_used(t, 7));
     r = add(t, 2);
     CU_ASSERT_FATAL(r != NULL);
     CHECK_INT(r->flow_id, 0);
@@ -264,6 +289,7 @@ test_keyed(void)
 
 static const struct unit_test tests[] = {
     { "random operations", test_random },
+    { "flow IDs of two hosts", test_flow_of_two_hosts },
     { "records begin as zeros", test_zeroed },
     { "full table", test_full },
     { "memory", test_memory },
