@@ -18,9 +18,11 @@ datapath_libmigrate_engine_a_SOURCES = \
 	datapath/host.h \
 	datapath/http.c \
 	datapath/http.h \
+	datapath/icmp.c \
 	datapath/migrate-config.h \
 	datapath/migrate.c \
 	datapath/migrate.h \
+	datapath/neighbor.c \
 	datapath/policy.c \
 	datapath/policy.h \
 	datapath/pool.c \

@@ -539,6 +539,10 @@ migrate_service_frame(struct migrate *m, uint32_t service_id,
         return drop(m, COUNTER_DROP_MALFORMED);
     case FRAME_FRAGMENT:
         return drop(m, COUNTER_DROP_FRAGMENT);
+    case FRAME_EXTENDED:
+        return drop(m, COUNTER_DROP_EXTENDED);
+    case FRAME_ICMP:
+        return icmp_packet(m, frame, p);
     case FRAME_UDP:
     case FRAME_ARP:
     case FRAME_OTHER:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <config.h>
 
-/* Frames for the switch itself: the sealed messages of hosts, and ARP for the
- * addresses that are steered here. */
+/* Frames for the switch itself: the sealed messages of hosts.  (What is about
+ * Ethernet addresses is for neighbor.c.) */
 
 #include <arpa/inet.h>
 #include <stdarg.h>
@@ -25,33 +25,6 @@ log_event(struct migrate *m, const char *format, ...)
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
     m->ops->log(m->aux, message);
-}
-
-static struct host *
-find_host(struct migrate *m, const struct migrate_address *address)
-{
-    for (size_t i = 0; i < m->n_hosts; i++) {
-        if (m->hosts[i] && address_equals(&m->hosts[i]->address, address)) {
-            return m->hosts[i];
-        }
-    }
-    return NULL;
-}
-
-/* Asks for the Ethernet address of 'host'. */
-static void
-send_arp_request(struct migrate *m, const struct host *host)
-{
-    static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
-    struct arp arp = {
-        .op = ARP_REQUEST,
-        .sender = m->address,
-        .target = host->address,
-    };
-
-    memcpy(arp.sender_mac, m->mac, 6);
-    arp_build(&arp, broadcast, m->scratch);
-    engine_output(m, ARP_FRAME_LEN);
 }
 
 static void
@@ -83,8 +56,8 @@ control_hellos(struct migrate *m, int64_t now)
                       (int) (now - host->last_heard));
         }
         /* A host that is away may come back with another address. */
-        if (!host->up && address_is_v4(&host->address)) {
-            send_arp_request(m, host);
+        if (!host->up) {
+            neighbor_ask(m, host);
         }
         if (host->mac_known) {
             send_hello(m, host);
@@ -205,7 +178,7 @@ message(struct migrate *m, const struct frame *frame,
     /* Aligned, for the structs of messages.h. */
     uint64_t buffer[MIGRATE_MESSAGE_MAX / 8];
     const struct migrate_header *header = (void *) buffer;
-    struct host *host = find_host(m, &p->src);
+    struct host *host = engine_find_host(m, &p->src);
 
     if (!host) {
         count(m, COUNTER_DROP_STRANGER);
@@ -231,41 +204,6 @@ message(struct migrate *m, const struct frame *frame,
     return MIGRATE_DROP;
 }
 
-/* Answers requests, since whoever steers them here means the switch to; learns
- * from replies, which others may want to see as well. */
-static enum migrate_verdict
-arp_packet(struct migrate *m, const struct frame *frame,
-           const struct packet *p)
-{
-    struct host *host;
-    struct arp arp;
-
-    arp_read(frame, p, &arp);
-    host = find_host(m, &arp.sender);
-    if (host && !host->up) {
-        if (!host->mac_known || memcmp(host->mac, arp.sender_mac, 6)) {
-            m->next_hello = 0;
-        }
-        memcpy(host->mac, arp.sender_mac, 6);
-        host->mac_known = true;
-    }
-    if (arp.op == ARP_REQUEST) {
-        struct arp reply = {
-            .op = ARP_REPLY,
-            .sender = arp.target,
-            .target = arp.sender,
-        };
-
-        memcpy(reply.sender_mac, m->mac, 6);
-        memcpy(reply.target_mac, arp.sender_mac, 6);
-        arp_build(&reply, arp.sender_mac, m->scratch);
-        engine_output(m, ARP_FRAME_LEN);
-        count(m, COUNTER_ARP_REPLY);
-        return MIGRATE_DROP;
-    }
-    return MIGRATE_FORWARD;
-}
-
 enum migrate_verdict
 migrate_control_frame(struct migrate *m, struct frame *frame, int64_t now)
 {
@@ -285,7 +223,9 @@ migrate_control_frame(struct migrate *m, struct frame *frame, int64_t now)
         }
         return message(m, frame, &p, now);
     case FRAME_ARP:
-        return arp_packet(m, frame, &p);
+        return neighbor_arp(m, frame, &p);
+    case FRAME_ICMP:
+        return icmp_packet(m, frame, &p);
     case FRAME_MALFORMED:
         count(m, COUNTER_DROP_MALFORMED);
         return MIGRATE_DROP;
@@ -293,6 +233,7 @@ migrate_control_frame(struct migrate *m, struct frame *frame, int64_t now)
         count(m, COUNTER_DROP_FRAGMENT);
         return MIGRATE_DROP;
     case FRAME_TCP:
+    case FRAME_EXTENDED:
     case FRAME_OTHER:
         break;
     }

@@ -48,7 +48,10 @@
     /* Drops. */                                                             \
     COUNTER(DROP_MALFORMED, "drop-malformed", "frames with broken headers")  \
     COUNTER(DROP_FRAGMENT, "drop-fragment", "IP fragments")                  \
-    COUNTER(DROP_NOT_TCP, "drop-not-tcp", "other than TCP to a service")     \
+    COUNTER(DROP_EXTENDED, "drop-extended", "IPv6 packets with extension "   \
+            "headers")                                                       \
+    COUNTER(DROP_NOT_TCP, "drop-not-tcp", "other than TCP and ICMP to a "    \
+            "service")                                                       \
     COUNTER(DROP_FLAGS, "drop-flags", "senseless TCP flags")                 \
     COUNTER(DROP_CHECKSUM, "drop-checksum", "wrong checksums")               \
     COUNTER(DROP_NO_SERVICE, "drop-no-service", "packets for a service id "  \
@@ -66,6 +69,9 @@
             "Ethernet address is unknown")                                   \
     /* Control. */                                                           \
     COUNTER(ARP_REPLY, "arp-reply", "ARP requests answered")                 \
+    COUNTER(ND_ADVERTISE, "nd-advertise", "neighbor solicitations answered") \
+    COUNTER(DROP_ND, "drop-nd", "neighbor discovery that breaks its rules")  \
+    COUNTER(DROP_ICMP, "drop-icmp", "ICMP of other kinds")                   \
     COUNTER(VIP_OVERFLOW, "vip-overflow", "SYNs to more service addresses "  \
             "than hosts can be told of")                                     \
     COUNTER(HELLO, "hello", "hellos sent")                                   \

@@ -4,7 +4,8 @@
 
 /* What the parts of the engine share: migrate.c (life and configuration),
  * client.c (packets of clients), handoff.c (connections on their way to a
- * host), reject.c (error responses), control.c (messages of hosts, ARP). */
+ * host), reject.c (error responses), control.c (messages of hosts),
+ * neighbor.c (Ethernet addresses), icmp.c. */
 
 #include <sys/queue.h>
 
@@ -140,6 +141,10 @@ void engine_forget(struct migrate *, struct record *);
 /* Frees 'pending', whose record goes on without it. */
 void pending_destroy(struct migrate *, struct pending *);
 
+/* The host with 'address', or NULL. */
+struct host *engine_find_host(struct migrate *,
+                              const struct migrate_address *address);
+
 /* Sends the 'len' bytes in 'scratch'. */
 static inline void
 engine_output(struct migrate *m, size_t len)
@@ -217,10 +222,28 @@ void reject_timeout(struct migrate *, struct pending *, int64_t now);
 
 /* control.c. */
 
-/* Looks after hosts: hellos, ARP, who is down. */
+/* Looks after hosts: hellos, who is down. */
 void control_hellos(struct migrate *, int64_t now);
 
 /* Tells 'host' to end flow 'flow_id'. */
 void control_abort(struct migrate *, const struct host *, uint32_t flow_id);
+
+/* neighbor.c. */
+
+/* Asks for the Ethernet address of 'host'. */
+void neighbor_ask(struct migrate *, const struct host *);
+
+/* Takes a frame with ARP, or with a neighbor solicitation or advertisement
+ * whose checksum is right.  Learns from it where hosts are. */
+enum migrate_verdict neighbor_arp(struct migrate *, const struct frame *,
+                                  const struct packet *);
+enum migrate_verdict neighbor_nd(struct migrate *, const struct frame *,
+                                 const struct packet *);
+
+/* icmp.c. */
+
+/* Takes a frame with ICMP, whichever way it was steered here. */
+enum migrate_verdict icmp_packet(struct migrate *, struct frame *,
+                                 const struct packet *);
 
 #endif /* engine.h */

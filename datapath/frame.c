@@ -16,7 +16,9 @@
 #define IPV6_LEN 40
 #define TCP_LEN 20
 #define UDP_LEN 8
+#define ICMP_LEN 8
 #define ARP_LEN 28
+#define ND_LEN 24               /* Up to the options. */
 
 static uint16_t
 get16(const uint8_t *p)
@@ -74,6 +76,14 @@ parse_l4(const struct frame *frame, struct packet *p, size_t l4_len)
         }
         header_len = UDP_LEN;
         l4_len = udp_len;
+    } else if (p->protocol == (p->family == 4 ? IPPROTO_ICMP
+                               : IPPROTO_ICMPV6)) {
+        if (l4_len < ICMP_LEN) {
+            return FRAME_MALFORMED;
+        }
+        p->payload = p->l4 + ICMP_LEN;
+        p->payload_len = l4_len - ICMP_LEN;
+        return FRAME_ICMP;
     } else {
         return FRAME_OTHER;
     }
@@ -113,6 +123,16 @@ parse_ipv4(const struct frame *frame, struct packet *p, size_t len)
     return parse_l4(frame, p, total_len - header_len);
 }
 
+/* Whether 'protocol' is an IPv6 extension header.  None is of use to TCP, so
+ * none is read. */
+static bool
+is_extension(uint8_t protocol)
+{
+    return (protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING
+            || protocol == IPPROTO_DSTOPTS || protocol == IPPROTO_AH
+            || protocol == IPPROTO_MH);
+}
+
 static enum frame_kind
 parse_ipv6(const struct frame *frame, struct packet *p, size_t len)
 {
@@ -130,8 +150,16 @@ parse_ipv6(const struct frame *frame, struct packet *p, size_t len)
     p->protocol = ip[6];
     memcpy(&p->src, ip + 8, 16);
     memcpy(&p->dst, ip + 24, 16);
+    if (address_is_v4(&p->src) || address_is_v4(&p->dst)) {
+        /* Not to be on any wire (RFC 5156 2.2), where they would pass for
+         * what arrived in IPv4. */
+        return FRAME_MALFORMED;
+    }
     if (p->protocol == IPPROTO_FRAGMENT) {
         return FRAME_FRAGMENT;
+    }
+    if (is_extension(p->protocol)) {
+        return FRAME_EXTENDED;
     }
     p->l4 = p->l3 + IPV6_LEN;
     return parse_l4(frame, p, payload_len);
@@ -183,7 +211,8 @@ frame_csum_ok(const struct frame *frame, const struct packet *p)
         && !get16(frame->data + p->l4 + 6)) {
         return true;            /* RFC 768: none was computed. */
     }
-    sum = csum_pseudo(0, &p->src, &p->dst, p->protocol, l4_len);
+    sum = (p->protocol == IPPROTO_ICMP ? 0
+           : csum_pseudo(0, &p->src, &p->dst, p->protocol, l4_len));
     return csum_fold(csum_add(sum, frame->data + p->l4, l4_len)) == 0xffff;
 }
 
@@ -453,4 +482,98 @@ arp_build(const struct arp *arp, const uint8_t eth_dst[6], uint8_t *buf)
     memcpy(a + 14, &arp->sender.byte[12], 4);
     memcpy(a + 18, arp->target_mac, 6);
     memcpy(a + 24, &arp->target.byte[12], 4);
+}
+
+struct migrate_address
+nd_group(const struct migrate_address *target)
+{
+    struct migrate_address group = {
+        .byte = { 0xff, 0x02, [11] = 0x01, [12] = 0xff }
+    };
+
+    memcpy(&group.byte[13], &target->byte[13], 3);
+    return group;
+}
+
+/* Finds the address that a message of type 'type' has to give in its options,
+ * the 'len' bytes at 'o'.  Returns false if they are malformed. */
+static bool
+nd_options_read(const uint8_t *o, size_t len, struct nd *nd)
+{
+    uint8_t wanted = nd->type == ND_SOLICIT ? 1 : 2;    /* RFC 4861 4.6.1. */
+
+    nd->mac_given = false;
+    while (len) {
+        size_t option_len = len >= 8 ? o[1] * 8 : 0;
+
+        if (!option_len || option_len > len) {
+            return false;
+        }
+        if (o[0] == wanted && option_len == 8) {
+            memcpy(nd->mac, o + 2, 6);
+            nd->mac_given = true;
+        }
+        o += option_len;
+        len -= option_len;
+    }
+    return true;
+}
+
+bool
+nd_read(const struct frame *frame, const struct packet *p, struct nd *nd)
+{
+    static const struct migrate_address unspecified;
+    const uint8_t *icmp = frame->data + p->l4;
+    size_t len = ICMP_LEN + p->payload_len;
+    struct migrate_address group;
+
+    if (frame->data[p->l3 + 7] != 255 || icmp[1] || len < ND_LEN) {
+        return false;
+    }
+    nd->type = icmp[0];
+    nd->solicited = icmp[4] & 0x40;
+    memcpy(&nd->target, icmp + 8, 16);
+    if (nd->target.byte[0] == 0xff
+        || !nd_options_read(icmp + ND_LEN, len - ND_LEN, nd)) {
+        return false;
+    }
+    if (nd->type == ND_ADVERTISE) {
+        return !(nd->solicited && p->dst.byte[0] == 0xff);
+    }
+    /* A source that is only about to take an address has nothing to give, and
+     * asks the group.  (7.1.1 would have it ask any such group.) */
+    group = nd_group(&nd->target);
+    return (!address_equals(&p->src, &unspecified)
+            || (!nd->mac_given && address_equals(&p->dst, &group)));
+}
+
+void
+nd_build(const struct nd *nd, const uint8_t eth_dst[6],
+         const struct migrate_address *src, const struct migrate_address *dst,
+         uint8_t *buf)
+{
+    bool solicit = nd->type == ND_SOLICIT;
+    uint8_t group_mac[6] = { 0x33, 0x33 };      /* RFC 2464 7. */
+    uint8_t *ip = buf + ETH_LEN;
+    uint8_t *icmp = ip + IPV6_LEN;
+    uint16_t csum;
+    uint64_t sum;
+
+    if (dst->byte[0] == 0xff) {
+        memcpy(group_mac + 2, &dst->byte[12], 4);
+        eth_dst = group_mac;
+    }
+    eth_build(buf, eth_dst, nd->mac, ETH_TYPE_IPV6);
+    ip_build(ip, src, dst, IPPROTO_ICMPV6, ND_LEN + 8);
+    ip[7] = 255;
+    memset(icmp, 0, 8);
+    icmp[0] = nd->type;
+    icmp[4] = solicit ? 0 : nd->solicited ? 0x60 : 0x20;
+    memcpy(icmp + 8, &nd->target, 16);
+    icmp[24] = solicit ? 1 : 2;
+    icmp[25] = 1;
+    memcpy(icmp + 26, nd->mac, 6);
+    sum = csum_pseudo(0, src, dst, IPPROTO_ICMPV6, ND_LEN + 8);
+    csum = ~csum_fold(csum_add(sum, icmp, ND_LEN + 8));
+    memcpy(icmp + 2, &csum, 2);
 }

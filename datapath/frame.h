@@ -34,11 +34,11 @@ struct packet {
     uint8_t family;             /* 4, 6, or 0 for ARP. */
     uint8_t protocol;           /* IPPROTO_*; of the first fragment only. */
     uint16_t l3;                /* Of the IP or ARP header. */
-    uint16_t l4;                /* Of the TCP or UDP header. */
+    uint16_t l4;                /* Of the TCP, UDP or ICMP header. */
     uint16_t payload;           /* Of what follows that. */
     uint32_t payload_len;       /* Bytes, padding excluded. */
-    struct migrate_address src, dst;
-    __be16 src_port, dst_port;
+    struct migrate_address src, dst;    /* In IPv6 never mapped ones. */
+    __be16 src_port, dst_port;  /* TCP and UDP only. */
 
     /* TCP only. */
     uint32_t seq, ack;          /* Host byte order. */
@@ -49,17 +49,19 @@ struct packet {
 enum frame_kind {
     FRAME_TCP,
     FRAME_UDP,
+    FRAME_ICMP,                 /* Of IPv4 or IPv6; its header is 8 bytes. */
     FRAME_ARP,
     FRAME_FRAGMENT,             /* Part of an IP datagram. */
+    FRAME_EXTENDED,             /* IPv6 with extension headers, unread. */
     FRAME_OTHER,                /* Well-formed as far as it was read. */
     FRAME_MALFORMED,
 };
 
-/* Parses the frame into '*packet'.  IP header checksums are verified; TCP and
- * UDP checksums are not: see frame_csum_ok(). */
+/* Parses the frame into '*packet'.  IP header checksums are verified; those of
+ * TCP, UDP and ICMP are not: see frame_csum_ok(). */
 enum frame_kind frame_parse(const struct frame *, struct packet *);
 
-/* Whether the TCP or UDP checksum of 'packet' in 'frame' is right. */
+/* Whether the TCP, UDP or ICMP checksum of 'packet' in 'frame' is right. */
 bool frame_csum_ok(const struct frame *, const struct packet *);
 
 /* TCP options as they matter here (RFC 9293 3.2, RFC 7323, RFC 2018). */
@@ -138,5 +140,34 @@ void arp_read(const struct frame *, const struct packet *, struct arp *);
 
 /* Builds an ARP frame of ARP_FRAME_LEN bytes to 'eth_dst' at 'buf'. */
 void arp_build(const struct arp *, const uint8_t eth_dst[6], uint8_t *buf);
+
+/* Neighbor discovery over Ethernet for IPv6 (RFC 4861). */
+#define ND_FRAME_LEN (ETH_LEN + 40 + 32)
+#define ND_SOLICIT 135          /* Types of ICMPv6. */
+#define ND_ADVERTISE 136
+
+struct nd {
+    uint8_t type;               /* ND_SOLICIT or ND_ADVERTISE. */
+    bool solicited;             /* Advertisement: somebody asked for it. */
+    struct migrate_address target;
+    bool mac_given;
+    uint8_t mac[6];             /* Of the source of a solicitation, of the
+                                 * target of an advertisement. */
+};
+
+/* Reads the solicitation or advertisement 'packet', FRAME_ICMP with a right
+ * checksum, in 'frame'.  Returns false if RFC 4861 7.1 wants it discarded. */
+bool nd_read(const struct frame *, const struct packet *, struct nd *);
+
+/* The group in which 'target' listens for solicitations: its solicited-node
+ * multicast address (RFC 4291 2.7.1). */
+struct migrate_address nd_group(const struct migrate_address *target);
+
+/* Builds a frame of ND_FRAME_LEN bytes at 'buf', from 'src' to 'dst', with
+ * 'nd->mac' in it and as the Ethernet source.  'eth_dst' is not looked at if
+ * 'dst' is a group.  An advertisement overrides what was known before. */
+void nd_build(const struct nd *, const uint8_t eth_dst[6],
+              const struct migrate_address *src,
+              const struct migrate_address *dst, uint8_t *buf);
 
 #endif /* frame.h */

@@ -55,6 +55,17 @@ generation_unref(struct migrate *m, struct generation *g)
     }
 }
 
+struct host *
+engine_find_host(struct migrate *m, const struct migrate_address *address)
+{
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        if (m->hosts[i] && address_equals(&m->hosts[i]->address, address)) {
+            return m->hosts[i];
+        }
+    }
+    return NULL;
+}
+
 static void
 host_destroy(struct host *host)
 {

@@ -104,7 +104,8 @@ op_output(void *aux __attribute__((unused)), const void *data, size_t len)
 
     FUZZ_CHECK(len <= ETH_LEN + 1500);
     kind = frame_parse(&frame, &p);
-    FUZZ_CHECK(kind == FRAME_TCP || kind == FRAME_UDP || kind == FRAME_ARP);
+    FUZZ_CHECK(kind == FRAME_TCP || kind == FRAME_UDP || kind == FRAME_ICMP
+               || kind == FRAME_ARP);
     FUZZ_CHECK(kind == FRAME_ARP || frame_csum_ok(&frame, &p));
     if (kind == FRAME_UDP) {
         check_message(&frame, &p);

@@ -9,7 +9,7 @@
 
 /* The input is a frame.  It must be parsed within its bounds, and a TCP packet
  * in it be redirected so that its checksums are right if and only if they were
- * right before. */
+ * right before.  What neighbor discovery says can be said again. */
 
 static void
 check_packet(const struct frame *frame, const struct packet *p)
@@ -17,8 +17,8 @@ check_packet(const struct frame *frame, const struct packet *p)
     FUZZ_CHECK(p->l3 == ETH_LEN && p->l4 >= p->l3 + 20);
     FUZZ_CHECK(p->payload >= p->l4 + 8);
     FUZZ_CHECK((size_t) p->payload + p->payload_len <= frame->len);
-    FUZZ_CHECK(p->family == (address_is_v4(&p->src) ? 4 : 6)
-               || p->family == 6);      /* Mapped, in IPv6. */
+    FUZZ_CHECK(p->family == (address_is_v4(&p->src) ? 4 : 6));
+    FUZZ_CHECK(p->family == (address_is_v4(&p->dst) ? 4 : 6));
 }
 
 /* Whether the IPv4 header's checksum is right; IPv6 has none. */
@@ -29,6 +29,15 @@ header_ok(const struct frame *frame, const struct packet *p)
 
     return (p->family == 6
             || csum_fold(csum_add(0, ip, p->l4 - p->l3)) == 0xffff);
+}
+
+/* Makes 'a' an address that may be in an IPv6 packet. */
+static void
+unmap(struct migrate_address *a)
+{
+    if (address_is_v4(a)) {
+        a->byte[0] = 0x20;
+    }
 }
 
 /* Redirects the packet to where its last bytes say. */
@@ -51,6 +60,9 @@ check_redirect(struct frame *frame, const struct packet *p)
         memcpy(v4, tail, sizeof v4);
         src = address_from_v4(v4[0]);
         dst = address_from_v4(v4[1]);
+    } else {
+        unmap(&src);
+        unmap(&dst);
     }
     frame_redirect(frame, p, tail, tail + 6, &src, &dst, ports[0], ports[1]);
     FUZZ_CHECK(frame_parse(frame, &after) == FRAME_TCP);
@@ -61,6 +73,28 @@ check_redirect(struct frame *frame, const struct packet *p)
                && after.payload_len == p->payload_len);
     FUZZ_CHECK(header_ok(frame, &after));
     FUZZ_CHECK(frame_csum_ok(frame, &after) == good);
+}
+
+/* Whatever was read is the same after it was built and read again. */
+static void
+check_nd(const struct packet *p, const struct nd *nd)
+{
+    uint8_t buf[ND_FRAME_LEN];
+    struct frame frame = { .data = buf, .len = sizeof buf };
+    struct packet q;
+    struct nd again;
+
+    if (!nd->mac_given) {
+        return;
+    }
+    nd_build(nd, nd->mac, &p->src, &p->dst, buf);
+    FUZZ_CHECK(frame_parse(&frame, &q) == FRAME_ICMP);
+    FUZZ_CHECK(frame_csum_ok(&frame, &q));
+    FUZZ_CHECK(nd_read(&frame, &q, &again));
+    FUZZ_CHECK(again.type == nd->type && again.mac_given
+               && !memcmp(again.mac, nd->mac, 6)
+               && address_equals(&again.target, &nd->target));
+    FUZZ_CHECK(nd->type == ND_SOLICIT || again.solicited == nd->solicited);
 }
 
 /* Makes the IPv4 header checksum right, so that more inputs get past it. */
@@ -86,6 +120,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct tcp_options options;
     struct packet p;
     struct arp arp;
+    struct nd nd;
 
     if (size > ETH_LEN) {
         mend_header(&frame);
@@ -102,10 +137,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_packet(&frame, &p);
         frame_csum_ok(&frame, &p);
         break;
+    case FRAME_ICMP:
+        check_packet(&frame, &p);
+        frame_csum_ok(&frame, &p);
+        /* As after icmp_packet() has looked at the type. */
+        frame.data[p.l4] = frame.data[p.l4] & 1 ? ND_SOLICIT : ND_ADVERTISE;
+        if (p.family == 6 && nd_read(&frame, &p, &nd)) {
+            check_nd(&p, &nd);
+        }
+        break;
     case FRAME_ARP:
         arp_read(&frame, &p, &arp);
         break;
     case FRAME_FRAGMENT:
+    case FRAME_EXTENDED:
     case FRAME_OTHER:
     case FRAME_MALFORMED:
         break;

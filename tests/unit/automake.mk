@@ -14,6 +14,7 @@ UNIT_TESTS = \
 	tests/unit/test-handoff \
 	tests/unit/test-http \
 	tests/unit/test-migrate \
+	tests/unit/test-neighbor \
 	tests/unit/test-placement \
 	tests/unit/test-policy \
 	tests/unit/test-pool \
@@ -87,6 +88,10 @@ tests_unit_test_http_LDADD = $(UNIT_LDADD)
 tests_unit_test_migrate_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_migrate_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_migrate_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_neighbor_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_neighbor_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_neighbor_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_placement_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_placement_CFLAGS = $(UNIT_CFLAGS)

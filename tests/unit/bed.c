@@ -38,6 +38,13 @@ is_hello(const struct bed_frame *f)
     return f->kind == FRAME_UDP && *type == MIGRATE_HELLO;
 }
 
+static bool
+is_question(const struct bed_frame *f)
+{
+    return (f->kind == FRAME_ARP
+            || (f->kind == FRAME_ICMP && f->data[f->packet.l4] == ND_SOLICIT));
+}
+
 static void
 op_output(void *aux __attribute__((unused)), const void *data, size_t len)
 {
@@ -163,10 +170,25 @@ host_arp_reply(unsigned int host)
 }
 
 static void
+host_advertise(unsigned int host)
+{
+    struct nd nd = {
+        .type = ND_ADVERTISE, .solicited = true,
+        .target = bed.hosts[host].address,
+    };
+    uint8_t buf[ND_FRAME_LEN];
+
+    memcpy(nd.mac, bed.hosts[host].mac, 6);
+    nd_build(&nd, bed.mac, &nd.target, &bed.address, buf);
+    bed_control(buf, sizeof buf);
+}
+
+static void
 host_answer(unsigned int host, const struct bed_frame *f)
 {
     const struct migrate_address *address = &bed.hosts[host].address;
     struct arp arp;
+    struct nd nd;
 
     if (!bed.hosts[host].alive) {
         return;
@@ -175,6 +197,11 @@ host_answer(unsigned int host, const struct bed_frame *f)
         arp_read(&f->frame, &f->packet, &arp);
         if (arp.op == ARP_REQUEST && address_equals(&arp.target, address)) {
             host_arp_reply(host);
+        }
+    } else if (f->kind == FRAME_ICMP) {
+        if (nd_read(&f->frame, &f->packet, &nd)
+            && nd.type == ND_SOLICIT && address_equals(&nd.target, address)) {
+            host_advertise(host);
         }
     } else if (address_equals(&f->packet.dst, address)) {
         struct migrate_header hello;
@@ -185,8 +212,8 @@ host_answer(unsigned int host, const struct bed_frame *f)
     }
 }
 
-/* Takes hellos and ARP out of the frames and lets hosts answer them, now that
- * the engine is done. */
+/* Takes hellos and questions for Ethernet addresses out of the frames and lets
+ * hosts answer them, now that the engine is done. */
 static void
 answer_hellos(void)
 {
@@ -194,7 +221,7 @@ answer_hellos(void)
 
     for (f = TAILQ_FIRST(&bed.frames); f && !bed.keep_hellos; f = next) {
         next = TAILQ_NEXT(f, next);
-        if (is_hello(f) || f->kind == FRAME_ARP) {
+        if (is_hello(f) || is_question(f)) {
             TAILQ_REMOVE(&bed.frames, f, next);
             for (unsigned int i = 0; i < BED_HOSTS; i++) {
                 host_answer(i, f);
@@ -309,9 +336,6 @@ bed_open(int family, uint32_t max_connections)
     bed.engine = migrate_create(&ops, NULL, max_connections, seed);
     CU_ASSERT_FATAL(bed.engine != NULL);
     bed_configure();
-    for (unsigned int i = 0; i < BED_HOSTS; i++) {
-        host_status(i);         /* Nobody asks a host over IPv6 for it yet. */
-    }
     bed_wait(1);
 }
 

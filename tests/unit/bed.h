@@ -34,7 +34,7 @@ struct bed_host {
     struct migrate_address address;
     uint8_t mac[6];
     uint32_t epoch;
-    bool alive;                 /* Answers HELLO and ARP at once. */
+    bool alive;                 /* Answers HELLO, ARP and ND at once. */
 };
 
 struct bed_client {
@@ -75,7 +75,7 @@ struct bed {
     TAILQ_HEAD(, bed_frame) frames;
     size_t n_sent;              /* Frames, those not kept included. */
     bool discard;               /* Frames are counted, not kept. */
-    bool keep_hellos;           /* HELLO and ARP frames are kept too. */
+    bool keep_hellos;           /* HELLO, ARP and ND frames are kept too. */
     bool may_place;             /* What place() answers. */
     struct bed_placement placed, unplaced;
     char last_log[256];

@@ -218,7 +218,7 @@ test_bad_frames(void)
         frame[14] = 0x45;
         frame[17] = 40;
         frame[20] = type == 0 ? 0x20 : 0;   /* More fragments. */
-        frame[23] = type == 1 ? IPPROTO_ICMP : IPPROTO_TCP;
+        frame[23] = type == 1 ? IPPROTO_GRE : IPPROTO_TCP;
         sum = ~(0x4500 + 40 + (frame[20] << 8) + frame[23]);
         frame[24] = sum >> 8;
         frame[25] = sum;

@@ -438,59 +438,6 @@ test_service_addresses(void)
     bed_close();
 }
 
-/* Gives the engine an ARP frame from 'mac'. */
-static enum migrate_verdict
-give_arp(uint16_t op, const char *sender, const uint8_t mac[6],
-         const char *target)
-{
-    struct arp arp = { .op = op };
-    uint8_t buf[ARP_FRAME_LEN];
-
-    address_parse(sender, &arp.sender);
-    address_parse(target, &arp.target);
-    memcpy(arp.sender_mac, mac, 6);
-    arp_build(&arp, bed.mac, buf);
-    return bed_control(buf, sizeof buf);
-}
-
-static void
-test_arp(void)
-{
-    static const uint8_t mac[6] = { 2, 9, 9, 9, 9, 9 };
-    struct bed_frame *f;
-    struct arp arp;
-
-    bed_open(4, 64);
-    bed.keep_hellos = true;
-    CHECK_INT(give_arp(ARP_REQUEST, "192.0.2.7", mac, "198.51.100.1"),
-              MIGRATE_DROP);
-    f = bed_take();
-    CU_ASSERT_FATAL(f && f->kind == FRAME_ARP);
-    arp_read(&f->frame, &f->packet, &arp);
-    CHECK_INT(arp.op, ARP_REPLY);
-    CU_ASSERT(!memcmp(f->data, mac, 6));
-    CU_ASSERT(!memcmp(arp.sender_mac, bed.mac, 6));
-    CU_ASSERT(!memcmp(arp.target_mac, mac, 6));
-    CU_ASSERT(address_equals(&arp.sender, &bed.vip));
-    free(f);
-    CHECK_INT(BED_COUNT(ARP_REPLY), 1);
-
-    /* Replies are for others as well.  They tell nothing of a host that is
-     * up: ARP has no seal. */
-    CHECK_INT(give_arp(ARP_REPLY, "10.0.0.11", mac, "10.0.0.254"),
-              MIGRATE_FORWARD);
-    CU_ASSERT(!memcmp(engine_host(0)->mac, bed.hosts[0].mac, 6));
-    bed_clear();
-    bed.hosts[0].alive = false;
-    bed.keep_hellos = false;
-    bed_wait(2000);
-    CHECK_INT(give_arp(ARP_REPLY, "10.0.0.11", mac, "10.0.0.254"),
-              MIGRATE_FORWARD);
-    CU_ASSERT(!memcmp(engine_host(0)->mac, mac, 6));
-    CU_ASSERT(!engine_host(0)->up);     /* Only its STATUS says that. */
-    bed_close();
-}
-
 /* What is not for the engine goes on; what is broken does not. */
 static void
 test_other_frames(void)
@@ -530,7 +477,6 @@ static const struct unit_test tests[] = {
     { "silence of the switch itself", test_late_switch },
     { "many hellos in little time", test_many_hellos },
     { "hellos hold the service addresses", test_service_addresses },
-    { "ARP", test_arp },
     { "other frames", test_other_frames },
     { NULL, NULL }
 };

@@ -111,6 +111,12 @@ parse(const uint8_t *data, size_t len, struct packet *p)
         struct arp arp;
 
         arp_read(&frame, p, &arp);
+    } else if (kind == FRAME_ICMP) {
+        struct nd nd;
+
+        frame_csum_ok(&frame, p);
+        nd_read(&frame, p, &nd);
+        CU_ASSERT((size_t) p->payload + p->payload_len <= len);
     }
     return kind;
 }
@@ -267,7 +273,8 @@ test_kinds(void)
         { 7, 0x01, FRAME_FRAGMENT },    /* Offset. */
         { 6, 0x80, FRAME_TCP },         /* Reserved bit. */
         { 9, 47, FRAME_OTHER },         /* GRE. */
-        { 9, 1, FRAME_OTHER },
+        { 9, 1, FRAME_ICMP },
+        { 9, 58, FRAME_OTHER },         /* That of IPv6. */
         { 32, 0x40, FRAME_MALFORMED },  /* TCP header length. */
         { 32, 0xf0, FRAME_MALFORMED },
         { 32, 0x50, FRAME_TCP },
@@ -307,14 +314,69 @@ test_kinds(void)
         buf[ETH_LEN + 45] = 9;
         CHECK_INT(parse(buf, len, &p), FRAME_UDP);
         CHECK_INT(p.payload_len, 1);
-        buf[ETH_LEN + 6] = IPPROTO_FRAGMENT;
-        CHECK_INT(parse(buf, len, &p), FRAME_FRAGMENT);
-        buf[ETH_LEN + 6] = 0;           /* Hop-by-hop options. */
-        CHECK_INT(parse(buf, len, &p), FRAME_OTHER);
         buf[ETH_LEN] = 0x40;
         CHECK_INT(parse(buf, len, &p), FRAME_MALFORMED);
         buf[12] = 0x88;
         CHECK_INT(parse(buf, len, &p), FRAME_OTHER);
+    }
+}
+
+/* What may stand behind an IPv6 header.  Extension headers are seen, and not
+ * read: not the last byte of the frame either. */
+static void
+test_extensions(void)
+{
+    static const struct {
+        uint8_t next;
+        enum frame_kind kind;
+    } cases[] = {
+        { IPPROTO_TCP, FRAME_TCP },
+        { IPPROTO_HOPOPTS, FRAME_EXTENDED },
+        { IPPROTO_ROUTING, FRAME_EXTENDED },
+        { IPPROTO_FRAGMENT, FRAME_FRAGMENT },   /* Atomic ones included. */
+        { IPPROTO_DSTOPTS, FRAME_EXTENDED },
+        { IPPROTO_AH, FRAME_EXTENDED },
+        { 135, FRAME_EXTENDED },                /* Mobility. */
+        { IPPROTO_ESP, FRAME_OTHER },
+        { IPPROTO_NONE, FRAME_OTHER },
+        { IPPROTO_ICMPV6, FRAME_ICMP },
+        { IPPROTO_ICMP, FRAME_OTHER },          /* That of IPv4. */
+    };
+    uint8_t buf[256];
+    size_t len = build_tcp(6, SEG_SYN, NULL, 0, buf);
+    struct packet p;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *what = unit_sprintf("case %zu", i);
+
+        buf[ETH_LEN + 6] = cases[i].next;
+        unit_check_int(parse(buf, len, &p), cases[i].kind, what, __FILE__,
+                       __LINE__);
+        CHECK_INT(p.family, 6);
+        buf[ETH_LEN + 5] = 0;           /* No payload. */
+        unit_check_int(parse(buf, ETH_LEN + 40, &p),
+                       cases[i].kind == FRAME_TCP
+                       || cases[i].kind == FRAME_ICMP
+                       ? FRAME_MALFORMED : cases[i].kind, what, __FILE__,
+                       __LINE__);
+        buf[ETH_LEN + 5] = len - ETH_LEN - 40;
+        free(what);
+    }
+}
+
+/* An IPv4 address in IPv6 would pass for one in IPv4. */
+static void
+test_mapped(void)
+{
+    struct migrate_address mapped = make_address(4, 1);
+    struct packet p;
+    uint8_t buf[256];
+    size_t len;
+
+    for (int i = 0; i < 2; i++) {
+        len = build_tcp(6, SEG_SYN, NULL, 0, buf);
+        memcpy(buf + ETH_LEN + (i ? 8 : 24), &mapped, 16);
+        CHECK_INT(parse(buf, len, &p), FRAME_MALFORMED);
     }
 }
 
@@ -586,6 +648,111 @@ test_arp(void)
     CHECK_INT(parse(buf, sizeof buf, &p), FRAME_MALFORMED);
 }
 
+/* An echo request over IPv4, as "ping" sent it, and a solicitation over IPv6
+ * of a kernel: with right checksums, and with wrong ones. */
+static void
+test_icmp(void)
+{
+    static const uint8_t echo[] =
+        "\2\0\0\0\0\xfe\2\0\0\0\0\1\x08\x00"
+        "\x45\x00\x00\x20\x1c\x46\x40\x00\x40\x01\x0a\x33"
+        "\x0a\x00\x00\x01\x0a\x00\x00\x64"
+        "\x08\x00\x2e\x66\x04\xd2\x00\x01" "abcd";
+    static const uint8_t solicitation[] =
+        "\x33\x33\xff\0\0\xfe\2\0\0\0\0\1\x86\xdd"
+        "\x60\0\0\0\0\x20\x3a\xff"
+        "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01"
+        "\xff\x02\0\0\0\0\0\0\0\0\0\x01\xff\0\0\xfe"
+        "\x87\0\x1a\x2f\0\0\0\0"
+        "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\xfe"
+        "\x01\x01\2\0\0\0\0\1";
+    uint8_t buf[128];
+    struct frame frame = { .data = buf };
+    struct packet p;
+    struct nd nd;
+
+    frame.len = sizeof echo - 1;
+    memcpy(buf, echo, frame.len);
+    CHECK_INT(frame_parse(&frame, &p), FRAME_ICMP);
+    CHECK_INT(p.family, 4);
+    CHECK_INT(p.payload_len, 4);
+    CU_ASSERT(!memcmp(buf + p.payload, "abcd", 4));
+    CU_ASSERT(frame_csum_ok(&frame, &p));
+    buf[p.payload]++;
+    CU_ASSERT(!frame_csum_ok(&frame, &p));
+
+    frame.len = sizeof solicitation - 1;
+    memcpy(buf, solicitation, frame.len);
+    CHECK_INT(frame_parse(&frame, &p), FRAME_ICMP);
+    CHECK_INT(p.family, 6);
+    CU_ASSERT(frame_csum_ok(&frame, &p));
+    CU_ASSERT(nd_read(&frame, &p, &nd));
+    CHECK_INT(nd.type, ND_SOLICIT);
+    CHECK_INT(nd.target.byte[15], 0xfe);
+    CU_ASSERT(nd.mac_given && !memcmp(nd.mac, buf + 6, 6));
+    buf[ETH_LEN + 8]++;         /* The pseudo-header is covered. */
+    CHECK_INT(frame_parse(&frame, &p), FRAME_ICMP);
+    CU_ASSERT(!frame_csum_ok(&frame, &p));
+
+    for (int i = 0; i < 2; i++) {
+        const uint8_t *data = i ? solicitation : echo;
+        size_t len = i ? sizeof solicitation - 1 : sizeof echo - 1;
+
+        for (size_t cut = 0; cut < len; cut++) {
+            CHECK_INT(parse(data, cut, &p), FRAME_MALFORMED);
+        }
+    }
+}
+
+/* Options of neighbor discovery in any order, of any kind and length, at the
+ * very end of a frame. */
+static void
+test_nd_options(void)
+{
+    static const struct {
+        uint8_t bytes[24];
+        size_t n;
+        bool ok, mac_given;
+    } cases[] = {
+        { { 0 }, 0, true, false },
+        { { 1, 1, 2, 0, 0, 0, 0, 1 }, 8, true, true },
+        { { 2, 1, 2, 0, 0, 0, 0, 1 }, 8, true, false },     /* A target's. */
+        { { 14, 1, 0, 0, 0, 0, 0, 0, 1, 1, 2, 0, 0, 0, 0, 1 }, 16, true,
+          true },
+        { { 1, 2, 2, 0, 0, 0, 0, 1 }, 16, true, false },    /* Of InfiniBand,
+                                                             * say. */
+        { { 1, 0, 2, 0, 0, 0, 0, 1 }, 8, false, false },
+        { { 1, 2, 2, 0, 0, 0, 0, 1 }, 8, false, false },
+        { { 14, 255 }, 24, false, false },
+        { { 1, 1, 2, 0 }, 4, false, false },
+        { { 1, 1, 2, 0, 0, 0, 0, 1, 1 }, 9, false, false },
+    };
+    struct nd nd = { .type = ND_SOLICIT };
+    struct migrate_address a = make_address(6, 1);
+    struct migrate_address b = make_address(6, 2);
+    uint8_t buf[256];
+    struct packet p;
+
+    nd.target = b;
+    nd_build(&nd, mac_b, &a, &b, buf);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *what = unit_sprintf("case %zu", i);
+        size_t len = ETH_LEN + 40 + 24 + cases[i].n;
+        struct frame frame = { .len = len };
+
+        buf[ETH_LEN + 5] = 24 + cases[i].n;
+        memcpy(buf + ETH_LEN + 64, cases[i].bytes, cases[i].n);
+        frame.data = at_guard(buf, len);
+        CHECK_INT(frame_parse(&frame, &p), FRAME_ICMP);
+        unit_check_int(nd_read(&frame, &p, &nd), cases[i].ok, what, __FILE__,
+                       __LINE__);
+        if (cases[i].ok) {
+            CHECK_INT(nd.mac_given, cases[i].mac_given);
+        }
+        free(what);
+    }
+}
+
 /* The sums that all of this rests on. */
 static void
 test_csum(void)
@@ -615,6 +782,8 @@ static const struct unit_test tests[] = {
     { "truncated frames", test_truncated },
     { "mutated frames", test_mutated },
     { "kinds of frames", test_kinds },
+    { "IPv6 extension headers", test_extensions },
+    { "IPv4 addresses in IPv6", test_mapped },
     { "IPv4 options", test_ipv4_options },
     { "TCP options", test_options },
     { "redirect keeps checksums, right or wrong", test_redirect },
@@ -622,6 +791,8 @@ static const struct unit_test tests[] = {
     { "checksum verification", test_csum_ok },
     { "UDP", test_udp },
     { "ARP", test_arp },
+    { "ICMP", test_icmp },
+    { "options of neighbor discovery", test_nd_options },
     { NULL, NULL }
 };
 const struct unit_suite unit_suite = { "frame", tests };
