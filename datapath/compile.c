@@ -14,11 +14,19 @@ struct compiler {
     uint8_t *packet;            /* Behind the bundle's fields. */
     size_t max_packet;          /* Bytes there. */
     struct tcp_options options;
-    struct segment segment;     /* What the packet will be. */
+    struct segment segment;     /* What the packet will be... */
+    size_t len;                 /* ...and its length as far as it has come. */
 };
 
-/* A layer's "migrate connection": adds what the layer knows. */
+/* A layer's "migrate connection": adds what the layer knows to what those
+ * above it said. */
 typedef void compile_function(struct compiler *);
+
+static size_t
+ip_header_len(const struct connection *c)
+{
+    return address_is_v4(&c->tuple.service) ? 20 : 40;
+}
 
 static void
 compile_application(struct compiler *compiler)
@@ -39,7 +47,8 @@ compile_tcp(struct compiler *compiler)
     struct segment *s = &compiler->segment;
     /* The least that the kernel takes (bpf_sk_assign_tcp_reqsk()). */
     uint16_t min_mss = address_is_v4(&c->tuple.service) ? 536 : 1220;
-    size_t headers = 20 + (address_is_v4(&c->tuple.service) ? 20 : 40);
+    size_t header = 20;
+    size_t max;                 /* Of the data. */
 
     b->client_port = c->tuple.client_port;
     b->service_port = c->tuple.service_port;
@@ -63,13 +72,15 @@ compile_tcp(struct compiler *compiler)
         compiler->options.tsval = c->tsval;
         compiler->options.tsecr = c->tsecr;
         s->options = &compiler->options;
-        headers += 12;
+        header += 12;
     }
-    if (headers + s->payload_len > compiler->max_packet) {
-        s->payload_len = compiler->max_packet - headers;
+    max = compiler->max_packet - header - ip_header_len(c);
+    if (s->payload_len > max) {
+        s->payload_len = max;
     } else if (c->fin) {
         s->flags |= SEG_FIN;
     }
+    compiler->len = header + s->payload_len;
 }
 
 static void
@@ -83,6 +94,8 @@ compile_ip(struct compiler *compiler)
     b->family = address_is_v4(&c->tuple.service) ? 4 : 6;
     compiler->segment.src = &c->tuple.client;
     compiler->segment.dst = &c->tuple.service;
+    compiler->len += ip_header_len(c);
+    b->packet_len = htons(compiler->len);
 }
 
 /* The stack, from the top. */
@@ -103,7 +116,7 @@ migrate_connection(const struct connection *c, void *buf, size_t max,
         .packet = (uint8_t *) (b + 1),
         .max_packet = max / 8 * 8 - sizeof *b,
     };
-    size_t packet_len, len;
+    size_t len;
 
     memset(b, 0, sizeof *b);
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
@@ -111,10 +124,10 @@ migrate_connection(const struct connection *c, void *buf, size_t max,
     }
 
     /* The state is complete; the received data joins it. */
-    packet_len = segment_build(&compiler.segment, compiler.packet);
+    segment_build(&compiler.segment, compiler.packet);
     *taken = compiler.segment.payload_len;
-    b->packet_len = htons(packet_len);
-    len = (sizeof *b + packet_len + 7) / 8 * 8;
-    memset(compiler.packet + packet_len, 0, len - sizeof *b - packet_len);
+    len = (sizeof *b + compiler.len + 7) / 8 * 8;
+    memset(compiler.packet + compiler.len, 0,
+           len - sizeof *b - compiler.len);
     return len;
 }
