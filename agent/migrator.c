@@ -71,9 +71,7 @@ load_config(struct migrator *m)
         || m->config.layout != MIGRATOR_LAYOUT) {
         memset(&m->config, 0, sizeof m->config);
         m->config.layout = MIGRATOR_LAYOUT;
-        m->config.epoch = time(NULL);
-        m->config.epoch += !m->config.epoch;
-        m->config.epoch = __builtin_bswap32(m->config.epoch);
+        m->config.epoch = random_nonzero() | 1;
         migrator_set_config(m);
     }
 }

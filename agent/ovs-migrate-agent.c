@@ -133,10 +133,10 @@ agent_start(struct agent *agent)
 
     find_own_addresses(m);
     migrator_set_keys(m, &agent->keyring);
-    reports_init(&agent->reports, agent->udp_fd, m->config.epoch,
-                 &agent->keyring);
-    services_init(&agent->services, m);
     switches_init(&agent->switches, m);
+    reports_init(&agent->reports, agent->udp_fd, m->config.epoch,
+                 &agent->keyring, &agent->switches);
+    services_init(&agent->services, m);
     reaper_init(&agent->reaper, m, &agent->reports, &agent->services,
                 &agent->switches);
     events_init(&agent->events, m, &agent->reports, &agent->reaper);

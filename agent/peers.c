@@ -38,16 +38,15 @@ peers_init(struct peers *p, int fd, struct migrator *m,
     p->keyring = keyring;
 }
 
-/* The records after the header of 'msg', each of 'size' bytes; '*n' is how
- * many. */
-static const void *
-records(const struct message *msg, size_t size, unsigned int *n)
+/* How many records of 'size' bytes 'msg' has, 'skip' bytes behind its
+ * header. */
+static unsigned int
+n_records(const struct message *msg, size_t skip, size_t size)
 {
-    size_t room = (ntohs(msg->header.length) - sizeof msg->header) / size;
+    size_t room = (ntohs(msg->header.length) - sizeof msg->header - skip)
+                  / size;
 
-    *n = ntohs(msg->header.count);
-    *n = *n > room ? room : *n;
-    return &msg->header + 1;
+    return ntohs(msg->header.count) > room ? room : ntohs(msg->header.count);
 }
 
 /* Sends 'header' and what follows it, from 'host' to 'to'. */
@@ -96,30 +95,48 @@ learn_own_address(struct peers *p, const struct migrate_address *own)
     migrator_set_config(p->m);
 }
 
+/* Makes the service addresses in 'msg' local, as far as they are there. */
+static void
+name_services(struct peers *p, const struct message *msg)
+{
+    const struct migrate_vip *vips = (const void *)
+        (msg->bytes + sizeof msg->header + sizeof(struct migrate_hello));
+    unsigned int n = n_records(msg, sizeof(struct migrate_hello),
+                               sizeof *vips);
+
+    for (unsigned int i = 0; i < n; i++) {
+        services_name(p->services, &vips[i].address);
+    }
+}
+
 static void
 handle_hello(struct peers *p, const struct message *msg)
 {
-    const struct migrate_vip *vips;
-    unsigned int n;
+    const struct migrate_hello *hello = (const void *) (&msg->header + 1);
     struct {
         struct migrate_header header;
         struct migrate_status status;
     } reply;
 
-    switches_heard(p->switches, &msg->src, msg->header.epoch);
-    learn_own_address(p, &msg->dst);
-
-    vips = records(msg, sizeof *vips, &n);
-    for (unsigned int i = 0; i < n; i++) {
-        services_name(p->services, &vips[i].address);
+    if (ntohs(msg->header.length) < sizeof msg->header + sizeof *hello) {
+        p->n_bad++;
+        return;
     }
-
     memset(&reply, 0, sizeof reply);
+    reply.status.challenge = switches_hello(p->switches, &msg->src,
+                                            &msg->header, hello);
+    if (reply.status.challenge) {
+        p->n_old++;
+    } else {
+        learn_own_address(p, &msg->dst);
+        name_services(p, msg);
+        p->n_hellos++;
+    }
     reply.status.connections = htonl(n_connections(p->m));
     reply.status.capacity = htonl(p->m->capacity);
+    reply.status.epoch = msg->header.epoch;
     answer(p, &msg->dst, &msg->src, &reply.header, MIGRATE_STATUS,
            msg->header.sequence, sizeof reply, 1);
-    p->n_hellos++;
 }
 
 /* The bundle of an aborted flow may yet arrive.  It must not be taken. */
@@ -180,10 +197,13 @@ abort_flows(struct peers *p, const struct message *msg,
 static void
 handle_abort(struct peers *p, const struct message *msg)
 {
-    const struct migrate_abort *aborts;
-    unsigned int n;
+    const struct migrate_abort *aborts = (const void *) (&msg->header + 1);
+    unsigned int n = n_records(msg, 0, sizeof *aborts);
 
-    aborts = records(msg, sizeof *aborts, &n);
+    if (!switches_know(p->switches, &msg->src, msg->header.epoch)) {
+        p->n_old++;
+        return;
+    }
     for (unsigned int i = 0; i < n; i += MIGRATOR_BATCH) {
         abort_flows(p, msg, &aborts[i],
                     n - i < MIGRATOR_BATCH ? n - i : MIGRATOR_BATCH);
@@ -196,6 +216,10 @@ handle_audit(struct peers *p, const struct message *msg)
 {
     struct peers_audit *a = NULL;
 
+    if (!switches_audit(p->switches, &msg->src, &msg->header)) {
+        p->n_old++;
+        return;
+    }
     for (size_t i = 0; i < p->n_audits; i++) {
         if (address_equals(&p->audits[i].from, &msg->src)) {
             a = &p->audits[i];      /* The new one replaces it. */

@@ -32,7 +32,7 @@ struct peers {
     int fd;
     struct peers_audit audits[PEERS_MAX_AUDITS];
     size_t n_audits;
-    uint64_t n_hellos, n_aborts, n_audits_taken, n_bad;
+    uint64_t n_hellos, n_aborts, n_audits_taken, n_old, n_bad;
 };
 
 void peers_init(struct peers *, int fd, struct migrator *, struct reports *,

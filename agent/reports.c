@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/address.h"
+#include "switches.h"
 #include "udp.h"
 #include "util.h"
 
@@ -20,12 +21,13 @@ struct reports_peer {
 
 void
 reports_init(struct reports *r, int fd, __be32 epoch,
-             const struct keyring *keyring)
+             const struct keyring *keyring, const struct switches *switches)
 {
     memset(r, 0, sizeof *r);
     r->fd = fd;
     r->epoch = epoch;
     r->keyring = keyring;
+    r->switches = switches;
 }
 
 void
@@ -47,6 +49,7 @@ send_peer(struct reports *r, struct reports_peer *p)
         .length = htons(size),
         .count = htons(p->n),
         .epoch = r->epoch,
+        .sequence = switches_epoch(r->switches, &p->to),
     };
     seal(r->keyring, &p->host, &p->to, &p->message.header);
     if (udp_send(r->fd, &p->host, &p->to, &p->message, size)) {

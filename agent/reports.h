@@ -11,18 +11,20 @@
 #define REPORTS_MAX 80              /* Records a message: fits any MTU. */
 
 struct reports_peer;
+struct switches;
 
 struct reports {
     int fd;                         /* udp.h. */
     __be32 epoch;                   /* This host's. */
     const struct keyring *keyring;
+    const struct switches *switches;
     struct reports_peer *peers;     /* With something to be told. */
     size_t n_peers, allocated_peers;
     uint64_t n_records, n_messages, n_errors;   /* Sent, or failed to be. */
 };
 
 void reports_init(struct reports *, int fd, __be32 epoch,
-                  const struct keyring *);
+                  const struct keyring *, const struct switches *);
 void reports_destroy(struct reports *);
 
 /* Adds 'report', from this host's address 'host', for the switch 'to'. */

@@ -2,6 +2,7 @@
 #include <config.h>
 #include "switches.h"
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ switches_init(struct switches *s, struct migrator *m)
 {
     memset(s, 0, sizeof *s);
     s->m = m;
+    s->challenge = random_nonzero();
 }
 
 void
@@ -23,21 +25,96 @@ switches_destroy(struct switches *s)
     s->used = NULL;
 }
 
-void
-switches_heard(struct switches *s, const struct migrate_address *address,
-               __be32 epoch)
+/* Reads what is known of the switch at 'address'. */
+static bool
+find(const struct switches *s, const struct migrate_address *address,
+     struct switch_peer *peer)
 {
-    struct switch_peer peer = { .heard = time_nsec(), .epoch = epoch };
-    char text[ADDRESS_STRLEN];
-    struct switch_peer old;
+    return !bpf_map_lookup_elem(s->m->switches_fd, address, peer);
+}
 
-    if (bpf_map_lookup_elem(s->m->switches_fd, address, &old)) {
-        log_info("switch %s says hello", address_format(address, text));
-    } else if (old.epoch != epoch) {
-        log_info("switch %s has started anew",
-                 address_format(address, text));
+/* Whether a question from 'peer' came after those before it, and these are
+ * not long ago. */
+static bool
+is_next(const struct switch_peer *peer, const struct migrate_header *header)
+{
+    return (peer->epoch == header->epoch
+            && (int32_t) (ntohl(header->sequence) - peer->sequence) > 0
+            && time_nsec() - peer->heard <= MIGRATE_STALE * NSEC_PER_MSEC);
+}
+
+/* Lets the floor of 'peer' follow what it says. */
+static void
+raise_floor(struct switch_peer *peer, uint32_t next_flow_id)
+{
+    uint64_t now = time_nsec();
+
+    if (now - peer->marked >= MIGRATE_STALE * NSEC_PER_MSEC) {
+        /* The programs raise it, too, for what they forget. */
+        if ((int32_t) (peer->mark - peer->floor) > 0) {
+            peer->floor = peer->mark;
+        }
+        peer->mark = next_flow_id;
+        peer->marked = now;
     }
+}
+
+__be64
+switches_hello(struct switches *s, const struct migrate_address *address,
+               const struct migrate_header *header,
+               const struct migrate_hello *hello)
+{
+    struct switch_peer peer = { .epoch = 0 };
+    bool known = find(s, address, &peer);
+    char text[ADDRESS_STRLEN];
+
+    if (hello->challenge == s->challenge) {
+        s->challenge = random_nonzero();
+        log_info("switch %s %s", address_format(address, text),
+                 !known ? "says hello"
+                 : peer.epoch != header->epoch ? "has started anew"
+                 : "is back");
+        peer.epoch = header->epoch;
+        peer.floor = peer.mark = ntohl(hello->next_flow_id);
+        peer.marked = time_nsec();
+    } else if (!known || !is_next(&peer, header)) {
+        return s->challenge;
+    }
+    raise_floor(&peer, ntohl(hello->next_flow_id));
+    peer.sequence = ntohl(header->sequence);
+    peer.heard = time_nsec();
     bpf_map_update_elem(s->m->switches_fd, address, &peer, BPF_ANY);
+    return 0;
+}
+
+__be32
+switches_epoch(const struct switches *s,
+               const struct migrate_address *address)
+{
+    struct switch_peer peer;
+
+    return find(s, address, &peer) ? peer.epoch : 0;
+}
+
+bool
+switches_know(const struct switches *s, const struct migrate_address *address,
+              __be32 epoch)
+{
+    return epoch && switches_epoch(s, address) == epoch;
+}
+
+bool
+switches_audit(struct switches *s, const struct migrate_address *address,
+               const struct migrate_header *header)
+{
+    struct switch_peer peer;
+
+    if (!find(s, address, &peer) || !is_next(&peer, header)) {
+        return false;
+    }
+    peer.sequence = ntohl(header->sequence);
+    bpf_map_update_elem(s->m->switches_fd, address, &peer, BPF_EXIST);
+    return true;
 }
 
 static bool

@@ -2,10 +2,16 @@
 #ifndef SWITCHES_H
 #define SWITCHES_H 1
 
-/* The switches that have proved themselves.  What comes from such an address
- * with an unknown flow ID is dropped, so an address that is a switch's no
- * longer must be forgotten some time: when nothing sealed has come from it
- * for SWITCHES_TIMEOUT and no mapping has it. */
+/* The switches that have proved themselves, and that what they say is new.
+ *
+ * A HELLO is new if it has the challenge that this host thought of: so a
+ * switch that begins anew, or meets a host that did, needs two HELLOs.  From
+ * then on their sequence numbers do, as long as they come without a pause.
+ * All else that is heard must be of the present epoch.
+ *
+ * What comes from such an address with an unknown flow ID is dropped, so an
+ * address that is a switch's no longer must be forgotten some time: when
+ * nothing new has come from it for SWITCHES_TIMEOUT and no mapping has it. */
 
 #include <stddef.h>
 
@@ -15,6 +21,8 @@
 
 struct switches {
     struct migrator *m;
+    __be64 challenge;               /* Random, not 0; another one each time
+                                     * that it was met. */
     struct migrate_address *used;   /* By a mapping, since the last check. */
     size_t n, allocated;
 };
@@ -22,9 +30,23 @@ struct switches {
 void switches_init(struct switches *, struct migrator *);
 void switches_destroy(struct switches *);
 
-/* A message from 'address' of incarnation 'epoch' was sealed right. */
-void switches_heard(struct switches *, const struct migrate_address *address,
-                    __be32 epoch);
+/* A HELLO came from 'address'.  Returns 0 if it is taken, or the challenge to
+ * be met. */
+__be64 switches_hello(struct switches *, const struct migrate_address *address,
+                      const struct migrate_header *,
+                      const struct migrate_hello *);
+
+/* Whether 'epoch' is the present one of the switch at 'address'. */
+bool switches_know(const struct switches *,
+                   const struct migrate_address *address, __be32 epoch);
+
+/* An AUDIT came from 'address'.  Returns whether it is new. */
+bool switches_audit(struct switches *, const struct migrate_address *address,
+                    const struct migrate_header *);
+
+/* The present epoch of the switch at 'address', 0 if it is not known. */
+__be32 switches_epoch(const struct switches *,
+                      const struct migrate_address *address);
 
 /* A mapping has 'address'. */
 void switches_use(struct switches *, const struct migrate_address *address);

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <time.h>
 
 #define ARRAY_SIZE(A) (sizeof (A) / sizeof (A)[0])
@@ -36,6 +37,20 @@ static inline int64_t
 time_msec(void)
 {
     return time_nsec() / NSEC_PER_MSEC;
+}
+
+/* A random number that nobody can guess. */
+static inline uint64_t
+random_nonzero(void)
+{
+    uint64_t x = 0;
+
+    while (!x) {
+        if (getrandom(&x, sizeof x, 0) != sizeof x) {
+            abort();
+        }
+    }
+    return x;
 }
 
 static inline void *

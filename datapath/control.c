@@ -13,7 +13,8 @@
 
 #define HELLOS_UNANSWERED 3     /* Then a host is down: it was silent for
                                  * MIGRATE_HELLO_TIMEOUT at least, and asked
-                                 * meanwhile. */
+                                 * meanwhile.  Answers to older ones are not
+                                 * taken. */
 
 static void __attribute__((format(printf, 2, 3)))
 log_event(struct migrate *m, const char *format, ...)
@@ -31,18 +32,25 @@ static void
 send_hello(struct migrate *m, struct host *host)
 {
     struct migrate_header *message = engine_message(m);
+    struct migrate_hello hello = {
+        .next_flow_id = htonl(m->next_flow_id),
+        .challenge = host->challenge,
+    };
+    uint8_t *at = (uint8_t *) (message + 1);
 
-    memcpy(message + 1, m->vips, m->n_vips * sizeof m->vips[0]);
-    engine_send(m, host, MIGRATE_HELLO,
-                sizeof *message + m->n_vips * sizeof(struct migrate_vip),
-                m->n_vips, m->hello_sequence);
+    memcpy(at, &hello, sizeof hello);
+    at += sizeof hello;
+    memcpy(at, m->vips, m->n_vips * sizeof m->vips[0]);
+    at += m->n_vips * sizeof m->vips[0];
+    engine_send(m, host, MIGRATE_HELLO, at - (uint8_t *) message, m->n_vips,
+                ++host->asked);
+    host->unanswered++;
     count(m, COUNTER_HELLO);
 }
 
 void
 control_hellos(struct migrate *m, int64_t now)
 {
-    m->hello_sequence++;
     for (size_t i = 0; i < m->n_hosts; i++) {
         struct host *host = m->hosts[i];
 
@@ -61,7 +69,6 @@ control_hellos(struct migrate *m, int64_t now)
         }
         if (host->mac_known) {
             send_hello(m, host);
-            host->unanswered++;
         }
     }
 }
@@ -129,6 +136,11 @@ reports(struct migrate *m, struct host *host,
         count(m, COUNTER_DROP_CONTROL);
         return;
     }
+    /* Flow IDs come again in another epoch. */
+    if (ntohl(header->sequence) != m->epoch) {
+        count(m, COUNTER_DROP_OLD);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         struct migrate_report rep;
 
@@ -141,22 +153,28 @@ static void
 status(struct migrate *m, struct host *host, const struct frame *frame,
        const struct migrate_header *header, int64_t now)
 {
+    uint32_t sequence = ntohl(header->sequence);
     struct migrate_status s;
 
-    /* Answers to old questions may be replayed. */
-    if (ntohs(header->length) < sizeof *header + sizeof s
-        || m->hello_sequence - ntohl(header->sequence) > HELLOS_UNANSWERED) {
+    if (ntohs(header->length) < sizeof *header + sizeof s) {
         count(m, COUNTER_DROP_CONTROL);
         return;
     }
+    /* Each question is answered once, and soon: what else comes is a replay. */
     memcpy(&s, header + 1, sizeof s);
+    if (ntohl(s.epoch) != m->epoch
+        || (int32_t) (sequence - host->answered) <= 0
+        || host->asked - sequence > HELLOS_UNANSWERED) {
+        count(m, COUNTER_DROP_OLD);
+        return;
+    }
+    host->answered = sequence;
     count(m, COUNTER_STATUS);
     if (!host->up) {
         /* The seal does not cover this, so a host that is up keeps what it
          * has. */
         memcpy(host->mac, frame->data + 6, 6);
         host->mac_known = true;
-        log_event(m, "host %s is up", host->name);
     }
     if (host->epoch != ntohl(header->epoch)) {
         if (host->epoch) {
@@ -165,7 +183,16 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
         }
         host->epoch = ntohl(header->epoch);
     }
-    host->up = true;
+    if (s.challenge) {
+        host->challenge = s.challenge;
+        send_hello(m, host);
+        return;
+    }
+    host->challenge = 0;
+    if (!host->up) {
+        host->up = true;
+        log_event(m, "host %s is up", host->name);
+    }
     host->load = ntohl(s.connections);
     host->last_heard = now;
     host->unanswered = 0;

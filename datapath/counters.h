@@ -82,6 +82,8 @@
             "that is not configured")                                        \
     COUNTER(DROP_CONTROL, "drop-control", "control messages that make no "   \
             "sense here")                                                    \
+    COUNTER(DROP_OLD, "drop-old", "control messages that came before, or "   \
+            "are meant for an engine before this")                           \
     COUNTER(REPORT_UNKNOWN, "report-unknown", "reports of unknown flows; "   \
             "repeated releases among them")
 

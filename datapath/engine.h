@@ -99,7 +99,10 @@ struct migrate {
 
     /* State. */
     uint32_t epoch;
+    uint32_t epoch_start;       /* The epoch's first flow ID. */
     uint32_t next_flow_id;
+    uint32_t first_sequence;    /* Of questions to hosts: at random, as epochs
+                                 * are, to tell answers to earlier engines. */
     uint32_t ts_offset;         /* Of the engine's timestamp clock. */
     struct cookie_secrets secrets;
     struct record_table *records;
@@ -108,8 +111,6 @@ struct migrate {
     struct timers timers;
     struct migrate_address vips[MAX_VIPS];
     size_t n_vips;
-    bool vips_changed;
-    uint32_t hello_sequence;
     int64_t next_hello;
     int64_t next_sweep;
     uint32_t sweep_at;

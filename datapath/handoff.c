@@ -29,12 +29,18 @@ record_service(const struct migrate *m, const struct record *r)
 
 /* A flow ID that no known connection has: the connection counter's next.
  * Ports of 0 are left out, which devices on the way may frown on.  Lingering
- * records keep theirs, which is the quarantine. */
+ * records keep theirs, which is the quarantine.  None comes twice in one
+ * epoch. */
 static uint32_t
 new_flow_id(struct migrate *m)
 {
     uint32_t id;
 
+    if (m->next_flow_id - m->epoch_start >= MIGRATE_EPOCH_FLOWS) {
+        m->epoch_start = m->next_flow_id;
+        m->epoch += 2;          /* It stays odd. */
+        m->next_hello = 0;
+    }
     do {
         id = m->next_flow_id++;
     } while (!flow_id_src_port(id) || !flow_id_dst_port(id)

@@ -26,6 +26,10 @@ struct host {
                                  * has lost them.  0: not known. */
     int64_t last_heard;         /* Milliseconds. */
     unsigned int unanswered;    /* Hellos since then. */
+    uint32_t asked, answered;   /* Sequence numbers of the last question, and
+                                 * of the last that was answered. */
+    __be64 challenge;           /* What it wants to hear in a hello, to know
+                                 * that it is a new one; 0: nothing. */
     uint32_t load;              /* Live connections, as it says itself. */
     uint32_t n_connections;     /* Handed to it by this engine, not closed. */
     uint32_t n_records;         /* Of the engine that name it. */

@@ -37,9 +37,11 @@ migrate_create(const struct migrate_ops *ops, void *aux,
         return NULL;
     }
     memcpy(&m->next_flow_id, seed, 4);
+    m->epoch_start = m->next_flow_id;
     memcpy(&m->epoch, seed + 4, 4);
     m->epoch |= 1;              /* Not 0. */
     memcpy(&m->ts_offset, seed + 8, 4);
+    memcpy(&m->first_sequence, seed + 12, 4);
     TAILQ_INIT(&m->gathering);
     timers_init(&m->timers);
     return m;
@@ -121,6 +123,7 @@ host_obtain(struct migrate *m, const struct host_config *config)
     }
     host->address = config->address;
     host->index = free_slot;
+    host->asked = host->answered = m->first_sequence;
     m->hosts[free_slot] = host;
     if (free_slot == m->n_hosts) {
         m->n_hosts++;

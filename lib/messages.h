@@ -55,7 +55,8 @@ struct migrate_header {
     __be16 count;               /* Records that follow, where they do. */
     __be32 epoch;               /* The sender's incarnation, not 0. */
     __be32 sequence;            /* HELLO, AUDIT: counts up; answers echo it.
-                                 * BUNDLE: transmission number, from 0. */
+                                 * BUNDLE: transmission number, from 0.
+                                 * REPORT: the epoch of the switch. */
     __be64 mac;                 /* The seal.  Little-endian bytes, as SipHash
                                  * writes its result. */
 };
@@ -136,8 +137,15 @@ struct migrate_abort {
     __be32 reserved;            /* 0. */
 };
 
-/* MIGRATE_HELLO: 'header.count' of these, the addresses whose connections
- * the switch may send.  The host makes them its own. */
+/* MIGRATE_HELLO: one of these, and then 'header.count' of the next. */
+struct migrate_hello {
+    __be32 next_flow_id;        /* None from here on was given out yet. */
+    __be32 reserved;            /* 0. */
+    __be64 challenge;           /* What the host's last STATUS had. */
+};
+
+/* The addresses whose connections the switch may send.  The host makes them
+ * its own. */
 struct migrate_vip {
     struct migrate_address address;
 };
@@ -146,6 +154,11 @@ struct migrate_vip {
 struct migrate_status {
     __be32 connections;         /* Live migrated connections. */
     __be32 capacity;            /* The most it can hold. */
+    __be32 epoch;               /* Of the HELLO that this answers. */
+    __be32 reserved;            /* 0. */
+    __be64 challenge;           /* 0: the HELLO was taken.  Else it may be an
+                                 * old one, and the switch is to say another
+                                 * with this in it. */
 };
 
 /* MIGRATE_AUDIT has no body: its 'sequence' tells audits apart.
@@ -161,6 +174,11 @@ struct migrate_mapping {
     __be32 reserved;            /* 0. */
 };
 
+/* Flow IDs are given out in order, and not more than so many in one epoch of
+ * a switch.  So within an epoch none comes twice, and serial arithmetic
+ * (RFC 1982) tells which of two is older. */
+#define MIGRATE_EPOCH_FLOWS (1u << 30)
+
 /* Times, in milliseconds. */
 #define MIGRATE_HELLO_INTERVAL 200  /* Switch asks each host so often... */
 #define MIGRATE_HELLO_TIMEOUT 700   /* ...and after this silence it is down. */
@@ -172,6 +190,9 @@ struct migrate_mapping {
                                      * them lost each way, silence means that
                                      * the host has none of them. */
 #define MIGRATE_DEADLINE 1000       /* A request is accepted or refused. */
+#define MIGRATE_STALE 2000          /* A flow ID as old as that is not infused
+                                     * any more, nor is any from a switch that
+                                     * was silent for so long. */
 #define MIGRATE_LINGER 10000        /* A closed flow's mapping and record stay
                                      * so long, so that duplicates find it. */
 
@@ -179,8 +200,9 @@ _Static_assert(sizeof(struct migrate_header) == 24, "wire format");
 _Static_assert(sizeof(struct migrate_bundle) == 88, "wire format");
 _Static_assert(sizeof(struct migrate_report) == 16, "wire format");
 _Static_assert(sizeof(struct migrate_abort) == 8, "wire format");
+_Static_assert(sizeof(struct migrate_hello) == 16, "wire format");
 _Static_assert(sizeof(struct migrate_vip) == 16, "wire format");
-_Static_assert(sizeof(struct migrate_status) == 8, "wire format");
+_Static_assert(sizeof(struct migrate_status) == 24, "wire format");
 _Static_assert(sizeof(struct migrate_mapping) == 48, "wire format");
 
 /* A flow ID travels in the TCP ports: high half source, low half

@@ -58,6 +58,7 @@ answer_message(const struct packet *p, const struct work *w,
     header->length = bpf_htons(sizeof *header + sizeof *report);
     header->count = bpf_htons(1);
     header->epoch = c ? c->epoch : 0;
+    header->sequence = w->mapping.epoch;
     report->flow_id = w->flow_id;
     answer_seal(p, header, report);
 }

@@ -60,11 +60,18 @@ batch_abort(struct mapping *m, const struct batch_entry *e)
     return BATCH_DONE;
 }
 
+/* Whoever is forgotten must not come again. */
 static __always_inline void
 batch_forget(__be32 flow_id, const struct mapping *m)
 {
+    struct switch_peer *peer = bpf_map_lookup_elem(&switches,
+                                                   &m->switch_address);
     struct tuple t = m->tuple;
 
+    if (peer && peer->epoch == m->epoch
+        && !flow_is_older(bpf_ntohl(flow_id), peer->floor)) {
+        peer->floor = bpf_ntohl(flow_id) + 1;
+    }
     forget_tuple(flow_id, &t);
     bpf_map_delete_elem(&mappings, &flow_id);
 }

@@ -104,18 +104,8 @@ bundle_mapping(const struct packet *p, struct work *w)
     m->ack_seq = w->tcp.ack_seq;
     m->switch_address = p->src;
     m->host = p->dst;
+    m->epoch = b->header.epoch;
     m->changed = bpf_ktime_get_ns();
-}
-
-static __always_inline void
-meet_switch(const struct migrate_address *address, __be32 epoch)
-{
-    struct switch_peer peer = { .epoch = epoch };
-
-    if (!bpf_map_lookup_elem(&switches, address)) {
-        peer.heard = bpf_ktime_get_ns();
-        bpf_map_update_elem(&switches, address, &peer, BPF_NOEXIST);
-    }
 }
 
 /* Takes a bundle whose header is 'header' through its checks. */
@@ -141,8 +131,6 @@ bundle(struct __sk_buff *skb, const struct packet *p,
         return drop(why);
     }
     count(COUNTER_BUNDLE);
-    meet_switch(&p->src, header->epoch);
-
     w = bpf_map_lookup_elem(&scratch, &zero);
     if (!w || !bundle_read(skb, p, w)) {
         return drop(COUNTER_MALFORMED);

@@ -14,6 +14,9 @@
     COUNTER(MALFORMED, "malformed", "sealed bundles that make no sense")    \
     COUNTER(DUPLICATE, "duplicates", "bundles of connections already here") \
     COUNTER(LATE, "late_duplicates", "bundles of connections that ended")   \
+    COUNTER(NO_HELLO, "no_hello", "bundles of a switch that did not say "   \
+            "HELLO lately, or as another incarnation")                      \
+    COUNTER(OLD, "old_bundles", "bundles of flow IDs of some time ago")     \
     COUNTER(INFUSED, "infused", "connections handed to the kernel")         \
     COUNTER(INFUSE_FAILED, "infuse_failed",                                 \
             "infusions that failed after their bundle was opened")          \

@@ -328,24 +328,42 @@ find_tuple(struct work *w)
     return m && tuple_eq(&m->tuple, &w->mapping.tuple) ? m : NULL;
 }
 
+/* Whether flow ID 'a' was given out before 'b' (RFC 1982). */
+static __always_inline int
+flow_is_older(__u32 a, __u32 b)
+{
+    return (__s32) (a - b) < 0;
+}
+
 /* Decides what a bundle that is sealed and makes sense means. */
 static __always_inline int
 admit(struct __sk_buff *skb, const struct packet *p, struct work *w)
 {
+    struct switch_peer *peer = bpf_map_lookup_elem(&switches,
+                                                   &w->mapping.switch_address);
     struct mapping *m = bpf_map_lookup_elem(&mappings, &w->flow_id);
+    int same = m && same_connection(m, w);
     struct mapping *old;
     int verdict;
 
-    if (m) {
-        if (!same_connection(m, w)) {
-            return refuse(skb, p, w, MIGRATE_REASON_FLOW_ID,
-                          COUNTER_REFUSED_FLOW_ID);
-        }
+    if (!peer || peer->epoch != w->mapping.epoch
+        || w->mapping.changed - peer->heard > MIGRATE_STALE * NS_PER_MS) {
+        return drop(COUNTER_NO_HELLO);
+    }
+    if (same) {
         verdict = known(skb, p, w, m, w->flow_id);
         if (verdict >= 0) {
             return verdict;
         }
+    }
+    if (flow_is_older(bpf_ntohl(w->flow_id), peer->floor)) {
+        return drop(COUNTER_OLD);
+    }
+    if (same) {
         forget(w, w->flow_id);
+    } else if (m) {
+        return refuse(skb, p, w, MIGRATE_REASON_FLOW_ID,
+                      COUNTER_REFUSED_FLOW_ID);
     }
     old = find_tuple(w);
     if (old && same_connection(old, w)) {

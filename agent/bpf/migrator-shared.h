@@ -11,7 +11,7 @@
 #include "lib/messages.h"
 #include "lib/siphash.h"
 
-#define MIGRATOR_LAYOUT 2
+#define MIGRATOR_LAYOUT 3
 #define MIGRATOR_KEYS 2                 /* SEAL_MAX_KEYS. */
 #define MIGRATOR_BATCH 128
 
@@ -43,8 +43,8 @@ struct mapping {
     __be32 seq, ack_seq;        /* Of the bundle's packet.  With the tuple
                                  * they say which connection this is. */
     struct migrate_address switch_address; /* Whose bundle it was... */
-    struct migrate_address host; /* ...and what it calls us. */
-    __u32 pad;
+    struct migrate_address host; /* ...and what it calls us... */
+    __be32 epoch;               /* ...in which incarnation. */
     __u64 changed;              /* Made, or closed: CLOCK_MONOTONIC ns. */
 };
 
@@ -67,11 +67,19 @@ struct refusal {
     __u64 made;                 /* CLOCK_MONOTONIC ns. */
 };
 
-/* Map 'switches', by address: who has sent us a sealed message. */
+/* Map 'switches', by address: who has said a HELLO that was no replay.
+ *
+ * What a bundle brought is remembered for some seconds after it is over: in
+ * its mapping, or as a refusal.  By then 'floor' is past its flow ID: it
+ * follows the HELLOs by MIGRATE_STALE to twice that.  So no bundle can be
+ * replayed as long as the switch is heard of, and it must be heard of. */
 struct switch_peer {
-    __u64 heard;                /* CLOCK_MONOTONIC ns. */
+    __u64 heard;                /* Last HELLO: CLOCK_MONOTONIC ns. */
+    __u64 marked;               /* The one that 'mark' is from. */
     __be32 epoch;
-    __u32 pad;
+    __u32 sequence;             /* Of its last HELLO or AUDIT. */
+    __u32 floor;                /* Flow IDs before this are not infused. */
+    __u32 mark;                 /* The next floor. */
 };
 
 /* Map 'services', by address: what the daemon made local.  Egress keeps
@@ -140,6 +148,7 @@ _Static_assert(sizeof(struct refusal_key) == 20, "no hole in a key");
 _Static_assert(sizeof(struct tuple) == 36, "no hole in a key");
 _Static_assert(sizeof(struct mapping) == 96, "layout");
 _Static_assert(sizeof(struct refusal) == 64, "layout");
+_Static_assert(sizeof(struct switch_peer) == 32, "layout");
 _Static_assert(sizeof(struct event) == 48, "layout");
 
 #endif /* migrator-shared.h */

@@ -50,12 +50,26 @@ server = subprocess.Popen(
 lab.processes.append(server)
 server.stdout.readline()
 
+
+def run_flood():
+    """Runs the flood, while the switch goes on saying HELLO; returns its
+    output."""
+    process = subprocess.Popen(
+        ('nsenter', '--net=/run/netns/' + lab.switch_ns, flood, 'sw0',
+         lab.mac(lab.host_ns, 'eth0'), KEY, str(n), '80'),
+        stdout=subprocess.PIPE, text=True)
+    lab.processes.append(process)
+    while process.poll() is None:
+        lab.hello()
+        time.sleep(0.2)
+    return process.stdout.read()
+
+
 old = run('sysctl', '-n', 'kernel.bpf_stats_enabled').strip()
 for stats in 0, 1:
     run('sysctl', '-w', 'kernel.bpf_stats_enabled=%d' % stats)
     before, start = bpf_stats(), cpu(lab.agent.pid)
-    out = run('nsenter', '--net=/run/netns/' + lab.switch_ns, flood, 'sw0',
-              lab.mac(lab.host_ns, 'eth0'), KEY, str(n), '80')
+    out = run_flood()
     run('sysctl', '-w', 'kernel.bpf_stats_enabled=' + old)
     confirmed, refused, released, took = map(float, out.split())
     after, used = bpf_stats(), cpu(lab.agent.pid) - start

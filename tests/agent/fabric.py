@@ -219,7 +219,13 @@ class Switch:
         self.clients, self.bundles = {}, {}
         self.epoch = 1
         self.flow_id = next(_flow_ids)
+        self.vips = []              # What hellos name.
+        self.sequence = 0           # Of hellos and audits.
+        self.challenge = b'\0' * 8  # What the host wants to hear in them.
+        self.heard = 0              # When the host last took one.
+        self.sent = []              # All messages, as packets.
         self.bad = 0                # Messages of the host that are wrong.
+        self.old = 0                # Answers to hellos that were replayed.
 
     def send_ip(self, packet):
         ethertype = b'\x08\x00' if packet[0] >> 4 == 4 else b'\x86\xdd'
@@ -229,12 +235,37 @@ class Switch:
         m = (key or self.key).seal(self.address, self.host,
                                    message(type_, body, count, self.epoch,
                                            sequence))
-        self.send_ip(udp_packet(self.address, self.host, m))
+        self.sent.append(udp_packet(self.address, self.host, m))
+        self.send_ip(self.sent[-1])
         return m
+
+    def send_hello(self):
+        self.sequence += 1
+        self.send(HELLO, struct.pack('!II', self.flow_id + 1, 0)
+                  + self.challenge + b''.join(map(mapped, self.vips)),
+                  len(self.vips), sequence=self.sequence)
+
+    def hello(self, timeout=3.0):
+        """Says HELLO until the host takes one.  Returns its STATUS, or
+        None."""
+        n = len(self.statuses)
+        self.send_hello()
+        return self.wait(lambda: len(self.statuses) > n, timeout) \
+            and self.statuses[-1]
+
+    def audit(self):
+        self.sequence += 1
+        self.send(AUDIT, sequence=self.sequence)
+
+    def keep(self):
+        """Has the host hear of this switch, as it must."""
+        if time.monotonic() - self.heard > 0.5:
+            self.hello(0.5)
 
     def infuse(self, client, data, flow_id=None, **kwargs):
         """Sends the bundle of 'client', whose first data is 'data'.  Returns
         the flow ID."""
+        self.keep()
         if flow_id is None:
             self.flow_id += 1
             flow_id = self.flow_id
@@ -246,6 +277,7 @@ class Switch:
 
     def again(self, flow_id):
         """Sends the bundle of 'flow_id' once more."""
+        self.keep()
         self.send(BUNDLE, self.bundles[flow_id], sequence=1)
 
     def forward(self, flow_id, client, flags=ACK, data=b'', seq=None):
@@ -268,13 +300,23 @@ class Switch:
         _, type_, _, _, length, count, _, sequence = struct.unpack_from(
             '!BBBBHHII', m)
         if type_ == REPORT:
+            self.bad += sequence != self.epoch
             for i in range(count):
                 f, e, r, _, n, k = struct.unpack_from('!IBBHII', m,
                                                       24 + 16 * i)
                 self.reports.append(Report(f, e, r, n, k))
         elif type_ == STATUS:
-            self.statuses.append((sequence,)
-                                 + struct.unpack_from('!II', m, 24))
+            connections, capacity, epoch, _, challenge = \
+                struct.unpack_from('!IIII8s', m, 24)
+            if (epoch, sequence) != (self.epoch, self.sequence):
+                self.old += 1
+            elif any(challenge):
+                self.challenge = challenge
+                self.send_hello()
+            else:
+                self.challenge = b'\0' * 8
+                self.heard = time.monotonic()
+                self.statuses.append((connections, capacity))
         elif type_ == MAPPINGS:
             self.mappings.append(
                 [struct.unpack_from('!II16s16sHH', m, 24 + 48 * i)

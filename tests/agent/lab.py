@@ -120,13 +120,9 @@ class Lab:
         return self.status()['counters'][name]
 
     def hello(self, *vips):
-        """Says HELLO; returns the STATUS."""
-        sw = self.switch
-        n = len(sw.statuses)
-        sw.send(fabric.HELLO, b''.join(map(fabric.mapped, vips or [VIP])),
-                len(vips) or 1, sequence=n + 1)
-        sw.wait(lambda: len(sw.statuses) > n)
-        return sw.statuses[-1] if len(sw.statuses) > n else None
+        """Says HELLO; returns the STATUS: connections and capacity."""
+        self.switch.vips = vips or [VIP]
+        return self.switch.hello()
 
     def start_nginx(self, backlog=511, port=80, listen=''):
         root = os.path.join(self.dir, 'www')

@@ -64,9 +64,8 @@ def send_unfinished(s, ip, offset, gso_size=0):
 
 def ipv6():
     """a connection in IPv6 is served"""
-    n = len(sw6.statuses)
-    sw6.send(HELLO, mapped('fd99::100'), 1, sequence=1)
-    check(sw6.wait(lambda: len(sw6.statuses) > n), 'STATUS')
+    sw6.vips = ['fd99::100']
+    check(sw6.hello(), 'STATUS')
     c = Client('fd99:1::7', next(_ports), service='fd99::100', tstamp=True)
     f = sw6.infuse(c, GET, mss=1440)
     c.seq += len(GET)
@@ -330,6 +329,54 @@ def linger():
     s.close()
 
 
+def moved(before, *names):
+    after = lab.status()['counters']
+    return sum(after[name] - before[name] for name in names)
+
+
+def replay():
+    """what was said before does nothing when it is said again"""
+    s = listener(8089)
+    c = client(8089)
+    f = sw.infuse(c, b'x')
+    check(sw.wait_report(f, CONFIRM), 'CONFIRM')
+    aborted = sw.infuse(client(8089), b'x')
+    check(sw.wait_report(aborted, CONFIRM), 'CONFIRM')
+    sw.send(ABORT, struct.pack('!II', aborted, 0), 1)
+    check(sw.wait_report(aborted, RELEASE), 'ABORT')
+    sw.audit()
+    check(sw.wait(lambda: sw.mappings), 'MAPPINGS')
+    said = collections.Counter(packet[29] for packet in sw.sent)
+    before, statuses = lab.status()['counters'], len(sw.statuses)
+    del sw.mappings[:]
+    for i, packet in enumerate(list(sw.sent)):
+        sw.send_ip(packet)
+        if i % 20 == 0:
+            time.sleep(0.001)           # No queue shall overflow.
+    check(wait_until(lambda: moved(before, 'bundles') == said[BUNDLE]
+                     and moved(before, 'old_messages')
+                     == said[HELLO] + said[AUDIT]),
+          '%s of %s' % (lab.status()['counters'], said))
+    # That of the live connection is only a duplicate.
+    check(moved(before, 'duplicates') == 1, 'duplicate')
+    check(moved(before, 'old_bundles', 'late_duplicates', 'refused_again')
+          == said[BUNDLE] - 1, 'old')
+    check(moved(before, 'infused', 'established', 'ended', 'hellos', 'audits')
+          == 0, 'nothing happened')
+    sw.run()
+    check(len(sw.statuses) == statuses and not sw.mappings, 'no answers')
+    conn = s.accept()[0]
+    sw.forward(f, c, data=b'')
+    c.seq += 1
+    sw.say(f, c, b'y')
+    got = b''
+    while len(got) < 2:
+        got += conn.recv(2)
+    check(got == b'xy', 'the live connection is well')
+    conn.close()
+    s.close()
+
+
 def missing():
     """what the system lacks is named, with the remedy"""
     lab.stop_agent()
@@ -361,7 +408,7 @@ lab.start_nginx()
 lab.start_agent()
 lab.hello()
 TESTS = [ipv6, dual_stack, mptcp, reuseport, offload, unfinished_bundle, many,
-         unpinned, table_full, linger, missing]
+         unpinned, table_full, linger, replay, missing]
 if len(sys.argv) > 2:
     TESTS = [t for t in TESTS if t.__name__ in sys.argv[2:]]
 tap(TESTS)

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bpf/counters-shared.h"
@@ -27,6 +28,7 @@
 #include "unit.h"
 
 #define EPOCH 0x11223344
+#define SWITCH_EPOCH 1
 #define FLOW_ID 0xabcd1234
 #define UDP_AT (14 + 20)            /* Offset of the UDP header, IPv4. */
 #define MESSAGE_AT (UDP_AT + 8)
@@ -118,6 +120,31 @@ set_up(void)
     config.own_v6 = v6.host.address;
     bpf_map_update_elem(bpf_map__fd(skel->maps.config), &zero, &config,
                         BPF_ANY);
+}
+
+/* The switch of 'c' said HELLO 'silence' ms ago, and flow IDs from 'floor' on
+ * are new. */
+static void
+say_hello(const struct cast *c, uint32_t epoch, uint32_t floor,
+          uint64_t silence)
+{
+    struct switch_peer peer = { .epoch = htonl(epoch), .floor = floor };
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    peer.heard = (ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec
+                  - silence * 1000000);
+    bpf_map_update_elem(bpf_map__fd(skel->maps.switches), &c->sw.address,
+                        &peer, BPF_ANY);
+}
+
+/* All switches have just said HELLO. */
+static void
+set_up_switches(void)
+{
+    set_up();
+    say_hello(&v4, SWITCH_EPOCH, FLOW_ID, 0);
+    say_hello(&v6, SWITCH_EPOCH, FLOW_ID, 0);
 }
 
 /* Runs 'prog' on 'in'.  Returns the verdict; the packet is in 'out' then. */
@@ -212,7 +239,7 @@ make_bundle(const struct cast *c, uint8_t *buf, size_t size)
     b->header.version = MIGRATE_VERSION;
     b->header.type = MIGRATE_BUNDLE;
     b->header.length = htons(len);
-    b->header.epoch = htonl(1);
+    b->header.epoch = htonl(SWITCH_EPOCH);
     seal(&keyring, &c->sw.address, &c->host.address, &b->header);
     return len;
 }
@@ -242,6 +269,7 @@ frame_report(const struct cast *c, struct frame *f, uint8_t event,
     m.header.length = htons(sizeof m);
     m.header.count = htons(1);
     m.header.epoch = htonl(EPOCH);
+    m.header.sequence = htonl(SWITCH_EPOCH);
     m.report.flow_id = htonl(FLOW_ID);
     m.report.event = event;
     m.report.reason = reason;
@@ -274,7 +302,7 @@ check_refusal(const struct cast *c)
 static void
 test_refusal(void)
 {
-    set_up();
+    set_up_switches();
     check_refusal(&v4);
     check_refusal(&v6);
 }
@@ -284,7 +312,7 @@ test_every_length(void)
 {
     struct frame in, out;
 
-    set_up();
+    set_up_switches();
     for (size_t size = 0; size < 2900; size += 7) {
         frame_bundle(&v4, &in, size);
         CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
@@ -412,7 +440,7 @@ static void bad_ack(struct migrate_bundle *b) { inner(b)[33] = T_PSH; }
 static void
 test_malformed(void)
 {
-    set_up();
+    set_up_switches();
     check_malformed(bad_family);
     check_malformed(bad_client);
     check_malformed(bad_service);
@@ -468,7 +496,6 @@ static void
 add_mapping(const struct cast *c, enum mapping_state state)
 {
     __be32 flow_id = htonl(FLOW_ID);
-    struct switch_peer peer = { .epoch = htonl(1) };
     struct mapping m = {
         .tuple = {
             .client = c->client.address,
@@ -477,14 +504,13 @@ add_mapping(const struct cast *c, enum mapping_state state)
             .service_port = htons(c->service.port),
         },
         .state = state,
+        .switch_address = c->sw.address,
     };
 
     bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &flow_id, &m,
                         BPF_ANY);
     bpf_map_update_elem(bpf_map__fd(skel->maps.tuples), &m.tuple, &flow_id,
                         BPF_ANY);
-    bpf_map_update_elem(bpf_map__fd(skel->maps.switches), &c->sw.address,
-                        &peer, BPF_ANY);
 }
 
 static void
@@ -556,7 +582,7 @@ check_forward(const struct cast *c)
 static void
 test_forward(void)
 {
-    set_up();
+    set_up_switches();
     check_forward(&v4);
     check_forward(&v6);
     clear(skel->maps.mappings);
@@ -571,12 +597,13 @@ test_late_duplicate(void)
     uint64_t n = counter(COUNTER_LATE);
     struct mapping m;
 
-    set_up();
+    set_up_switches();
     clear(skel->maps.refusals);
     add_mapping(&v4, MAPPING_CLOSED);
     bpf_map_lookup_elem(bpf_map__fd(skel->maps.mappings), &flow_id, &m);
     m.seq = htonl(1001);
     m.ack_seq = htonl(5001);
+    m.epoch = htonl(SWITCH_EPOCH);
     bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &flow_id, &m,
                         BPF_ANY);
     frame_bundle(&v4, &in, 100);
@@ -614,6 +641,88 @@ test_late_duplicate(void)
     clear(skel->maps.refusals);
 }
 
+/* Gives the program a bundle of flow ID 'flow_id' in epoch 'epoch'. */
+static void
+check_bundle(uint32_t epoch, uint32_t flow_id, int verdict,
+             enum counter counted)
+{
+    static uint8_t buf[FRAME_MAX] __attribute__((aligned(8)));
+    struct migrate_bundle *b = (void *) buf;
+    size_t len = make_bundle(&v4, buf, 60);
+    uint64_t n = counter(counted), infused = counter(COUNTER_INFUSED);
+    struct frame f;
+
+    clear(skel->maps.refusals);
+    b->header.epoch = htonl(epoch);
+    b->flow_id = htonl(flow_id);
+    seal(&keyring, &v4.sw.address, &v4.host.address, &b->header);
+    frame_udp(&f, &v4.sw, &v4.host, buf, len);
+    CHECK_INT(ingress(&f, NULL), verdict);
+    CHECK_INT(counter(counted) - n, 1);
+    CHECK_INT(counter(COUNTER_INFUSED), infused);
+}
+
+/* ... which is taken for a new one. */
+static void
+check_new(uint32_t epoch, uint32_t flow_id)
+{
+    check_bundle(epoch, flow_id, TC_ACT_REDIRECT,
+                 COUNTER_REFUSED_NO_LISTENER);
+}
+
+static void
+check_old(uint32_t epoch, uint32_t flow_id)
+{
+    check_bundle(epoch, flow_id, TC_ACT_SHOT, COUNTER_OLD);
+}
+
+static void
+test_old_flow_ids(void)
+{
+    static const uint32_t floors[] = {
+        0x00010001, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff, 0, 5,
+    };
+
+    set_up();
+    for (size_t i = 0; i < sizeof floors / sizeof floors[0]; i++) {
+        uint32_t floor = floors[i];
+
+        say_hello(&v4, 7, floor, 0);
+        check_new(7, floor);
+        check_new(7, floor + 1);
+        check_new(7, floor + 1000000);
+        check_new(7, floor + MIGRATE_EPOCH_FLOWS);
+        check_old(7, floor - 1);
+        check_old(7, floor - 1000000);
+        check_old(7, floor - MIGRATE_EPOCH_FLOWS);
+    }
+}
+
+static void
+check_not_heard(uint32_t epoch)
+{
+    check_bundle(epoch, FLOW_ID, TC_ACT_SHOT, COUNTER_NO_HELLO);
+}
+
+static void
+test_no_hello(void)
+{
+    set_up();
+    say_hello(&v4, 7, FLOW_ID, 0);
+    check_new(7, FLOW_ID);
+    check_not_heard(6);
+    check_not_heard(8);
+    check_not_heard(0);
+    say_hello(&v4, 7, FLOW_ID, MIGRATE_STALE / 2);
+    check_new(7, FLOW_ID);
+    say_hello(&v4, 7, FLOW_ID, MIGRATE_STALE + 1);
+    check_not_heard(7);
+    clear(skel->maps.switches);
+    check_not_heard(7);
+    check_not_heard(0);
+    CU_ASSERT(is_empty(skel->maps.switches));
+}
+
 /* An ARP packet of 'operation' from 'sender' about 'target'. */
 static void
 frame_arp(struct frame *f, uint16_t operation, const struct endpoint *sender,
@@ -629,6 +738,42 @@ frame_arp(struct frame *f, uint16_t operation, const struct endpoint *sender,
     memcpy(&f->bytes[28], &sender->address.byte[12], 4);
     memcpy(&f->bytes[38], &target->address.byte[12], 4);
     f->size = 42;
+}
+
+/* A mapping that is forgotten takes the floor with it. */
+static void
+test_forgotten(void)
+{
+    struct batch *batch = &skel->bss->batch;
+    struct switch_peer peer;
+    struct frame frame;
+
+    set_up();
+    for (int same = 0; same <= 1; same++) {
+        uint32_t epoch = same ? 0 : 1;  /* add_mapping() has 0. */
+
+        say_hello(&v4, epoch, FLOW_ID - 5, 0);
+        add_mapping(&v4, MAPPING_CLOSED);
+        memset(batch, 0, sizeof *batch);
+        batch->op = BATCH_REAP;
+        batch->n = 1;
+        batch->entries[0].flow_id = htonl(FLOW_ID);
+        frame_arp(&frame, 1, &v4.host, &v4.sw);
+        run(skel->progs.migrator_batch, &frame, NULL);
+        CHECK_INT(batch->entries[0].result, BATCH_DONE);
+        CU_ASSERT(is_empty(skel->maps.mappings));
+        bpf_map_lookup_elem(bpf_map__fd(skel->maps.switches),
+                            &v4.sw.address, &peer);
+        CHECK_INT(peer.floor, same ? FLOW_ID + 1 : FLOW_ID - 5);
+    }
+    /* It is never lowered. */
+    say_hello(&v4, 0, FLOW_ID + 5, 0);
+    add_mapping(&v4, MAPPING_CLOSED);
+    run(skel->progs.migrator_batch, &frame, NULL);
+    CU_ASSERT(is_empty(skel->maps.mappings));
+    bpf_map_lookup_elem(bpf_map__fd(skel->maps.switches), &v4.sw.address,
+                        &peer);
+    CHECK_INT(peer.floor, FLOW_ID + 5);
 }
 
 static void
@@ -760,6 +905,9 @@ static const struct unit_test tests[] = {
       test_version_and_key },
     { "encapsulated packets get their addresses back", test_forward },
     { "a late duplicate is released", test_late_duplicate },
+    { "an old flow ID is dropped", test_old_flow_ids },
+    { "a switch must be heard of", test_no_hello },
+    { "what is forgotten does not come again", test_forgotten },
     { "ARP does not know the service address", test_arp },
     { "neighbor discovery does not either", test_neighbor_discovery },
     { "an aborted connection's reset is dropped", test_reset },

@@ -54,7 +54,7 @@ struct bench {
     struct migrate_address hosts[N_HOSTS];
     uint32_t n_live;
     uint32_t n_tuples;          /* Connections begun so far. */
-    uint32_t hello_sequence;    /* Of the engine's latest. */
+    uint32_t hello_sequence, epoch; /* Of the engine's latest. */
     int64_t now;
 
     struct buffer in[BURST];    /* Frames to the engine... */
@@ -242,7 +242,8 @@ control(struct bench *b, int host, uint8_t type, const void *body,
         .length = htons(sizeof header + body_len),
         .count = htons(n),
         .epoch = htonl(1),
-        .sequence = htonl(b->hello_sequence),
+        .sequence = htonl(type == MIGRATE_REPORT ? b->epoch
+                          : b->hello_sequence),
     };
     struct frame frame = { .data = buf };
     uint64_t message[(sizeof buf - 64) / 8];
@@ -291,6 +292,7 @@ note_hello(struct bench *b)
                    sizeof header);
             if (header.type == MIGRATE_HELLO) {
                 b->hello_sequence = ntohl(header.sequence);
+                b->epoch = ntohl(header.epoch);
             }
         }
     }
@@ -309,6 +311,7 @@ pass(struct bench *b, int64_t ms)
         b->n_out = 0;
         migrate_run(b->engine, b->now, 0);
         note_hello(b);
+        status.epoch = htonl(b->epoch);
         for (int i = 0; i < N_HOSTS; i++) {
             control(b, i, MIGRATE_STATUS, &status, sizeof status, 1);
         }

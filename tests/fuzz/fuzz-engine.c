@@ -29,7 +29,8 @@ enum {
                                  * reason in y; 2 bytes follow: rcv_nxt. */
     STEP_MESSAGE,               /* Of host 'who', type x, y records: sealed. */
     STEP_FORGED,                /* The same, bit y of the seal turned. */
-    STEP_STATUS,                /* Of host 'who', epoch x, y late. */
+    STEP_STATUS,                /* Of host 'who', epoch x, y late; with a
+                                 * challenge if 'who' has its upper bit. */
     STEP_CONFIGURE,             /* x: which hosts; y: which services. */
     N_STEPS
 };
@@ -52,7 +53,7 @@ static struct {
     unsigned int n_placed;
     struct keyring keys;
     struct migrate_address address, vip, hosts[N_HOSTS];
-    uint32_t hello_sequence;
+    uint32_t epoch, sequences[N_HOSTS];     /* Of the engine's hellos. */
     struct client {
         struct tuple tuple;
         uint8_t mac[6];
@@ -74,7 +75,12 @@ check_message(const struct frame *frame, const struct packet *p)
     FUZZ_CHECK(seal_check(&f.keys, &p->src, &p->dst, copy, p->payload_len));
     memcpy(&header, copy, sizeof header);
     if (header.type == MIGRATE_HELLO) {
-        f.hello_sequence = ntohl(header.sequence);
+        f.epoch = ntohl(header.epoch);
+        for (size_t i = 0; i < N_HOSTS; i++) {
+            if (address_equals(&f.hosts[i], &p->dst)) {
+                f.sequences[i] = ntohl(header.sequence);
+            }
+        }
     } else if (header.type == MIGRATE_BUNDLE) {
         const struct migrate_bundle *b = copy;
         size_t len = ETH_LEN + ntohs(b->packet_len);
@@ -391,7 +397,8 @@ take_report(const struct step *s, const uint8_t *body, size_t len)
             host = i;
         }
     }
-    give_message(host, MIGRATE_REPORT, 1, 1, 0, &report, sizeof report, -1);
+    give_message(host, MIGRATE_REPORT, 1, 1, f.epoch - (s->who >> 4 & 2),
+                 &report, sizeof report, -1);
 }
 
 static void
@@ -416,7 +423,9 @@ take_step(const struct step *s, const uint8_t *body, size_t len)
 {
     struct client *c = &f.clients[s->who % N_CLIENTS];
     unsigned int host = s->who % N_HOSTS;
-    struct migrate_status status = { .connections = 0 };
+    struct migrate_status status = {
+        .epoch = htonl(f.epoch), .challenge = s->who >> 7,
+    };
     uint64_t before;
 
     switch (s->op % N_STEPS) {
@@ -453,7 +462,7 @@ take_step(const struct step *s, const uint8_t *body, size_t len)
         break;
     case STEP_STATUS:
         give_message(host, MIGRATE_STATUS, 0, 1 + s->x,
-                     f.hello_sequence - s->y, &status, sizeof status, -1);
+                     f.sequences[host] - s->y, &status, sizeof status, -1);
         break;
     case STEP_CONFIGURE:
         configure(s->x, s->y);

@@ -13,6 +13,7 @@
 #define END 30000               /* ms that a run may take. */
 #define RTO 200
 #define REQUEST_MAX 32768
+#define CHALLENGE 0x1122334455667788
 #define BODY_MARK "\r\n\r\n"
 
 /* A frame in flight. */
@@ -68,6 +69,8 @@ struct sim_host {
     uint8_t mac[6];
     enum sim_host_mood mood;
     int64_t dies;
+    __be32 switch_epoch;        /* Not known: 0. */
+    uint32_t heard;             /* Sequence number of its last hello. */
     struct infused sockets[HOST_SOCKETS];
 };
 
@@ -426,7 +429,7 @@ host_alive(const struct sim *s, const struct sim_host *h)
 
 static void
 host_send(struct sim *s, const struct sim_host *h, uint8_t type,
-          uint32_t sequence, const void *body, size_t len, uint16_t n)
+          __be32 sequence, const void *body, size_t len, uint16_t n)
 {
     uint8_t buf[2048];
     uint64_t message[1024 / 8];     /* Aligned. */
@@ -436,7 +439,7 @@ host_send(struct sim *s, const struct sim_host *h, uint8_t type,
         .length = htons(sizeof header + len),
         .count = htons(n),
         .epoch = htonl(1),
-        .sequence = htonl(sequence),
+        .sequence = sequence,
     };
 
     memcpy(message, &header, sizeof header);
@@ -459,7 +462,8 @@ host_report(struct sim *s, const struct sim_host *h, uint32_t flow_id,
         .rcv_nxt = htonl(rcv_nxt),
     };
 
-    host_send(s, h, MIGRATE_REPORT, 0, &report, sizeof report, 1);
+    host_send(s, h, MIGRATE_REPORT, h->switch_epoch, &report, sizeof report,
+              1);
 }
 
 static struct infused *
@@ -582,23 +586,46 @@ host_bundle(struct sim *s, struct sim_host *h, const struct migrate_bundle *b)
     }
 }
 
+/* Takes a hello if it is new. */
+static void
+host_hello(struct sim *s, struct sim_host *h,
+           const struct migrate_header *header)
+{
+    struct migrate_status status = { .epoch = header->epoch };
+    uint32_t sequence = ntohl(header->sequence);
+    struct migrate_hello hello;
+
+    memcpy(&hello, header + 1, sizeof hello);
+    if (hello.challenge == CHALLENGE
+        || (header->epoch == h->switch_epoch
+            && (int32_t) (sequence - h->heard) > 0)) {
+        h->switch_epoch = header->epoch;
+        h->heard = sequence;
+    } else {
+        status.challenge = CHALLENGE;
+    }
+    host_send(s, h, MIGRATE_STATUS, header->sequence, &status, sizeof status,
+              1);
+}
+
 static void
 host_message(struct sim *s, struct sim_host *h, const struct frame *frame,
              const struct packet *p)
 {
     uint64_t buffer[MIGRATE_MESSAGE_MAX / 8];
     const struct migrate_header *header = (void *) buffer;
-    struct migrate_status status = { .connections = 0 };
 
     memcpy(buffer, frame->data + p->payload, p->payload_len);
     if (!seal_check(&s->keys, &p->src, &p->dst, buffer, p->payload_len)) {
         return;
     }
     if (header->type == MIGRATE_BUNDLE) {
+        if (header->epoch != h->switch_epoch) {
+            return;
+        }
         host_bundle(s, h, (void *) buffer);
     } else if (header->type == MIGRATE_HELLO) {
-        host_send(s, h, MIGRATE_STATUS, ntohl(header->sequence), &status,
-                  sizeof status, 1);
+        host_hello(s, h, header);
     } else if (header->type == MIGRATE_ABORT) {
         uint32_t flow_id;
         struct infused *i;

@@ -98,7 +98,8 @@ bed_build_message(unsigned int host, uint8_t type, const void *body,
         .length = htons(sizeof header + len),
         .count = htons(n),
         .epoch = htonl(bed.hosts[host].epoch),
-        .sequence = htonl(bed.hello_sequence),
+        .sequence = htonl(type == MIGRATE_REPORT ? bed.engine->epoch
+                          : bed.hosts[host].heard),
     };
     const struct bed_host *h = &bed.hosts[host];
     uint64_t message[MIGRATE_MESSAGE_MAX / 8];
@@ -145,10 +146,14 @@ bed_report(unsigned int host, uint32_t flow_id, uint8_t event,
     bed_message(host, MIGRATE_REPORT, &report, sizeof report, 1);
 }
 
-static void
-host_status(unsigned int host)
+void
+bed_status(unsigned int host)
 {
-    struct migrate_status status = { .capacity = htonl(1000) };
+    struct migrate_status status = {
+        .capacity = htonl(1000),
+        .epoch = htonl(bed.engine->epoch),
+        .challenge = bed.hosts[host].challenge,
+    };
 
     bed_message(host, MIGRATE_STATUS, &status, sizeof status, 0);
 }
@@ -204,11 +209,17 @@ host_answer(unsigned int host, const struct bed_frame *f)
             host_advertise(host);
         }
     } else if (address_equals(&f->packet.dst, address)) {
-        struct migrate_header hello;
+        struct {
+            struct migrate_header header;
+            struct migrate_hello hello;
+        } m;
 
-        memcpy(&hello, f->data + f->packet.payload, sizeof hello);
-        bed.hello_sequence = ntohl(hello.sequence);
-        host_status(host);
+        memcpy(&m, f->data + f->packet.payload, sizeof m);
+        bed.hosts[host].heard = ntohl(m.header.sequence);
+        if (m.hello.challenge == bed.hosts[host].challenge) {
+            bed.hosts[host].challenge = 0;
+        }
+        bed_status(host);
     }
 }
 

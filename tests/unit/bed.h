@@ -35,6 +35,8 @@ struct bed_host {
     uint8_t mac[6];
     uint32_t epoch;
     bool alive;                 /* Answers HELLO, ARP and ND at once. */
+    uint32_t heard;             /* Sequence number of its last HELLO. */
+    uint64_t challenge;         /* What it wants to hear; 0: nothing. */
 };
 
 struct bed_client {
@@ -71,7 +73,6 @@ struct bed {
     struct migrate_address address, vip;
     uint8_t mac[6];
     struct bed_host hosts[BED_HOSTS];
-    uint32_t hello_sequence;    /* What hosts echo. */
     TAILQ_HEAD(, bed_frame) frames;
     size_t n_sent;              /* Frames, those not kept included. */
     bool discard;               /* Frames are counted, not kept. */
@@ -176,6 +177,7 @@ bool bed_holds(const struct bed_frame *, const char *text);
 /* Gives the engine a sealed message of host 'host'. */
 void bed_message(unsigned int host, uint8_t type, const void *body,
                  size_t len, uint16_t count);
+void bed_status(unsigned int host);
 void bed_report(unsigned int host, uint32_t flow_id, uint8_t event,
                 uint8_t reason, uint32_t rcv_nxt);
 

@@ -333,27 +333,145 @@ test_restarted(void)
     bed_close();
 }
 
-/* A STATUS that was recorded earlier proves nothing. */
+/* A STATUS counts once, soon, and for the engine that asked. */
 static void
 test_replayed_status(void)
 {
     struct migrate_status status = { .connections = 0 };
+    uint8_t old[128], other[128];
+    size_t len;
+
+    bed_open(4, 64);
+    status.epoch = htonl(bed.engine->epoch);
+    bed_wait(300);
+    len = bed_build_message(0, MIGRATE_STATUS, &status, sizeof status, 0,
+                            old);
+    CHECK_INT(BED_COUNT(DROP_OLD), 0);
+    bed.hosts[0].alive = false;
+    for (int i = 0; i < 20; i++) {
+        uint32_t heard = bed.hosts[0].heard;
+
+        bed_control(old, len);          /* Answered at once. */
+        /* The latest question, asked by another engine; it may have had the
+         * same numbers. */
+        bed.hosts[0].heard = engine_host(0)->asked;
+        status.epoch++;
+        bed_build_message(0, MIGRATE_STATUS, &status, sizeof status, 0,
+                          other);
+        status.epoch--;
+        bed.hosts[0].heard = heard;
+        bed_control(other, len);
+        bed_wait(100);
+    }
+    CU_ASSERT(!engine_host(0)->up);
+    CHECK_INT(BED_COUNT(DROP_OLD), 40);
+
+    /* One that was held back for too long. */
+    bed.hosts[0].heard = engine_host(0)->asked - 3;
+    bed_build_message(0, MIGRATE_STATUS, &status, sizeof status, 0, old);
+    bed.hosts[0].heard++;
+    bed_build_message(0, MIGRATE_STATUS, &status, sizeof status, 0, other);
+    bed_wait(MIGRATE_HELLO_INTERVAL);
+    bed_control(old, len);
+    CHECK_INT(BED_COUNT(DROP_OLD), 41);
+    CU_ASSERT(!engine_host(0)->up);
+    bed_control(other, len);
+    CU_ASSERT(engine_host(0)->up);
+    bed_close();
+}
+
+/* Reports are of one epoch of the switch, as its flow IDs are. */
+static void
+test_replayed_report(void)
+{
+    struct migrate_report report = { .event = MIGRATE_RELEASE };
+    struct bed_client c;
+    unsigned int host;
     uint8_t old[128];
     size_t len;
 
     bed_open(4, 64);
-    bed_wait(300);
-    len = bed_build_message(0, MIGRATE_STATUS, &status, sizeof status, 0,
+    c = bed_client(0, BED_HTTP);
+    report.flow_id = htonl(bed_live(&c, &host));
+    bed.engine->epoch -= 2;
+    len = bed_build_message(host, MIGRATE_REPORT, &report, sizeof report, 1,
                             old);
-    bed_wait(1000);
-    CHECK_INT(BED_COUNT(DROP_CONTROL), 0);
+    bed.engine->epoch += 2;
+    bed_control(old, len);
+    CHECK_STR(bed_state(&c), "live");
+    CHECK_INT(BED_COUNT(DROP_OLD), 1);
+    bed_close();
+}
+
+/* A host that does not know whether a hello is new says so, and hears another
+ * one at once.  It is up only then. */
+static void
+test_challenge(void)
+{
+    struct {
+        struct migrate_header header;
+        struct migrate_hello hello;
+    } first, second;
+    uint64_t n;
+
+    bed_open(4, 64);
     bed.hosts[0].alive = false;
-    for (int i = 0; i < 20; i++) {
-        bed_control(old, len);
-        bed_wait(100);
-    }
+    bed_wait(2000);
     CU_ASSERT(!engine_host(0)->up);
-    CHECK_INT(BED_COUNT(DROP_CONTROL), 20);
+    bed.hosts[0].alive = true;
+    bed.hosts[0].challenge = 0x1122334455667788;
+    n = BED_COUNT(HELLO);
+    bed_wait(bed.engine->next_hello - bed.now);
+    CU_ASSERT(engine_host(0)->up);
+    CHECK_INT(BED_COUNT(HELLO) - n, BED_HOSTS + 1);
+
+    /* In detail; a host that is up stays so meanwhile. */
+    bed_clear();
+    bed.keep_hellos = true;
+    bed_wait(bed.engine->next_hello - bed.now);
+    CHECK_INT(bed_expect_message(MIGRATE_HELLO, &first, sizeof first), 0);
+    CHECK_INT(first.hello.challenge, 0);
+    CHECK_INT(ntohl(first.hello.next_flow_id), bed.engine->next_flow_id);
+    bed_clear();
+    bed.hosts[0].heard = ntohl(first.header.sequence);
+    bed.hosts[0].challenge = 77;
+    bed_status(0);
+    CHECK_INT(bed_expect_message(MIGRATE_HELLO, &second, sizeof second), 0);
+    CHECK_INT(second.hello.challenge, 77);
+    CHECK_INT(ntohl(second.header.sequence),
+              ntohl(first.header.sequence) + 1);
+    CU_ASSERT(engine_host(0)->up);
+    bed.hosts[0].heard++;
+    bed.hosts[0].challenge = 0;
+    bed_status(0);
+    bed_expect_none();
+    bed_wait(bed.engine->next_hello - bed.now);
+    bed_expect_message(MIGRATE_HELLO, &first, sizeof first);
+    CHECK_INT(first.hello.challenge, 0);
+    bed_close();
+}
+
+/* Flow IDs come again, but not in one epoch. */
+static void
+test_epoch_ends(void)
+{
+    struct bed_client c;
+    uint32_t epoch, first, last;
+
+    bed_open(4, 64);
+    epoch = bed.engine->epoch;
+    c = bed_client(0, BED_HTTP);
+    first = bed_live(&c, NULL);
+    bed.engine->next_flow_id = first + MIGRATE_EPOCH_FLOWS - 1;
+    c = bed_client(1, BED_HTTP);
+    last = bed_live(&c, NULL);
+    CHECK_INT(last, first + MIGRATE_EPOCH_FLOWS - 1);
+    CHECK_INT(bed.engine->epoch, epoch);
+    for (unsigned int i = 2; i < 5; i++) {
+        c = bed_client(i, BED_HTTP);
+        CHECK_INT(bed_live(&c, NULL), ++last);
+        CU_ASSERT(bed.engine->epoch != epoch && bed.engine->epoch);
+    }
     bed_close();
 }
 
@@ -402,6 +520,7 @@ test_service_addresses(void)
 {
     struct {
         struct migrate_header header;
+        struct migrate_hello hello;
         struct migrate_vip vips[2];
     } hello;
     struct bed_client c;
@@ -474,6 +593,9 @@ static const struct unit_test tests[] = {
     { "hosts go down and come up", test_up_and_down },
     { "host that lost its connections", test_restarted },
     { "replayed STATUS", test_replayed_status },
+    { "replayed REPORT", test_replayed_report },
+    { "challenge of a host", test_challenge },
+    { "flow IDs of an epoch", test_epoch_ends },
     { "silence of the switch itself", test_late_switch },
     { "many hellos in little time", test_many_hellos },
     { "hellos hold the service addresses", test_service_addresses },
