@@ -37,6 +37,8 @@ datapath_libmigrate_engine_a_SOURCES = \
 	datapath/rule.h \
 	datapath/timers.c \
 	datapath/timers.h \
+	datapath/tls.c \
+	datapath/tls.h \
 	datapath/xalloc.h
 datapath_libmigrate_engine_a_CPPFLAGS = $(AM_CPPFLAGS) $(LLHTTP_CPPFLAGS)
 datapath_libmigrate_engine_a_LIBADD = $(LLHTTP_OBJECTS)

@@ -211,12 +211,15 @@ classify(struct migrate *m, struct pending *pending, int64_t now)
     const struct assembly *a = &pending->assembly;
     struct reader local, *reader = pending->reader;
     struct request request;
+    enum read_result result;
 
     if (!reader) {
         reader = &local;
         reader_init(reader, pending->service->protocol);
     }
-    switch (reader_feed(reader, a->data, a->len, &request)) {
+    result = reader_feed(reader, a->data, a->len, &request);
+    pending->protocol = reader->protocol;
+    switch (result) {
     case READ_COMPLETE:
         handoff_start(m, pending, &request, now);
         return;

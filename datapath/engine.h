@@ -61,6 +61,7 @@ struct pending {
     struct assembly assembly;
     uint32_t charged;           /* Bytes counted in 'pending_bytes'. */
     struct reader *reader;      /* While it is incomplete. */
+    enum service_protocol protocol; /* What the client speaks. */
 
     /* The handoff. */
     struct pool *pool;
@@ -211,8 +212,8 @@ void handoff_timeout(struct migrate *, struct pending *, int64_t now);
 
 struct rejection;
 
-/* Ends 'pending' with an error response of status 'status' if its service
- * speaks HTTP, else with a reset. */
+/* Ends 'pending' with what its client's protocol has for an error that HTTP
+ * gives status 'status', or with a reset if it has nothing. */
 void reject_start(struct migrate *, struct pending *, unsigned int status,
                   int64_t now);
 

@@ -14,6 +14,7 @@
 
 enum service_protocol {
     PROTOCOL_HTTP,              /* Decide by an HTTP/1 request. */
+    PROTOCOL_TLS,               /* Decide by a ClientHello. */
     PROTOCOL_TCP,               /* Decide at the first ACK or data. */
 };
 
@@ -46,7 +47,7 @@ struct pool_config {
 };
 
 /* One condition of a rule, as the OVSDB column 'match' has it: 'key' is
- * "host", "path-prefix", "method" or "header.NAME". */
+ * "host", "path-prefix", "method", "header.NAME", "sni" or "alpn". */
 struct match_config {
     char *key;
     char *value;

@@ -13,6 +13,7 @@
 #include "ovs-thread.h"
 #include "packets.h"
 #include "policy.h"
+#include "reader.h"
 #include "seal.h"
 #include "smap.h"
 #include "timeval.h"
@@ -197,8 +198,7 @@ add_service(struct builder *b, const struct ovsrec_migration_service *row)
     memset(service, 0, sizeof *service);
     service->name = xstrdup(row->name);
     service->id = row->id;
-    service->protocol = (row->protocol && !strcmp(row->protocol, "tcp")
-                         ? PROTOCOL_TCP : PROTOCOL_HTTP);
+    service->protocol = protocol_from_name(row->protocol);
     service->placement = (row->placement && !strcmp(row->placement, "flow")
                           ? PLACEMENT_FLOW : PLACEMENT_TABLE);
     service->request_timeout = get_uint(b, where, config, "request-timeout",

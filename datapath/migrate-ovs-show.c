@@ -8,6 +8,7 @@
 #include "host.h"
 #include "openvswitch/dynamic-string.h"
 #include "policy.h"
+#include "reader.h"
 #include "timeval.h"
 #include "unixctl.h"
 #include "util.h"
@@ -46,7 +47,7 @@ show_service(struct ds *ds, const struct service *service)
     ds_put_format(ds, "    service %s (id %"PRIu32"): %s, placement %s, "
                   "%"PRIu32" connections, %"PRIu64" handoffs\n",
                   service->name, service->id,
-                  service->protocol == PROTOCOL_HTTP ? "http" : "tcp",
+                  protocol_name(service->protocol),
                   service->placement == PLACEMENT_FLOW ? "flow" : "table",
                   service->n_connections, service->n_handoffs);
     for (size_t i = 0; i < service->n_rules; i++) {

@@ -39,10 +39,10 @@ service_rule_text(const struct service *service, int rule)
 
 static char *
 compile_rule(const struct migrate_config *config,
-             const struct rule_config *rc, struct policy *policy,
-             struct rule *rule)
+             const struct rule_config *rc, enum service_protocol protocol,
+             struct policy *policy, struct rule *rule)
 {
-    char *error = rule_init(rule, rc);
+    char *error = rule_init(rule, rc, protocol);
 
     if (error) {
         return error;
@@ -75,13 +75,9 @@ compile_service(const struct migrate_config *config,
         const struct rule_config *rc = &sc->rules[i];
         char *error;
 
-        error = compile_rule(config, rc, policy, &service->rules[i]);
+        error = compile_rule(config, rc, sc->protocol, policy,
+                             &service->rules[i]);
         service->rules[i].order = i;
-        if (!error && sc->protocol != PROTOCOL_HTTP && rc->n_matches) {
-            error = xasprintf("nothing is read to match \"%s\" with; set "
-                              "protocol=http, or remove the match",
-                              rc->matches[0].key);
-        }
         if (error) {
             char *full = xasprintf("service \"%s\", rule of priority %u: %s",
                                    sc->name, rc->priority, error);

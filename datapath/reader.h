@@ -11,14 +11,30 @@
 
 #include "http.h"
 #include "migrate-config.h"
+#include "tls.h"
 
 struct reader {
     enum service_protocol protocol;
     size_t fed;                 /* Bytes. */
     union {
         struct http_parser http;
+        struct tls_parser tls;
     };
 };
+
+/* The name of 'protocol', as in the column of Migration_Service. */
+const char *protocol_name(enum service_protocol protocol);
+
+/* The protocol of that name; PROTOCOL_HTTP if 'name' is NULL. */
+enum service_protocol protocol_from_name(const char *name);
+
+/* Whether services of 'protocol' decide nothing before a client's first
+ * data. */
+static inline bool
+protocol_needs_data(enum service_protocol protocol)
+{
+    return protocol != PROTOCOL_TCP;
+}
 
 /* Prepares 'reader' for a new connection of a service of 'protocol'. */
 void reader_init(struct reader *reader, enum service_protocol protocol);
@@ -28,13 +44,5 @@ void reader_init(struct reader *reader, enum service_protocol protocol);
  * returned READ_PARTIAL. */
 enum read_result reader_feed(struct reader *reader, const char *buffer,
                              size_t len, struct request *request);
-
-/* Whether services of 'protocol' decide nothing before a client's first
- * data. */
-static inline bool
-protocol_needs_data(enum service_protocol protocol)
-{
-    return protocol != PROTOCOL_TCP;
-}
 
 #endif /* reader.h */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <config.h>
 
-/* The word to a client whose connection no host takes: an error response for
- * HTTP, a reset for anything else. */
+/* The word to a client whose connection no host takes, in the protocol that
+ * it speaks: an error response or an alert; where there is no word for it, a
+ * reset. */
 
 #include <stdio.h>
 #include <string.h>
@@ -30,11 +31,12 @@ static const struct rejection rejections[] = {
       "No host could take the connection now.\n", COUNTER_REJECT_503 },
 };
 
-/* Writes the response to 'buf' and returns its length. */
+#define RESPONSE_MAX 512        /* Bytes. */
+
 static size_t
-format_response(const struct rejection *rejection, char buf[512])
+format_http(const struct rejection *rejection, char buf[RESPONSE_MAX])
 {
-    return snprintf(buf, 512,
+    return snprintf(buf, RESPONSE_MAX,
                     "HTTP/1.1 %u %s\r\n"
                     "Content-Type: text/plain\r\n"
                     "Content-Length: %zu\r\n"
@@ -48,11 +50,35 @@ format_response(const struct rejection *rejection, char buf[512])
                     rejection->text);
 }
 
+/* Writes what the client of 'pending' is told to 'buf'.  Returns its length, 0
+ * if there is nothing to tell. */
+static size_t
+format_response(const struct pending *pending, char buf[RESPONSE_MAX])
+{
+    const struct rejection *rejection = pending->rejection;
+
+    switch (pending->protocol) {
+    case PROTOCOL_HTTP:
+        return format_http(rejection, buf);
+    case PROTOCOL_TLS:
+        /* TLS has alerts for what a client said, none for what we lack. */
+        if (rejection->status == 400 || rejection->status == 431) {
+            tls_alert(pending->assembly.data, pending->assembly.len,
+                      (uint8_t *) buf);
+            return TLS_ALERT_LEN;
+        }
+        break;
+    case PROTOCOL_TCP:
+        break;
+    }
+    return 0;
+}
+
 static void
 respond(struct migrate *m, struct pending *pending, int64_t now)
 {
-    char response[512];
-    size_t len = format_response(pending->rejection, response);
+    char response[RESPONSE_MAX];
+    size_t len = format_response(pending, response);
 
     client_reply(m, pending, SEG_PSH | SEG_ACK | SEG_FIN,
                  pending->record->isn + 1, response, len, now);
@@ -64,6 +90,7 @@ reject_start(struct migrate *m, struct pending *pending, unsigned int status,
              int64_t now)
 {
     struct record *r = pending->record;
+    char response[RESPONSE_MAX];
 
     if (r->state == RECORD_GATHER) {
         TAILQ_REMOVE(&m->gathering, pending, by_age);
@@ -75,13 +102,13 @@ reject_start(struct migrate *m, struct pending *pending, unsigned int status,
     }
     r->state = RECORD_REJECTED;
     pending->discarded = pending->assembly.len;
-    if (pending->service->protocol != PROTOCOL_HTTP) {
+    count(m, pending->rejection->counter);
+    if (!format_response(pending, response)) {
         count(m, COUNTER_RESET);
         client_reply(m, pending, SEG_RST | SEG_ACK, r->isn + 1, NULL, 0, now);
         engine_forget(m, r);
         return;
     }
-    count(m, pending->rejection->counter);
     pending->rejected = now;
     respond(m, pending, now);
 }
@@ -90,10 +117,10 @@ reject_start(struct migrate *m, struct pending *pending, unsigned int status,
 static uint32_t
 response_end(const struct pending *pending)
 {
-    char response[512];
+    char response[RESPONSE_MAX];
 
     return (pending->record->isn + 1
-            + format_response(pending->rejection, response) + 1);
+            + format_response(pending, response) + 1);
 }
 
 void

@@ -10,6 +10,7 @@
 
 #define HTTP_MAX_HEAD 16384     /* Bytes of request line and headers. */
 #define HTTP_MAX_HEADERS 100
+#define REQUEST_STORAGE 16384   /* Bytes. */
 
 /* What the bytes of a connection that came so far are. */
 enum read_result {
@@ -35,9 +36,10 @@ struct http_header {
     struct http_span value;     /* Without white space around it. */
 };
 
-/* A complete request.  It points into the bytes it was read from and into
- * whatever read them. */
+/* A complete request, or the hello of a TLS client.  It points into the bytes
+ * it was read from, into whatever read them, or into its own storage. */
 struct request {
+    /* HTTP. */
     struct request_field method;
     struct request_field host;  /* Without port. */
     struct request_field path;  /* Query included; "*" for OPTIONS *, nothing
@@ -45,13 +47,20 @@ struct request {
     const char *buffer;         /* What the spans of 'headers' are part of. */
     const struct http_header *headers;
     size_t n_headers;
+
+    /* TLS. */
+    struct request_field sni;   /* The server's name. */
+    struct request_field alpn;  /* Application protocols, a byte with its
+                                 * length before each. */
+
+    char storage[REQUEST_STORAGE];  /* For what is not as it was sent. */
 };
 
 /* Makes 'request' one that says nothing. */
 static inline void
 request_init(struct request *request)
 {
-    memset(request, 0, sizeof *request);
+    memset(request, 0, offsetof(struct request, storage));
 }
 
 #endif /* request.h */

@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reader.h"
 #include "xalloc.h"
 
 enum match_key {
-    MATCH_HOST,                 /* Whole host, 'value' in lower case. */
-    MATCH_HOST_SUFFIX,          /* "*.example.com": 'value' without the '*',
-                                 * in lower case. */
+    MATCH_HOST,                 /* 'value' is in lower case... */
+    MATCH_SNI,                  /* ...as it is here. */
+    MATCH_ALPN,
     MATCH_PATH_PREFIX,
     MATCH_METHOD,
     MATCH_HEADER,               /* 'value' is a pattern: see glob_match(). */
@@ -18,6 +19,8 @@ enum match_key {
 
 struct match {
     enum match_key key;
+    bool suffix;                /* MATCH_HOST, MATCH_SNI: "*.example.com", and
+                                 * 'value' is without the '*'. */
     char *name;                 /* MATCH_HEADER: in lower case. */
     size_t name_len;
     char *value;
@@ -110,17 +113,39 @@ match_header(const struct match *m, const struct request *request)
     return false;
 }
 
+/* Whether 'name' is that of the host that 'm' wants. */
+static bool
+match_name(const struct match *m, const struct request_field *name)
+{
+    return ((m->suffix ? name->len > m->value_len : name->len == m->value_len)
+            && equals_nocase(name->s + name->len - m->value_len, m->value,
+                             m->value_len));
+}
+
+static bool
+match_alpn(const struct match *m, const struct request_field *alpn)
+{
+    for (size_t i = 0; i < alpn->len; ) {
+        uint8_t len = alpn->s[i++];
+
+        if (len == m->value_len && !memcmp(alpn->s + i, m->value, len)) {
+            return true;
+        }
+        i += len;
+    }
+    return false;
+}
+
 static bool
 match_holds(const struct match *m, const struct request *r)
 {
     switch (m->key) {
     case MATCH_HOST:
-        return (r->host.len == m->value_len
-                && equals_nocase(r->host.s, m->value, m->value_len));
-    case MATCH_HOST_SUFFIX:
-        return (r->host.len > m->value_len
-                && equals_nocase(r->host.s + r->host.len - m->value_len,
-                                 m->value, m->value_len));
+        return match_name(m, &r->host);
+    case MATCH_SNI:
+        return match_name(m, &r->sni);
+    case MATCH_ALPN:
+        return match_alpn(m, &r->alpn);
     case MATCH_PATH_PREFIX:
         return (r->path.len >= m->value_len
                 && !memcmp(r->path.s, m->value, m->value_len));
@@ -157,22 +182,29 @@ is_token(const char *s)
     return *s && !s[strspn(s, tchar)];
 }
 
+/* Compiles 'value', the name of a host (or, in HTTP, its address) or
+ * "*.DOMAIN". */
 static char *
-compile_host(const char *value, struct match *m)
+compile_name(const char *value, struct match *m)
 {
     bool suffix = value[0] == '*' && value[1] == '.' && value[2];
     const char *host = suffix ? value + 1 : value;
     size_t len = strlen(host);
 
-    if (strpbrk(host, "* \t/@") || (*host != '[' && strchr(host, ':'))
-        || (*host == '[' && host[len - 1] != ']')) {
+    if (m->key == MATCH_SNI) {
+        if (strpbrk(host, "* \t/@:[]")) {
+            return xasprintf("bad sni \"%s\"; give a name, or \"*.DOMAIN\"",
+                             value);
+        }
+    } else if (strpbrk(host, "* \t/@") || (*host != '[' && strchr(host, ':'))
+               || (*host == '[' && host[len - 1] != ']')) {
         return xasprintf("bad host \"%s\"; give a name or address without "
                          "port (IPv6 in brackets), or \"*.DOMAIN\"", value);
     }
-    m->key = suffix ? MATCH_HOST_SUFFIX : MATCH_HOST;
+    m->suffix = suffix;
     m->value = xstrlower(host);
     if (len > 1 && m->value[len - 1] == '.') {
-        m->value[len - 1] = '\0';   /* As http_authority_host() does. */
+        m->value[len - 1] = '\0';   /* As in what it is compared with. */
     }
     return NULL;
 }
@@ -188,8 +220,15 @@ compile_match(const struct match_config *config, struct match *m)
         return xasprintf("match on \"%s\" has an empty value; give one, or "
                          "remove the match", key);
     }
-    if (!strcmp(key, "host")) {
-        error = compile_host(value, m);
+    if (!strcmp(key, "host") || !strcmp(key, "sni")) {
+        m->key = *key == 'h' ? MATCH_HOST : MATCH_SNI;
+        error = compile_name(value, m);
+    } else if (!strcmp(key, "alpn")) {
+        m->key = MATCH_ALPN;
+        if (strlen(value) > 255) {
+            error = xasprintf("alpn \"%s\" can never match; names of "
+                              "protocols have up to 255 bytes", value);
+        }
     } else if (!strcmp(key, "path-prefix")) {
         m->key = MATCH_PATH_PREFIX;
         if (*value != '/') {
@@ -212,7 +251,7 @@ compile_match(const struct match_config *config, struct match *m)
         }
     } else {
         error = xasprintf("unknown match \"%s\"; known are host, path-prefix, "
-                          "method and header.NAME", key);
+                          "method, header.NAME, sni and alpn", key);
     }
     if (!m->value) {
         m->value = xasprintf("%s", value);
@@ -221,8 +260,26 @@ compile_match(const struct match_config *config, struct match *m)
     return error;
 }
 
+/* Whether clients that speak 'protocol' may say what 'm' is about. */
+static bool
+match_fits(const struct match *m, enum service_protocol protocol)
+{
+    bool tls = m->key == MATCH_SNI || m->key == MATCH_ALPN;
+
+    switch (protocol) {
+    case PROTOCOL_HTTP:
+        return !tls;
+    case PROTOCOL_TLS:
+        return tls;
+    case PROTOCOL_TCP:
+        break;
+    }
+    return false;
+}
+
 char *
-rule_init(struct rule *rule, const struct rule_config *config)
+rule_init(struct rule *rule, const struct rule_config *config,
+          enum service_protocol protocol)
 {
     memset(rule, 0, sizeof *rule);
     rule->priority = config->priority;
@@ -234,6 +291,11 @@ rule_init(struct rule *rule, const struct rule_config *config)
         char *error = compile_match(mc, &rule->matches[i]);
         char *text;
 
+        if (!error && !match_fits(&rule->matches[i], protocol)) {
+            error = xasprintf("protocol=%s reads nothing to match \"%s\" "
+                              "with; set another, or remove the match",
+                              protocol_name(protocol), mc->key);
+        }
         if (error) {
             return error;
         }

@@ -20,10 +20,11 @@ struct rule {
     char *text;                 /* For people, such as "method=GET". */
 };
 
-/* Compiles the matches of 'config' into 'rule'; the caller sets 'order' and
- * 'pool'.  Returns NULL, or an error message that the caller frees; either
- * way, 'rule' needs rule_uninit(). */
-char *rule_init(struct rule *, const struct rule_config *config);
+/* Compiles the matches of 'config', for requests in 'protocol', into 'rule';
+ * the caller sets 'order' and 'pool'.  Returns NULL, or an error message that
+ * the caller frees; either way, 'rule' needs rule_uninit(). */
+char *rule_init(struct rule *, const struct rule_config *config,
+                enum service_protocol protocol);
 
 /* Frees what 'rule', which may be all zeros, holds. */
 void rule_uninit(struct rule *);

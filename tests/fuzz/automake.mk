@@ -9,7 +9,7 @@
 # fuzz/NAME-crash-*, and "tests/fuzz/fuzz-NAME FILE" repeats it.
 
 FUZZ_SECONDS = 60
-FUZZ_NAMES = engine frame http policy seal
+FUZZ_NAMES = engine frame http policy seal tls
 
 EXTRA_DIST += tests/fuzz/seeds
 
@@ -19,7 +19,8 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz-frame \
 	tests/fuzz/fuzz-http \
 	tests/fuzz/fuzz-policy \
-	tests/fuzz/fuzz-seal
+	tests/fuzz/fuzz-seal \
+	tests/fuzz/fuzz-tls
 check_PROGRAMS += $(FUZZ_TARGETS)
 endif
 
@@ -55,13 +56,24 @@ tests_fuzz_fuzz_seal_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_seal_LDFLAGS = $(FUZZ_TARGET_FLAGS)
 tests_fuzz_fuzz_seal_LDADD = $(FUZZ_LDADD)
 
-# The cases of the unit test are seeds too: a seed of "http" is a request.
+tests_fuzz_fuzz_tls_SOURCES = \
+	tests/fuzz/fuzz-tls.c \
+	tests/fuzz/fuzz.h \
+	tests/fuzz/reading.h
+tests_fuzz_fuzz_tls_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_tls_LDFLAGS = $(FUZZ_TARGET_FLAGS)
+tests_fuzz_fuzz_tls_LDADD = $(FUZZ_LDADD)
+
+# The cases of unit tests are seeds too: they are what clients send.
 check-fuzz: $(FUZZ_TARGETS)
 if FUZZ
 	@for name in $(FUZZ_NAMES); do \
 	    echo "fuzz-$$name: $(FUZZ_SECONDS) seconds"; \
-	    seeds=$(srcdir)/tests/fuzz/seeds/$$name; \
-	    test $$name != http || seeds="$$seeds $(srcdir)/tests/unit/http"; \
+	    seeds=; \
+	    for dir in fuzz/seeds unit; do \
+		dir=$(srcdir)/tests/$$dir/$$name; \
+		test ! -d $$dir || seeds="$$seeds $$dir"; \
+	    done; \
 	    $(MKDIR_P) fuzz/$$name || exit 1; \
 	    tests/fuzz/fuzz-$$name -max_total_time=$(FUZZ_SECONDS) \
 		-max_len=20000 -timeout=10 -verbosity=0 -print_final_stats=1 \

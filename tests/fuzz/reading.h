@@ -31,6 +31,8 @@ check_equal_requests(const struct request *a, const struct request *b)
     check_equal_fields(&a->method, &b->method);
     check_equal_fields(&a->host, &b->host);
     check_equal_fields(&a->path, &b->path);
+    check_equal_fields(&a->sni, &b->sni);
+    check_equal_fields(&a->alpn, &b->alpn);
     FUZZ_CHECK(a->n_headers == b->n_headers);
     for (size_t i = 0; i < a->n_headers; i++) {
         struct request_field fields[2][2] = {

@@ -23,11 +23,12 @@ UNIT_TESTS = \
 	tests/unit/test-rule \
 	tests/unit/test-seal \
 	tests/unit/test-siphash \
-	tests/unit/test-timers
+	tests/unit/test-timers \
+	tests/unit/test-tls
 
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
-EXTRA_DIST += tests/unit/http
+EXTRA_DIST += tests/unit/http tests/unit/tls
 
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/unit $(LLHTTP_CPPFLAGS)
 UNIT_CFLAGS = $(AM_CFLAGS) $(CUNIT_CFLAGS) $(SODIUM_CFLAGS)
@@ -128,3 +129,7 @@ tests_unit_test_siphash_LDADD = $(UNIT_LDADD) $(SODIUM_LIBS)
 tests_unit_test_timers_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_timers_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_timers_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_tls_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_tls_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_tls_LDADD = $(UNIT_LDADD)

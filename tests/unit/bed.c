@@ -280,8 +280,14 @@ make_config(void)
     static char *const host_names[] = {
         (char *) "h1", (char *) "h2", (char *) "h3"
     };
-    static char *const service_names[] = {
-        (char *) "http", (char *) "tcp", (char *) "flow"
+    static const struct service_config services[BED_SERVICES] = {
+        { .name = (char *) "http", .protocol = PROTOCOL_HTTP,
+          .rules = &bed.rules[0], .n_rules = 1 },
+        { .name = (char *) "tcp", .protocol = PROTOCOL_TCP },
+        { .name = (char *) "flow", .protocol = PROTOCOL_HTTP,
+          .placement = PLACEMENT_FLOW },
+        { .name = (char *) "tls", .protocol = PROTOCOL_TLS,
+          .rules = &bed.rules[1], .n_rules = 1 },
     };
 
     for (unsigned int i = 0; i < BED_HOSTS; i++) {
@@ -296,29 +302,28 @@ make_config(void)
     bed.pools[1] = (struct pool_config) {
         .name = (char *) "h3", .members = &bed.members[2], .n_members = 1,
     };
-    bed.match = (struct match_config) {
+    bed.matches[0] = (struct match_config) {
         (char *) "path-prefix", (char *) "/images"
     };
-    bed.rule = (struct rule_config) {
-        .priority = 10, .matches = &bed.match, .n_matches = 1, .pool = 1,
+    bed.matches[1] = (struct match_config) {
+        (char *) "sni", (char *) "images.example"
     };
-    for (unsigned int i = 0; i < 3; i++) {
-        bed.services[i] = (struct service_config) {
-            .name = service_names[i],
-            .id = 1 + i,
-            .protocol = 1 + i == BED_TCP ? PROTOCOL_TCP : PROTOCOL_HTTP,
-            .placement = (1 + i == BED_FLOW ? PLACEMENT_FLOW
-                          : PLACEMENT_TABLE),
-            .request_timeout = 5000,
-            .rules = &bed.rule,
-            .n_rules = 1 + i == BED_HTTP,
+    for (unsigned int i = 0; i < 2; i++) {
+        bed.rules[i] = (struct rule_config) {
+            .priority = 10, .matches = &bed.matches[i], .n_matches = 1,
+            .pool = 1,
         };
+    }
+    memcpy(bed.services, services, sizeof services);
+    for (unsigned int i = 0; i < BED_SERVICES; i++) {
+        bed.services[i].id = 1 + i;
+        bed.services[i].request_timeout = 5000;
     }
     bed.config = (struct migrate_config) {
         .address = bed.address, .mtu = 1500, .keys = bed.keys,
         .hosts = bed.host_configs, .n_hosts = BED_HOSTS,
         .pools = bed.pools, .n_pools = 2,
-        .services = bed.services, .n_services = 3,
+        .services = bed.services, .n_services = BED_SERVICES,
     };
     memcpy(bed.config.mac, bed.mac, 6);
 }
@@ -490,6 +495,25 @@ enum migrate_verdict
 bed_text(struct bed_client *c, const char *text)
 {
     return bed_data(c, text, strlen(text));
+}
+
+void
+bed_hello(struct bed_client *c, const char *sni)
+{
+    uint8_t n = strlen(sni);
+    const uint8_t head[] = {
+        0x16, 3, 1, 0, 56 + n, 1, 0, 0, 52 + n, 3, 3
+    };
+    const uint8_t middle[] = {
+        0, 0, 2, 0x13, 1, 1, 0, 0, 9 + n, 0, 0, 0, 5 + n, 0, 3 + n, 0, 0, n
+    };
+    uint8_t hello[sizeof head + 32 + sizeof middle + 255] = { 0 };
+
+    memcpy(hello, head, sizeof head);
+    memcpy(hello + sizeof head + 32, middle, sizeof middle);
+    memcpy(hello + sizeof head + 32 + sizeof middle, sni, n);
+    CHECK_INT(bed_data(c, hello, sizeof head + 32 + sizeof middle + n),
+              MIGRATE_DROP);
 }
 
 void

@@ -18,7 +18,9 @@ enum {
     BED_HTTP = 1,               /* Pool "all"; paths from /images: "h3". */
     BED_TCP = 2,                /* Pool "all". */
     BED_FLOW = 3,               /* As BED_HTTP, with placement=flow. */
+    BED_TLS = 4,                /* Pool "all"; SNI "images.example": "h3". */
 };
+#define BED_SERVICES 4
 
 /* A frame that the engine sent, parsed. */
 struct bed_frame {
@@ -88,9 +90,9 @@ struct bed {
     struct host_config host_configs[BED_HOSTS];
     struct member_config members[BED_HOSTS];
     struct pool_config pools[2];
-    struct match_config match;
-    struct rule_config rule;
-    struct service_config services[3];
+    struct match_config matches[2];
+    struct rule_config rules[2];    /* By path, and by SNI. */
+    struct service_config services[BED_SERVICES];   /* BED_HTTP first. */
 };
 
 extern struct bed bed;
@@ -130,6 +132,9 @@ void bed_connect(struct bed_client *);
 enum migrate_verdict bed_data(struct bed_client *, const void *data,
                               size_t len);
 enum migrate_verdict bed_text(struct bed_client *, const char *text);
+
+/* Sends a ClientHello for the server 'sni'. */
+void bed_hello(struct bed_client *, const char *sni);
 
 /* Connects and sends a request for '/', or 'path'. */
 void bed_request(struct bed_client *, const char *path);

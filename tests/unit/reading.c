@@ -37,7 +37,7 @@ print_field(FILE *out, const char *name, const struct request_field *field)
 }
 
 static void
-print_request(FILE *out, const struct request *r)
+print_http(FILE *out, const struct request *r)
 {
     print_field(out, "method", &r->method);
     print_field(out, "host", &r->host);
@@ -53,10 +53,23 @@ print_request(FILE *out, const struct request *r)
     }
 }
 
-/* All there is to tell of a reader that said 'result', as text that the
+static void
+print_tls(FILE *out, const struct request *r)
+{
+    print_field(out, "sni", &r->sni);
+    for (size_t i = 0; i < r->alpn.len; i += 1 + (uint8_t) r->alpn.s[i]) {
+        struct request_field name = { r->alpn.s + i + 1,
+                                      (uint8_t) r->alpn.s[i] };
+
+        print_field(out, "alpn", &name);
+    }
+}
+
+/* All there is to tell of 'reader', which said 'result', as text that the
  * caller frees. */
 static char *
-describe(enum read_result result, const struct request *request)
+describe(const struct reader *reader, enum read_result result,
+         const struct request *request)
 {
     static const char *const names[] = {
         [READ_PARTIAL] = "partial",
@@ -70,7 +83,8 @@ describe(enum read_result result, const struct request *request)
 
     fprintf(out, "%s\n", names[result]);
     if (result == READ_COMPLETE) {
-        print_request(out, request);
+        (reader->protocol == PROTOCOL_TLS ? print_tls : print_http)(out,
+                                                                    request);
     }
     fclose(out);
     return text;
@@ -102,7 +116,7 @@ reading_describe(enum service_protocol protocol, const void *input,
         result = reader_feed(reader, guard_copy(&guards[turn++ % 2], input,
                                                 to), to, request);
     } while (result == READ_PARTIAL && to < len);
-    text = describe(result, request);
+    text = describe(reader, result, request);
     free(request);
     free(reader);
     return text;

@@ -708,8 +708,35 @@ test_partial_timeout(void)
     bed_close();
 }
 
+/* The same by what a TLS client says. */
+static void
+test_chosen_by_hello(void)
+{
+    static const struct {
+        const char *sni;
+        int rule;
+    } cases[] = { { "images.example", 0 }, { "example", -1 } };
+
+    bed_open(4, 64);
+    for (unsigned int i = 0; i < 2; i++) {
+        struct bed_client c = bed_client(i, BED_TLS);
+        struct bed_bundle b;
+
+        bed_connect(&c);
+        bed_hello(&c, cases[i].sni);
+        b = only_bundle();
+        CHECK_INT(b.host, cases[i].rule == 0 ? 2 : 0);
+        CHECK_INT(bed_record(&c)->rule, cases[i].rule);
+        CHECK_INT(b.inner->packet.payload_len, c.seq - (c.isn + 1));
+        CU_ASSERT(bed_holds(b.inner, cases[i].sni));
+        bed_bundle_free(&b);
+    }
+    bed_close();
+}
+
 static const struct unit_test tests[] = {
     { "host is chosen by the request", test_chosen_by_request },
+    { "host is chosen by the ClientHello", test_chosen_by_hello },
     { "pool of all hosts", test_pool_of_all },
     { "flow IDs are a counter", test_flow_id_counter },
     { "bundle is sent again, then another host", test_retransmission },

@@ -273,12 +273,12 @@ test_bad_config(void)
     set_up(weights, 3);
     add_rule(5, "host", "example.com");
     f.services[0].protocol = PROTOCOL_TCP;
-    check_refused("nothing is read to match \"host\" with; set protocol=http");
+    check_refused("protocol=tcp reads nothing to match \"host\" with");
 
     set_up(weights, 3);
     add_rule(5, "method", "GET");
-    add_rule(17, "sni", "a");
-    check_refused("service \"x\", rule of priority 17: unknown match \"sni\"");
+    add_rule(17, "snow", "a");
+    check_refused("service \"x\", rule of priority 17: unknown match \"snow\"");
 }
 
 static const struct unit_test tests[] = {

@@ -225,6 +225,67 @@ test_next_connection(void)
     bed_close();
 }
 
+/* The start of a ClientHello, of which 250 bytes are to come. */
+#define HELLO "\x16\x03\x01\0\xfa\1\0\0\xf6\3\3"
+
+/* A TLS client is told by an alert what is wrong with what it said; when it is
+ * too late, or there is no host, by a reset. */
+static void
+test_tls(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *alert;
+    } bad[] = {
+        { "GET / HTTP/1.1\r\n\r\n", 18, "\x15\x03\x01\0\2\2\x0a" },
+        { "\x16\x03\x01\0\4\1\0\0\0", 9, "\x15\x03\x01\0\2\2\x32" },
+        { "\x16\x03\x01\0\4\1\1\0\0", 9, "\x15\x03\x01\0\2\2\x32" },
+    };
+    struct bed_client c;
+    struct bed_frame *f;
+
+    bed_open(4, 64);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        c = bed_client(i, BED_TLS);
+        bed_connect(&c);
+        bed_data(&c, bad[i].bytes, bad[i].n);
+        f = bed_expect(&c, SEG_PSH | SEG_ACK | SEG_FIN, c.seq);
+        CHECK_INT(f->packet.payload_len, 7);
+        CU_ASSERT(!memcmp(f->data + f->packet.payload, bad[i].alert, 7));
+        CHECK_INT(f->packet.seq, c.ack);
+        free(f);
+        c.ack += 7 + 1;
+        bed_segment(&c, SEG_FIN | SEG_ACK, c.seq, NULL, 0);
+        free(bed_expect(&c, SEG_ACK, c.seq + 1));
+    }
+    CHECK_INT(BED_COUNT(REJECT_400), 2);
+    CHECK_INT(BED_COUNT(REJECT_431), 1);
+    bed_wait(2000);
+    bed_expect_none();          /* That was all. */
+    CHECK_INT(migrate_connection_count(bed.engine), 0);
+
+    c = bed_client(9, BED_TLS);
+    bed_connect(&c);
+    bed_data(&c, HELLO, sizeof HELLO - 1);
+    bed_wait(5000);
+    free(bed_expect(&c, SEG_ACK, c.seq));   /* The delayed ACK. */
+    free(bed_expect(&c, SEG_RST | SEG_ACK, c.seq));
+    bed_expect_none();
+    CHECK_INT(BED_COUNT(REJECT_408), 1);
+    CHECK_STR(bed_state(&c), "none");
+    bed_close();
+
+    open_without_hosts();
+    c = bed_client(0, BED_TLS);
+    bed_connect(&c);
+    bed_hello(&c, "a");
+    free(bed_expect(&c, SEG_RST | SEG_ACK, c.seq));
+    bed_expect_none();
+    CHECK_INT(BED_COUNT(REJECT_503), 1);
+    bed_close();
+}
+
 static const struct unit_test tests[] = {
     { "400 for a malformed request", test_malformed },
     { "400 for one cut short", test_closed_early },
@@ -234,6 +295,7 @@ static const struct unit_test tests[] = {
     { "client closes properly", test_closed },
     { "the rest is taken in", test_rest_is_taken_in },
     { "next connection", test_next_connection },
+    { "TLS", test_tls },
     { NULL, NULL }
 };
 const struct unit_suite unit_suite = { "reject", tests };

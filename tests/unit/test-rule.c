@@ -33,7 +33,7 @@ matches(const char *key, const char *value, const char *head)
     struct rule rule;
     bool met;
 
-    error = rule_init(&rule, &config);
+    error = rule_init(&rule, &config, PROTOCOL_HTTP);
     CHECK_STR(error ? error : "no error", "no error");
     met = takes(&rule, head);
     rule_uninit(&rule);
@@ -114,6 +114,51 @@ test_no_host(void)
     CU_ASSERT(!matches("path-prefix", "/", "CONNECT a:1 HTTP/1.1\r\n\r\n"));
 }
 
+/* Matches of what a TLS client says. */
+static void
+test_tls(void)
+{
+    static const struct {
+        const char *key;
+        const char *value;
+        bool expected;
+    } cases[] = {
+        { "sni", "www.example.com", true },
+        { "sni", "WWW.example.com.", true },
+        { "sni", "*.example.com", true },
+        { "sni", "*.com", true },
+        { "sni", "*.www.example.com", false },
+        { "sni", "example.com", false },
+        { "sni", "ww.example.com", false },
+        { "alpn", "h2", true },
+        { "alpn", "http/1.1", true },
+        { "alpn", "H2", false },
+        { "alpn", "h", false },
+        { "alpn", "h2h", false },
+        { "alpn", "\x08http/1.1", false },
+        { "alpn", "1", false },
+    };
+    static const struct request nothing, hello = {
+        .sni = { "www.Example.COM", 15 },
+        .alpn = { "\2h2\x08http/1.1", 12 },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct match_config match = {
+            (char *) cases[i].key, (char *) cases[i].value
+        };
+        struct rule_config config = { .matches = &match, .n_matches = 1 };
+        struct rule rule;
+        char *error = rule_init(&rule, &config, PROTOCOL_TLS);
+
+        CHECK_STR(error ? error : "no error", "no error");
+        unit_check_int(rule_holds(&rule, &hello), cases[i].expected,
+                       cases[i].value, __FILE__, __LINE__);
+        CU_ASSERT(!rule_holds(&rule, &nothing));
+        rule_uninit(&rule);
+    }
+}
+
 /* Whether the pattern 'p' matches 's', the obvious way. */
 static bool
 slow_glob(const char *p, const char *s)
@@ -191,7 +236,7 @@ test_several(void)
     static const struct request nothing;
     struct rule rule;
 
-    CU_ASSERT(!rule_init(&rule, &config));
+    CU_ASSERT(!rule_init(&rule, &config, PROTOCOL_HTTP));
     CHECK_INT(rule.priority, 7);
     CHECK_STR(rule.text, "method=GET,header.X-Y=*z*");
     CU_ASSERT(takes(&rule, "GET / HTTP/1.1\r\nX-Y: xyz\r\n\r\n"));
@@ -201,7 +246,7 @@ test_several(void)
     rule_uninit(&rule);
 
     config.n_matches = 0;
-    CU_ASSERT(!rule_init(&rule, &config));
+    CU_ASSERT(!rule_init(&rule, &config, PROTOCOL_HTTP));
     CHECK_STR(rule.text, "any");
     CU_ASSERT(takes(&rule, "GET / HTTP/1.1\r\n\r\n"));
     CU_ASSERT(rule_holds(&rule, &nothing));
@@ -236,8 +281,15 @@ test_bad_matches(void)
         const char *value;
         const char *expected;
     } cases[] = {
-        { "sni", "a", "unknown match \"sni\"; known are host, path-prefix, "
-                      "method and header.NAME" },
+        { "snow", "a", "unknown match \"snow\"; known are host, path-prefix, "
+                       "method, header.NAME, sni and alpn" },
+        { "sni", "a", "protocol=http reads nothing to match \"sni\" with" },
+        { "alpn", "a", "protocol=http reads nothing to match \"alpn\"" },
+        { "sni", "[::1]", "bad sni \"[::1]\"" },
+        { "sni", "a:443", "bad sni" },
+        { "sni", "a.*", "bad sni" },
+        { "sni", "", "empty value" },
+        { "alpn", "", "empty value" },
         { "Host", "a", "unknown match \"Host\"" },
         { "", "a", "unknown match \"\"" },
         { "header", "a", "unknown match \"header\"" },
@@ -269,7 +321,7 @@ test_bad_matches(void)
         };
         struct rule_config config = { .matches = match, .n_matches = 2 };
         struct rule rule;
-        char *error = rule_init(&rule, &config);
+        char *error = rule_init(&rule, &config, PROTOCOL_HTTP);
 
         CU_ASSERT(error && strstr(error, cases[i].expected));
         if (!error || !strstr(error, cases[i].expected)) {
@@ -283,6 +335,7 @@ test_bad_matches(void)
 static const struct unit_test tests[] = {
     { "matches", test_matches },
     { "matches without host or path", test_no_host },
+    { "matches of TLS", test_tls },
     { "glob is right", test_glob },
     { "glob is quick", test_glob_worst_case },
     { "several matches, and none", test_several },
