@@ -71,7 +71,12 @@
     COUNTER(ARP_REPLY, "arp-reply", "ARP requests answered")                 \
     COUNTER(ND_ADVERTISE, "nd-advertise", "neighbor solicitations answered") \
     COUNTER(DROP_ND, "drop-nd", "neighbor discovery that breaks its rules")  \
-    COUNTER(DROP_ICMP, "drop-icmp", "ICMP of other kinds")                   \
+    COUNTER(ECHO_REPLY, "echo-reply", "pings answered")                      \
+    COUNTER(ICMP_ERROR, "icmp-error", "ICMP errors sent on to the host of "  \
+            "their connection")                                              \
+    COUNTER(DROP_ICMP_UNKNOWN, "drop-icmp-unknown", "ICMP errors about "     \
+            "connections that no host has")                                  \
+    COUNTER(DROP_ICMP, "drop-icmp", "other ICMP")                            \
     COUNTER(VIP_OVERFLOW, "vip-overflow", "SYNs to more service addresses "  \
             "than hosts can be told of")                                     \
     COUNTER(HELLO, "hello", "hellos sent")                                   \

@@ -19,6 +19,7 @@
 #define ICMP_LEN 8
 #define ARP_LEN 28
 #define ND_LEN 24               /* Up to the options. */
+#define TTL 64                  /* Of what is built here. */
 
 static uint16_t
 get16(const uint8_t *p)
@@ -308,6 +309,102 @@ frame_redirect(struct frame *frame, const struct packet *p,
                 frame->csum_partial);
 }
 
+bool
+icmp_quote_parse(const struct frame *frame, const struct packet *p,
+                 struct packet *quoted)
+{
+    const uint8_t *ip = frame->data + p->payload;
+    size_t ip_len = p->family == 4 ? IP_LEN : IPV6_LEN;
+    const uint8_t *tcp;
+
+    /* As in parse_ipv4() and parse_ipv6(), but routers cut it short, and may
+     * have changed what a checksum covers. */
+    if (p->payload_len < ip_len || ip[0] >> 4 != p->family) {
+        return false;
+    }
+    quoted->family = p->family;
+    quoted->l3 = p->payload;
+    if (p->family == 4) {
+        __be32 address;
+
+        ip_len = (ip[0] & 15) * 4;
+        quoted->protocol = ip[9];
+        memcpy(&address, ip + 12, 4);
+        quoted->src = address_from_v4(address);
+        memcpy(&address, ip + 16, 4);
+        quoted->dst = address_from_v4(address);
+        if (ip_len < IP_LEN || get16(ip + 6) & 0x1fff) {
+            return false;
+        }
+    } else {
+        quoted->protocol = ip[6];
+        memcpy(&quoted->src, ip + 8, 16);
+        memcpy(&quoted->dst, ip + 24, 16);
+    }
+    if (quoted->protocol != IPPROTO_TCP || p->payload_len < ip_len + 8) {
+        return false;
+    }
+    quoted->l4 = p->payload + ip_len;
+    tcp = frame->data + quoted->l4;
+    memcpy(&quoted->src_port, tcp, 2);
+    memcpy(&quoted->dst_port, tcp + 2, 2);
+    quoted->seq = get32(tcp + 4);
+    return true;
+}
+
+void
+frame_readdress(struct frame *frame, const struct packet *p,
+                const uint8_t eth_dst[6], const struct migrate_address *dst)
+{
+    uint8_t *ip = frame->data + p->l3;
+
+    memcpy(frame->data, eth_dst, 6);
+    if (p->family == 4) {
+        csum_update(ip + 10, replace(ip + 16, &dst->byte[12], 4), false);
+    } else {
+        csum_update(frame->data + p->l4 + 2, replace(ip + 24, dst, 16),
+                    false);
+    }
+}
+
+static void
+swap(uint8_t *a, uint8_t *b, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        uint8_t byte = a[i];
+
+        a[i] = b[i];
+        b[i] = byte;
+    }
+}
+
+void
+frame_echo(struct frame *frame, const struct packet *p, uint8_t type)
+{
+    uint8_t *ip = frame->data + p->l3;
+    uint8_t *icmp = frame->data + p->l4;
+    uint8_t new[2];
+
+    /* Addresses that change places leave all sums as they are. */
+    swap(frame->data, frame->data + 6, 6);
+    if (p->family == 4) {
+        swap(ip + 12, ip + 16, 4);
+        new[0] = TTL;
+        new[1] = ip[9];
+        csum_update(ip + 10, replace(ip + 8, new, 2), false);
+    } else {
+        swap(ip + 8, ip + 24, 16);
+        ip[7] = TTL;
+    }
+    new[0] = type;
+    new[1] = icmp[1];
+    csum_update(icmp + 2, replace(icmp, new, 2), false);
+    if (!get16(icmp + 2)) {
+        put16(icmp + 2, 0xffff);    /* As good, unless all else is 0 too: then
+                                     * only this is right. */
+    }
+}
+
 static size_t
 eth_build(uint8_t *buf, const uint8_t dst[6], const uint8_t src[6],
           uint16_t type)
@@ -338,7 +435,7 @@ ip_build(uint8_t *buf, const struct migrate_address *src,
         buf[0] = 0x60;
         put16(buf + 4, payload_len);
         buf[6] = protocol;
-        buf[7] = 64;
+        buf[7] = TTL;
         memcpy(buf + 8, src, 16);
         memcpy(buf + 24, dst, 16);
         return IPV6_LEN;
@@ -347,7 +444,7 @@ ip_build(uint8_t *buf, const struct migrate_address *src,
     buf[0] = 0x45;
     put16(buf + 2, IP_LEN + payload_len);
     put16(buf + 6, 0x4000);     /* Don't fragment. */
-    buf[8] = 64;
+    buf[8] = TTL;
     buf[9] = protocol;
     memcpy(buf + 12, &src->byte[12], 4);
     memcpy(buf + 16, &dst->byte[12], 4);

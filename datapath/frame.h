@@ -89,6 +89,23 @@ void frame_redirect(struct frame *, const struct packet *,
                     const struct migrate_address *dst,
                     __be16 src_port, __be16 dst_port);
 
+/* Parses the beginning of the TCP packet that the ICMP error 'packet' in
+ * 'frame' quotes into '*quoted': addresses, ports and 'seq', with 'l3' and
+ * 'l4' where they are in 'frame'.  Returns false if it quotes none, or less
+ * than the 8 bytes of TCP that it must (RFC 792). */
+bool icmp_quote_parse(const struct frame *, const struct packet *,
+                      struct packet *quoted);
+
+/* Rewrites in place where the ICMP 'packet' in 'frame' goes, which stays of
+ * the same family. */
+void frame_readdress(struct frame *, const struct packet *,
+                     const uint8_t eth_dst[6],
+                     const struct migrate_address *dst);
+
+/* Turns the ICMP echo request 'packet' in 'frame' around, in place.  'type'
+ * is that of a reply. */
+void frame_echo(struct frame *, const struct packet *, uint8_t type);
+
 /* A TCP segment to build. */
 struct segment {
     const uint8_t *eth_dst, *eth_src;   /* 6 bytes each. */

@@ -45,6 +45,19 @@ address_equals(const struct migrate_address *a,
     return !memcmp(a, b, sizeof *a);
 }
 
+/* Whether 'a' may be the address of one machine: not of a group (224.0.0.0/4,
+ * ff00::/8), nor the broadcast or unspecified address, nor any other of
+ * 0.0.0.0/8 and 240.0.0.0/4. */
+static inline bool
+address_is_unicast(const struct migrate_address *a)
+{
+    static const struct migrate_address unspecified;
+
+    return (address_is_v4(a)
+            ? a->byte[12] != 0 && a->byte[12] < 224
+            : a->byte[0] != 0xff && !address_equals(a, &unspecified));
+}
+
 /* Parses 's', an IPv4 or IPv6 address in text form.  Returns false, and
  * leaves '*a' alone, if it is neither. */
 bool address_parse(const char *s, struct migrate_address *a);

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 
+#include "csum.h"
 #include "fuzz.h"
 
 /* The input is a life of an engine: a byte of settings, then steps, each a
@@ -32,6 +33,8 @@ enum {
     STEP_STATUS,                /* Of host 'who', epoch x, y late; with a
                                  * challenge if 'who' has its upper bit. */
     STEP_CONFIGURE,             /* x: which hosts; y: which services. */
+    STEP_ICMP,                  /* About client 'who': type x, code y; the
+                                 * length says how much is quoted. */
     N_STEPS
 };
 
@@ -307,17 +310,21 @@ give(uint32_t service_id, const void *data, size_t len, uint8_t offload)
         .data = fuzz_copy(data, len), .len = len,
         .csum_good = offload & 1, .csum_partial = offload & 2,
     };
+    enum frame_kind kind;
     struct packet p;
     bool good;
 
     if (service_id) {
-        good = (frame_parse(&frame, &p) == FRAME_TCP
+        kind = frame_parse(&frame, &p);
+        good = ((kind == FRAME_TCP || kind == FRAME_ICMP)
                 && frame_csum_ok(&frame, &p));
         if (migrate_service_frame(f.engine, service_id, &frame, f.now)
             == MIGRATE_FORWARD && p.family == (f.v6 ? 6 : 4)) {
-            FUZZ_CHECK(frame_parse(&frame, &p) == FRAME_TCP);
+            FUZZ_CHECK(kind == FRAME_TCP || (kind == FRAME_ICMP && good));
+            FUZZ_CHECK(frame_parse(&frame, &p) == kind);
             FUZZ_CHECK(frame_csum_ok(&frame, &p) == good);
-            FUZZ_CHECK(address_equals(&p.src, &f.address));
+            FUZZ_CHECK(kind == FRAME_ICMP
+                       || address_equals(&p.src, &f.address));
         }
     } else {
         migrate_control_frame(f.engine, &frame, f.now);
@@ -375,6 +382,50 @@ give_message(unsigned int host, uint8_t type, uint16_t n, uint32_t epoch,
     memcpy(buf + udp_overhead(&f.address), message, len);
     give(0, buf, udp_build(buf, len, switch_mac, f.clients[0].mac,
                            &f.hosts[host], &f.address, MIGRATE_PORT), 0);
+}
+
+/* What a router says of the service's packet to 'c', of which it quotes as
+ * much as the lower 6 bits of 'len' say. */
+static void
+give_icmp(const struct client *c, uint8_t type, uint8_t code, size_t len)
+{
+    static const uint8_t quoted[64];
+    uint8_t packet[SEGMENT_OVERHEAD], buf[256] = { 0 };
+    struct segment s = {
+        .src = &c->tuple.service, .dst = &c->tuple.client,
+        .src_port = c->tuple.service_port, .dst_port = c->tuple.client_port,
+        .flags = SEG_ACK, .payload = quoted, .payload_len = 40,
+    };
+    struct migrate_address router = f.vip;
+    size_t icmp_len = 8 + len % 64;
+    uint8_t protocol = f.v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+    size_t l4 = udp_overhead(&f.vip) - 8;
+    uint8_t *ip = buf + ETH_LEN;
+    uint16_t csum;
+
+    router.byte[15] = 99;
+    segment_build(&s, packet);
+    /* A UDP frame has the headers that it takes. */
+    udp_build(buf, len % 64, switch_mac, c->mac, &router, &c->tuple.service,
+              0);
+    memset(buf + l4, 0, 8);
+    buf[l4] = type;
+    buf[l4 + 1] = code;
+    memcpy(buf + l4 + 8, packet, len % 64);
+    csum = ~csum_fold(csum_add(f.v6 ? csum_pseudo(0, &router,
+                                                  &c->tuple.service,
+                                                  protocol, icmp_len) : 0,
+                               buf + l4, icmp_len));
+    memcpy(buf + l4 + 2, &csum, 2);
+    if (f.v6) {
+        ip[6] = protocol;
+    } else {
+        ip[9] = protocol;
+        memset(ip + 10, 0, 2);
+        csum = ~csum_fold(csum_add(0, ip, 20));
+        memcpy(ip + 10, &csum, 2);
+    }
+    give(len & 1 ? 0 : 1, buf, l4 + icmp_len, 0);
 }
 
 static void
@@ -466,6 +517,9 @@ take_step(const struct step *s, const uint8_t *body, size_t len)
         break;
     case STEP_CONFIGURE:
         configure(s->x, s->y);
+        break;
+    case STEP_ICMP:
+        give_icmp(c, s->x, s->y, len);
         break;
     }
 }

@@ -9,7 +9,8 @@
 
 /* The input is a frame.  It must be parsed within its bounds, and a TCP packet
  * in it be redirected so that its checksums are right if and only if they were
- * right before.  What neighbor discovery says can be said again. */
+ * right before.  So must ICMP.  What neighbor discovery says can be said
+ * again. */
 
 static void
 check_packet(const struct frame *frame, const struct packet *p)
@@ -73,6 +74,37 @@ check_redirect(struct frame *frame, const struct packet *p)
                && after.payload_len == p->payload_len);
     FUZZ_CHECK(header_ok(frame, &after));
     FUZZ_CHECK(frame_csum_ok(frame, &after) == good);
+}
+
+/* Sends the ICMP packet to where its last bytes say, and back. */
+static void
+check_icmp(struct frame *frame, const struct packet *p)
+{
+    bool good = frame_csum_ok(frame, p);
+    struct migrate_address dst = p->dst;
+    struct packet after, quoted;
+
+    if (icmp_quote_parse(frame, p, &quoted)) {
+        FUZZ_CHECK(quoted.family == p->family);
+        FUZZ_CHECK(quoted.l4 + 8u <= p->payload + p->payload_len);
+    }
+    memcpy(p->family == 4 ? &dst.byte[12] : dst.byte,
+           frame->data + frame->len - 16, p->family == 4 ? 4 : 16);
+    if (p->family == 6) {
+        unmap(&dst);
+    }
+    frame_readdress(frame, p, dst.byte, &dst);
+    FUZZ_CHECK(frame_parse(frame, &after) == FRAME_ICMP);
+    FUZZ_CHECK(address_equals(&after.src, &p->src));
+    FUZZ_CHECK(address_equals(&after.dst, &dst));
+    FUZZ_CHECK(header_ok(frame, &after));
+    FUZZ_CHECK(frame_csum_ok(frame, &after) == good);
+    frame_echo(frame, &after, 0);
+    FUZZ_CHECK(frame_parse(frame, &after) == FRAME_ICMP);
+    FUZZ_CHECK(address_equals(&after.src, &dst));
+    FUZZ_CHECK(address_equals(&after.dst, &p->src));
+    FUZZ_CHECK(header_ok(frame, &after));
+    FUZZ_CHECK(frame_csum_ok(frame, &after) || !good);
 }
 
 /* Whatever was read is the same after it was built and read again. */
@@ -139,7 +171,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case FRAME_ICMP:
         check_packet(&frame, &p);
-        frame_csum_ok(&frame, &p);
+        check_icmp(&frame, &p);
         /* As after icmp_packet() has looked at the type. */
         frame.data[p.l4] = frame.data[p.l4] & 1 ? ND_SOLICIT : ND_ADVERTISE;
         if (p.family == 6 && nd_read(&frame, &p, &nd)) {
