@@ -2,6 +2,7 @@
 
 SYSTEM_TESTS = \
 	tests/system/test_agent.py \
+	tests/system/test_attacks_host.py \
 	tests/system/test_bad_input.py \
 	tests/system/test_clean.py \
 	tests/system/test_demo.py \
