@@ -66,6 +66,8 @@ noinst_LIBRARIES += controller/libcontroller.a
 controller_libcontroller_a_SOURCES = \
 	controller/database.c \
 	controller/database.h \
+	controller/flow-table.c \
+	controller/flow-table.h \
 	controller/graph.c \
 	controller/graph.h \
 	controller/southbound.c \

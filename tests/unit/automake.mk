@@ -142,12 +142,19 @@ tests_unit_test_tls_LDADD = $(UNIT_LDADD)
 # The modules of the controller, which need libopenvswitch.
 if OVS
 UNIT_CONTROLLER_TESTS = \
+	tests/unit/test-flow-table \
 	tests/unit/test-graph
 check_PROGRAMS += $(UNIT_CONTROLLER_TESTS)
 TESTS += $(UNIT_CONTROLLER_TESTS)
 
 UNIT_CONTROLLER_CPPFLAGS = $(CONTROLLER_CPPFLAGS) -I$(srcdir)/tests/unit
 UNIT_CONTROLLER_LDADD = tests/unit/libunit.a $(CONTROLLER_LIBS) $(CUNIT_LIBS)
+
+tests_unit_test_flow_table_CPPFLAGS = $(UNIT_CONTROLLER_CPPFLAGS)
+tests_unit_test_flow_table_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_flow_table_LDADD = $(UNIT_CONTROLLER_LDADD)
+tests_unit_test_flow_table_LINK = $(CONTROLLER_LINK)
+$(tests_unit_test_flow_table_OBJECTS): $(OVS_GENERATED)
 
 tests_unit_test_graph_CPPFLAGS = $(UNIT_CONTROLLER_CPPFLAGS)
 tests_unit_test_graph_CFLAGS = $(UNIT_CFLAGS)

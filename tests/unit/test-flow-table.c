@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+#include "flow-table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "byte-order.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/ofp-actions.h"
+#include "svec.h"
+#include "unit.h"
+#include "util.h"
+
+/* Fills 'ft' from lines of ovs-ofctl; those of groups begin with "group". */
+static void
+fill(struct flow_table *ft, const char *text)
+{
+    char *copy = xstrdup(text), *save = NULL;
+
+    flow_table_init(ft);
+    for (char *line = strtok_r(copy, "\n", &save); line;
+         line = strtok_r(NULL, "\n", &save)) {
+        if (!strncmp(line, "group", 5)) {
+            flow_table_add_group(ft, "%s", line);
+        } else {
+            flow_table_add_flow(ft, "%s", line);
+        }
+    }
+    free(copy);
+}
+
+/* Says what 'mods' do, such as "+group 1; +flow 0; -flow 1". */
+static char *
+describe(const struct flow_mods *mods)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    for (size_t i = 0; i < mods->n; i++) {
+        const struct ofputil_bundle_msg *msg = &mods->msgs[i];
+
+        ds_put_cstr(&s, i ? "; " : "");
+        if (msg->type == OFPTYPE_FLOW_MOD) {
+            ds_put_format(&s, "%cflow %d",
+                          msg->fm.command == OFPFC_ADD ? '+' : '-',
+                          msg->fm.table_id);
+        } else {
+            ds_put_format(&s, "%cgroup %"PRIu32,
+                          msg->gm.command == OFPGC11_ADD ? '+'
+                          : msg->gm.command == OFPGC11_MODIFY ? '*' : '-',
+                          msg->gm.group_id);
+        }
+    }
+    return ds_steal_cstr(&s);
+}
+
+/* What 'ft' has, sorted. */
+static char *
+lines(const struct flow_table *ft)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+    struct svec sorted = SVEC_EMPTY_INITIALIZER;
+    char *save = NULL, *text;
+
+    flow_table_format(ft, &s);
+    for (char *line = strtok_r(ds_cstr(&s), "\n", &save); line;
+         line = strtok_r(NULL, "\n", &save)) {
+        svec_add(&sorted, line);
+    }
+    svec_sort(&sorted);
+    text = svec_join(&sorted, "\n", "");
+    svec_destroy(&sorted);
+    ds_destroy(&s);
+    return text;
+}
+
+/* Checks what it takes to get from 'there' to 'wanted', and that it does. */
+static void
+check_diff(const char *wanted_text, const char *there_text,
+           const char *expected)
+{
+    struct flow_table wanted, there;
+    struct flow_mods mods;
+    char *description, *a, *b;
+
+    fill(&wanted, wanted_text);
+    fill(&there, there_text);
+    flow_table_diff(&wanted, &there, &mods);
+    description = describe(&mods);
+    CHECK_STR(description, expected);
+    flow_table_apply(&there, &mods);
+    flow_mods_uninit(&mods);
+
+    a = lines(&there);
+    b = lines(&wanted);
+    CHECK_STR(a, b);
+    flow_table_diff(&wanted, &there, &mods);
+    CHECK_INT(mods.n, 0);
+    flow_mods_uninit(&mods);
+    free(description);
+    free(a);
+    free(b);
+    flow_table_destroy(&wanted);
+    flow_table_destroy(&there);
+}
+
+static void
+test_flows(void)
+{
+    check_diff("", "", "");
+    check_diff("table=0,actions=drop", "", "+flow 0");
+    check_diff("", "table=3,actions=drop", "-flow 3");
+    check_diff("table=0,actions=1", "table=0,actions=2", "+flow 0");
+    check_diff("table=0,cookie=1,actions=1", "table=0,cookie=2,actions=1",
+               "+flow 0");
+    check_diff("table=0,cookie=1,ip,nw_dst=10.0.0.1,actions=1\n"
+               "table=0,arp,actions=2",
+               "table=0,arp,actions=2\n"
+               "table=0,cookie=1,ip,nw_dst=10.0.0.1,actions=1", "");
+
+    /* Table, priority and match are the identity. */
+    check_diff("table=1,priority=5,ip,actions=1",
+               "table=2,priority=5,ip,actions=1", "+flow 1; -flow 2");
+    check_diff("table=1,priority=5,ip,actions=1",
+               "table=1,priority=6,ip,actions=1", "+flow 1; -flow 1");
+    check_diff("table=1,priority=5,ip,actions=1",
+               "table=1,priority=5,ipv6,actions=1", "+flow 1; -flow 1");
+}
+
+#define ONE "group_id=1,type=indirect,bucket=actions=output:1"
+#define TWO "group_id=1,type=select,bucket=watch_port:1,actions=output:1," \
+            "bucket=watch_port:2,actions=output:2"
+
+static void
+test_groups(void)
+{
+    check_diff(ONE, ONE, "");
+    check_diff(TWO, TWO, "");
+    check_diff(TWO, ONE, "*group 1");
+    check_diff("group_id=1,type=indirect,bucket=actions=output:2", ONE,
+               "*group 1");
+    check_diff("group_id=1,type=select,bucket=watch_port:1,actions=output:1,"
+               "bucket=watch_port:3,actions=output:2", TWO, "*group 1");
+    check_diff("group_id=1,type=select,bucket=watch_port:1,actions=output:1",
+               TWO, "*group 1");
+    check_diff("group_id=1,type=all", TWO, "*group 1");
+
+    /* A group is there as long as flows refer to it. */
+    check_diff(ONE "\ntable=0,actions=group:1", "", "+group 1; +flow 0");
+    check_diff("", ONE "\ntable=0,actions=group:1", "-flow 0; -group 1");
+    check_diff("group_id=2,type=all\ntable=0,actions=group:2",
+               ONE "\ntable=0,actions=group:1", "+group 2; +flow 0; -group 1");
+}
+
+/* One flow in place of another, as when a switch reports what it has. */
+static void
+test_put_and_remove(void)
+{
+    struct flow_table ft;
+    struct match match;
+    char *text;
+
+    flow_table_init(&ft);
+    match_init_catchall(&match);
+    match_set_in_port(&match, 7);
+    flow_table_put_flow(&ft, 1, 2, &match, htonll(3), NULL, 0);
+    flow_table_put_flow(&ft, 1, 2, &match, htonll(4), NULL, 0);
+    flow_table_remove_flow(&ft, 0, 2, &match);
+    text = lines(&ft);
+    CHECK_STR(text, "cookie=0x4,table=1,priority=2,in_port=7 actions=drop");
+    free(text);
+    flow_table_remove_flow(&ft, 1, 2, &match);
+    CHECK_INT(hmap_count(&ft.flows), 0);
+    flow_table_destroy(&ft);
+}
+
+static void
+test_merge(void)
+{
+    struct flow_table a, b, expected;
+    struct flow_mods mods;
+
+    fill(&a, ONE "\ntable=0,actions=1");
+    fill(&b, "table=1,actions=2\ngroup_id=2,type=all");
+    fill(&expected, "group_id=2,type=all\ntable=0,actions=1\n"
+         "table=1,actions=2\n" ONE);
+    flow_table_merge(&a, &b);
+    flow_table_diff(&expected, &a, &mods);
+    CHECK_INT(mods.n, 0);
+    flow_mods_uninit(&mods);
+    flow_table_clear_groups(&a);
+    flow_table_diff(&expected, &a, &mods);
+    CHECK_INT(mods.n, 2);
+    flow_mods_uninit(&mods);
+    flow_table_destroy(&a);
+    flow_table_destroy(&b);
+    flow_table_destroy(&expected);
+}
+
+static const struct unit_test tests[] = {
+    { "flows", test_flows },
+    { "groups", test_groups },
+    { "put and remove", test_put_and_remove },
+    { "merge", test_merge },
+    { NULL, NULL }
+};
+
+const struct unit_suite unit_suite = { "flow-table", tests };
