@@ -14,6 +14,8 @@ datapath_libmigrate_engine_a_SOURCES = \
 	datapath/engine.h \
 	datapath/frame.c \
 	datapath/frame.h \
+	datapath/h2.c \
+	datapath/h2.h \
 	datapath/handoff.c \
 	datapath/host.h \
 	datapath/http.c \
@@ -40,8 +42,15 @@ datapath_libmigrate_engine_a_SOURCES = \
 	datapath/tls.c \
 	datapath/tls.h \
 	datapath/xalloc.h
-datapath_libmigrate_engine_a_CPPFLAGS = $(AM_CPPFLAGS) $(LLHTTP_CPPFLAGS)
+datapath_libmigrate_engine_a_CPPFLAGS = $(AM_CPPFLAGS) $(LLHTTP_CPPFLAGS) \
+	$(NGHTTP2_CFLAGS)
 datapath_libmigrate_engine_a_LIBADD = $(LLHTTP_OBJECTS)
+
+# What a program with the engine in it links.
+ENGINE_LIBS = \
+	datapath/libmigrate-engine.a \
+	lib/libcommon.a \
+	$(NGHTTP2_LIBS)
 
 # llhttp comes as sources, whose warnings are not ours.  Without strict mode it
 # takes what servers may read differently.

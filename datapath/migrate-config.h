@@ -14,6 +14,7 @@
 
 enum service_protocol {
     PROTOCOL_HTTP,              /* Decide by an HTTP/1 request. */
+    PROTOCOL_H2C,               /* Decide by an HTTP/2 request. */
     PROTOCOL_TLS,               /* Decide by a ClientHello. */
     PROTOCOL_TCP,               /* Decide at the first ACK or data. */
 };

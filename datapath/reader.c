@@ -4,6 +4,7 @@
 
 static const char *const names[] = {
     [PROTOCOL_HTTP] = "http",
+    [PROTOCOL_H2C] = "h2c",
     [PROTOCOL_TLS] = "tls",
     [PROTOCOL_TCP] = "tcp",
 };
@@ -36,6 +37,9 @@ reader_init(struct reader *r, enum service_protocol protocol)
     case PROTOCOL_HTTP:
         http_init(&r->http);
         break;
+    case PROTOCOL_H2C:
+        h2_init(&r->h2);
+        break;
     case PROTOCOL_TLS:
         tls_init(&r->tls);
         break;
@@ -58,6 +62,8 @@ reader_feed(struct reader *r, const char *buffer, size_t len,
     switch (r->protocol) {
     case PROTOCOL_HTTP:
         return http_feed(&r->http, buffer, from, len, request);
+    case PROTOCOL_H2C:
+        return h2_feed(&r->h2, buffer, len, request);
     case PROTOCOL_TLS:
         return tls_feed(&r->tls, buffer, len, request);
     case PROTOCOL_TCP:

@@ -9,6 +9,7 @@
  * and may move as it grows.  The reader keeps offsets into it and owns no
  * memory.  What it finds does not depend on how the bytes were cut. */
 
+#include "h2.h"
 #include "http.h"
 #include "migrate-config.h"
 #include "tls.h"
@@ -18,6 +19,7 @@ struct reader {
     size_t fed;                 /* Bytes. */
     union {
         struct http_parser http;
+        struct h2_parser h2;
         struct tls_parser tls;
     };
 };

@@ -60,6 +60,9 @@ format_response(const struct pending *pending, char buf[RESPONSE_MAX])
     switch (pending->protocol) {
     case PROTOCOL_HTTP:
         return format_http(rejection, buf);
+    case PROTOCOL_H2C:
+        return h2_refusal(pending->assembly.data, pending->assembly.len,
+                          rejection->status, (uint8_t *) buf);
     case PROTOCOL_TLS:
         /* TLS has alerts for what a client said, none for what we lack. */
         if (rejection->status == 400 || rejection->status == 431) {

@@ -10,7 +10,10 @@
 
 #define HTTP_MAX_HEAD 16384     /* Bytes of request line and headers. */
 #define HTTP_MAX_HEADERS 100
-#define REQUEST_STORAGE 16384   /* Bytes. */
+
+/* Bytes for what is not as it was sent: the headers of HTTP/2, decoded, and
+ * once more those of cookies. */
+#define REQUEST_STORAGE (2 * HTTP_MAX_HEAD + 2 * HTTP_MAX_HEADERS)
 
 /* What the bytes of a connection that came so far are. */
 enum read_result {
@@ -53,14 +56,15 @@ struct request {
     struct request_field alpn;  /* Application protocols, a byte with its
                                  * length before each. */
 
-    char storage[REQUEST_STORAGE];  /* For what is not as it was sent. */
+    struct http_header stored_headers[HTTP_MAX_HEADERS];
+    char storage[REQUEST_STORAGE];
 };
 
 /* Makes 'request' one that says nothing. */
 static inline void
 request_init(struct request *request)
 {
-    memset(request, 0, offsetof(struct request, storage));
+    memset(request, 0, offsetof(struct request, stored_headers));
 }
 
 #endif /* request.h */

@@ -268,6 +268,7 @@ match_fits(const struct match *m, enum service_protocol protocol)
 
     switch (protocol) {
     case PROTOCOL_HTTP:
+    case PROTOCOL_H2C:
         return !tls;
     case PROTOCOL_TLS:
         return tls;

@@ -13,7 +13,7 @@
 
 #include "request.h"
 
-#define TLS_MAX_HELLO REQUEST_STORAGE   /* Bytes of ClientHello... */
+#define TLS_MAX_HELLO 16384     /* Bytes of ClientHello... */
 #define TLS_MAX_BYTES 32768     /* ... and with the headers of its records. */
 #define TLS_ALERT_LEN 7
 

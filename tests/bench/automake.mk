@@ -3,9 +3,7 @@
 # Benchmarks: the engine alone, and HTTP through OVS.  See docs/benchmarks.md.
 noinst_PROGRAMS += tests/bench/engine-bench
 tests_bench_engine_bench_SOURCES = tests/bench/engine-bench.c
-tests_bench_engine_bench_LDADD = \
-	datapath/libmigrate-engine.a \
-	lib/libcommon.a
+tests_bench_engine_bench_LDADD = $(ENGINE_LIBS)
 
 EXTRA_DIST += \
 	tests/bench/engine_bench.py \

@@ -9,7 +9,7 @@
 # fuzz/NAME-crash-*, and "tests/fuzz/fuzz-NAME FILE" repeats it.
 
 FUZZ_SECONDS = 60
-FUZZ_NAMES = engine frame http policy seal tls
+FUZZ_NAMES = engine frame h2 http policy seal tls
 
 EXTRA_DIST += tests/fuzz/seeds
 
@@ -17,6 +17,7 @@ if FUZZ
 FUZZ_TARGETS = \
 	tests/fuzz/fuzz-engine \
 	tests/fuzz/fuzz-frame \
+	tests/fuzz/fuzz-h2 \
 	tests/fuzz/fuzz-http \
 	tests/fuzz/fuzz-policy \
 	tests/fuzz/fuzz-seal \
@@ -26,7 +27,7 @@ endif
 
 FUZZ_CPPFLAGS = $(AM_CPPFLAGS) $(LLHTTP_CPPFLAGS)
 FUZZ_TARGET_FLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
-FUZZ_LDADD = datapath/libmigrate-engine.a lib/libcommon.a
+FUZZ_LDADD = $(ENGINE_LIBS)
 
 tests_fuzz_fuzz_engine_SOURCES = tests/fuzz/fuzz-engine.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_engine_CPPFLAGS = $(FUZZ_CPPFLAGS)
@@ -37,6 +38,14 @@ tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz-frame.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_frame_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_frame_LDFLAGS = $(FUZZ_TARGET_FLAGS)
 tests_fuzz_fuzz_frame_LDADD = $(FUZZ_LDADD)
+
+tests_fuzz_fuzz_h2_SOURCES = \
+	tests/fuzz/fuzz-h2.c \
+	tests/fuzz/fuzz.h \
+	tests/fuzz/reading.h
+tests_fuzz_fuzz_h2_CPPFLAGS = $(FUZZ_CPPFLAGS) $(NGHTTP2_CFLAGS)
+tests_fuzz_fuzz_h2_LDFLAGS = $(FUZZ_TARGET_FLAGS)
+tests_fuzz_fuzz_h2_LDADD = $(FUZZ_LDADD)
 
 tests_fuzz_fuzz_http_SOURCES = \
 	tests/fuzz/fuzz-http.c \

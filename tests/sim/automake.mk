@@ -5,6 +5,4 @@ tests_sim_run_sim_SOURCES = \
 	tests/sim/run-sim.c \
 	tests/sim/sim.c \
 	tests/sim/sim.h
-tests_sim_run_sim_LDADD = \
-	datapath/libmigrate-engine.a \
-	lib/libcommon.a
+tests_sim_run_sim_LDADD = $(ENGINE_LIBS)

@@ -11,6 +11,7 @@ UNIT_TESTS = \
 	tests/unit/test-control \
 	tests/unit/test-cookie \
 	tests/unit/test-frame \
+	tests/unit/test-h2 \
 	tests/unit/test-handoff \
 	tests/unit/test-http \
 	tests/unit/test-icmp \
@@ -29,20 +30,20 @@ UNIT_TESTS = \
 
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
-EXTRA_DIST += tests/unit/http tests/unit/tls
+EXTRA_DIST += tests/unit/h2 tests/unit/http tests/unit/tls
 
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/unit $(LLHTTP_CPPFLAGS)
 UNIT_CFLAGS = $(AM_CFLAGS) $(CUNIT_CFLAGS) $(SODIUM_CFLAGS)
 UNIT_LDADD = \
 	tests/unit/libunit.a \
-	datapath/libmigrate-engine.a \
-	lib/libcommon.a \
+	$(ENGINE_LIBS) \
 	$(CUNIT_LIBS)
 
 check_LIBRARIES = tests/unit/libunit.a
 tests_unit_libunit_a_SOURCES = \
 	tests/unit/bed.c \
 	tests/unit/bed.h \
+	tests/unit/bytes.h \
 	tests/unit/guard.h \
 	tests/unit/reading.c \
 	tests/unit/reading.h \
@@ -78,6 +79,10 @@ tests_unit_test_cookie_LDADD = $(UNIT_LDADD)
 tests_unit_test_frame_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_frame_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frame_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_h2_CPPFLAGS = $(UNIT_CPPFLAGS) $(NGHTTP2_CFLAGS)
+tests_unit_test_h2_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_h2_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_handoff_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_handoff_CFLAGS = $(UNIT_CFLAGS)

@@ -288,6 +288,8 @@ make_config(void)
           .placement = PLACEMENT_FLOW },
         { .name = (char *) "tls", .protocol = PROTOCOL_TLS,
           .rules = &bed.rules[1], .n_rules = 1 },
+        { .name = (char *) "h2c", .protocol = PROTOCOL_H2C,
+          .rules = &bed.rules[0], .n_rules = 1 },
     };
 
     for (unsigned int i = 0; i < BED_HOSTS; i++) {
@@ -513,6 +515,23 @@ bed_hello(struct bed_client *c, const char *sni)
     memcpy(hello + sizeof head + 32, middle, sizeof middle);
     memcpy(hello + sizeof head + 32 + sizeof middle, sni, n);
     CHECK_INT(bed_data(c, hello, sizeof head + 32 + sizeof middle + n),
+              MIGRATE_DROP);
+}
+
+void
+bed_h2_request(struct bed_client *c, const char *path)
+{
+    static const char head[] = H2_PREFACE "\0\0\0\4\0\0\0\0\0";
+    uint8_t n = strlen(path);
+    const uint8_t headers[] = {
+        0, 0, 4 + n, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 4, n /* :path */
+    };
+    uint8_t data[sizeof head - 1 + sizeof headers + 255];
+
+    memcpy(data, head, sizeof head - 1);
+    memcpy(data + sizeof head - 1, headers, sizeof headers);
+    memcpy(data + sizeof head - 1 + sizeof headers, path, n);
+    CHECK_INT(bed_data(c, data, sizeof head - 1 + sizeof headers + n),
               MIGRATE_DROP);
 }
 

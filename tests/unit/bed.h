@@ -19,8 +19,9 @@ enum {
     BED_TCP = 2,                /* Pool "all". */
     BED_FLOW = 3,               /* As BED_HTTP, with placement=flow. */
     BED_TLS = 4,                /* Pool "all"; SNI "images.example": "h3". */
+    BED_H2C = 5,                /* As BED_HTTP. */
 };
-#define BED_SERVICES 4
+#define BED_SERVICES 5
 
 /* A frame that the engine sent, parsed. */
 struct bed_frame {
@@ -135,6 +136,9 @@ enum migrate_verdict bed_text(struct bed_client *, const char *text);
 
 /* Sends a ClientHello for the server 'sni'. */
 void bed_hello(struct bed_client *, const char *sni);
+
+/* Sends a request for 'path' in HTTP/2. */
+void bed_h2_request(struct bed_client *, const char *path);
 
 /* Connects and sends a request for '/', or 'path'. */
 void bed_request(struct bed_client *, const char *path);

@@ -708,35 +708,43 @@ test_partial_timeout(void)
     bed_close();
 }
 
-/* The same by what a TLS client says. */
+/* The same by what clients say in other protocols. */
 static void
-test_chosen_by_hello(void)
+test_chosen_in_other_protocols(void)
 {
     static const struct {
-        const char *sni;
+        uint32_t service_id;
+        void (*send)(struct bed_client *, const char *);
+        const char *said;
         int rule;
-    } cases[] = { { "images.example", 0 }, { "example", -1 } };
+    } cases[] = {
+        { BED_TLS, bed_hello, "images.example", 0 },
+        { BED_TLS, bed_hello, "example", -1 },
+        { BED_H2C, bed_h2_request, "/images/x", 0 },
+        { BED_H2C, bed_h2_request, "/x", -1 },
+    };
 
-    bed_open(4, 64);
-    for (unsigned int i = 0; i < 2; i++) {
-        struct bed_client c = bed_client(i, BED_TLS);
+    for (unsigned int i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bed_client c;
         struct bed_bundle b;
 
+        bed_open(4, 64);
+        c = bed_client(i, cases[i].service_id);
         bed_connect(&c);
-        bed_hello(&c, cases[i].sni);
+        cases[i].send(&c, cases[i].said);
         b = only_bundle();
         CHECK_INT(b.host, cases[i].rule == 0 ? 2 : 0);
         CHECK_INT(bed_record(&c)->rule, cases[i].rule);
         CHECK_INT(b.inner->packet.payload_len, c.seq - (c.isn + 1));
-        CU_ASSERT(bed_holds(b.inner, cases[i].sni));
+        CU_ASSERT(bed_holds(b.inner, cases[i].said));
         bed_bundle_free(&b);
+        bed_close();
     }
-    bed_close();
 }
 
 static const struct unit_test tests[] = {
     { "host is chosen by the request", test_chosen_by_request },
-    { "host is chosen by the ClientHello", test_chosen_by_hello },
+    { "host is chosen in other protocols", test_chosen_in_other_protocols },
     { "pool of all hosts", test_pool_of_all },
     { "flow IDs are a counter", test_flow_id_counter },
     { "bundle is sent again, then another host", test_retransmission },

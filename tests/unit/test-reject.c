@@ -286,6 +286,46 @@ test_tls(void)
     bed_close();
 }
 
+/* A client of HTTP/2 gets a GOAWAY, behind SETTINGS and, if its request is
+ * known, a response. */
+static void
+test_h2(void)
+{
+    struct bed_client c;
+    struct bed_frame *f;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_H2C);
+    bed_connect(&c);
+    bed_data(&c, H2_PREFACE "\0\0\0\1\5\0\0\0\1", H2_PREFACE_LEN + 9);
+    f = bed_expect(&c, SEG_PSH | SEG_ACK | SEG_FIN, c.seq);
+    CHECK_INT(f->packet.payload_len, 9 + 17);
+    CU_ASSERT(!memcmp(f->data + f->packet.payload,
+                      "\0\0\0\4\0\0\0\0\0" "\0\0\x08\7\0\0\0\0\0"
+                      "\0\0\0\0" "\0\0\0\1", 9 + 17));
+    free(f);
+    CHECK_INT(BED_COUNT(REJECT_400), 1);
+
+    /* One that speaks something else is reset. */
+    c = bed_client(1, BED_H2C);
+    bed_connect(&c);
+    bed_text(&c, "GET / HTTP/1.1\r\n\r\n");
+    free(bed_expect(&c, SEG_RST | SEG_ACK, c.seq));
+    CHECK_INT(BED_COUNT(REJECT_400), 2);
+    CHECK_INT(BED_COUNT(RESET), 1);
+    bed_close();
+
+    open_without_hosts();
+    c = bed_client(0, BED_H2C);
+    bed_connect(&c);
+    bed_h2_request(&c, "/");
+    f = bed_expect(&c, SEG_PSH | SEG_ACK | SEG_FIN, c.seq);
+    CHECK_INT(f->packet.payload_len, 9 + 14 + 17);
+    CU_ASSERT(bed_holds(f, "503"));
+    free(f);
+    bed_close();
+}
+
 static const struct unit_test tests[] = {
     { "400 for a malformed request", test_malformed },
     { "400 for one cut short", test_closed_early },
@@ -296,6 +336,7 @@ static const struct unit_test tests[] = {
     { "the rest is taken in", test_rest_is_taken_in },
     { "next connection", test_next_connection },
     { "TLS", test_tls },
+    { "HTTP/2", test_h2 },
     { NULL, NULL }
 };
 const struct unit_suite unit_suite = { "reject", tests };

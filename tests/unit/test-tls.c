@@ -6,40 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "reading.h"
 
 /* What real clients send is in the directory "tls": see reading.h.  The rest
  * is made here. */
 
-#define HELLO_MAX 40000
 #define BODY_MIN 41             /* Bytes of a hello without extensions. */
-
-/* Bytes in the making. */
-struct bytes {
-    uint8_t p[HELLO_MAX];
-    size_t n;
-};
-
-static void
-put(struct bytes *b, const void *p, size_t n)
-{
-    if (b->n + n > sizeof b->p) {
-        abort();
-    }
-    memcpy(b->p + b->n, p, n);
-    b->n += n;
-}
-
-/* Appends the low 'width' bytes of 'value'. */
-static void
-put_int(struct bytes *b, unsigned long int value, size_t width)
-{
-    while (width--) {
-        uint8_t byte = value >> 8 * width;
-
-        put(b, &byte, 1);
-    }
-}
 
 /* Begins a vector with its length in 'width' bytes; end() takes what this
  * returns. */
@@ -70,7 +43,7 @@ put_extension(struct bytes *b, unsigned int type, const void *data, size_t n)
 static void
 put_zeros(struct bytes *b, unsigned int type, size_t n)
 {
-    static const uint8_t zeros[HELLO_MAX];
+    static const uint8_t zeros[TLS_MAX_HELLO];
 
     put_extension(b, type, zeros, n);
 }
