@@ -91,6 +91,9 @@ syn(struct migrate *m, struct arrival *a)
         r->syn_seen = true;
         handoff_unplace(m, r);
     }
+    if (!address_is_unicast(engine_address(m, &a->packet.dst))) {
+        return drop(m, COUNTER_DROP_FAMILY);
+    }
     learn_vip(m, &a->packet.dst);
 
     syn.mss = o->mss ? o->mss : 536;    /* RFC 9293 3.7.1. */
@@ -432,7 +435,7 @@ forward(struct migrate *m, struct record *r, struct arrival *a)
     count(m, COUNTER_ENCAPSULATED);
     /* The source stays, so that bridges on the way learn the truth. */
     frame_redirect(a->frame, &a->packet, host->mac, NULL,
-                   &m->address, &host->address,
+                   engine_address(m, &host->address), &host->address,
                    htons(flow_id_src_port(r->flow_id)),
                    htons(flow_id_dst_port(r->flow_id)));
     return MIGRATE_FORWARD;
@@ -545,7 +548,8 @@ migrate_service_frame(struct migrate *m, uint32_t service_id,
     case FRAME_EXTENDED:
         return drop(m, COUNTER_DROP_EXTENDED);
     case FRAME_ICMP:
-        return icmp_packet(m, frame, p);
+        return (m->configured ? icmp_packet(m, frame, p)
+                : drop(m, COUNTER_DROP_NO_SERVICE));
     case FRAME_UDP:
     case FRAME_ARP:
     case FRAME_OTHER:

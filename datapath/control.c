@@ -37,12 +37,18 @@ send_hello(struct migrate *m, struct host *host)
         .challenge = host->challenge,
     };
     uint8_t *at = (uint8_t *) (message + 1);
+    uint16_t n = 0;
 
     memcpy(at, &hello, sizeof hello);
     at += sizeof hello;
-    memcpy(at, m->vips, m->n_vips * sizeof m->vips[0]);
-    at += m->n_vips * sizeof m->vips[0];
-    engine_send(m, host, MIGRATE_HELLO, at - (uint8_t *) message, m->n_vips,
+    for (size_t i = 0; i < m->n_vips; i++) {
+        if (address_is_v4(&m->vips[i]) == address_is_v4(&host->address)) {
+            memcpy(at, &m->vips[i], sizeof m->vips[i]);
+            at += sizeof m->vips[i];
+            n++;
+        }
+    }
+    engine_send(m, host, MIGRATE_HELLO, at - (uint8_t *) message, n,
                 ++host->asked);
     host->unanswered++;
     count(m, COUNTER_HELLO);
@@ -211,8 +217,8 @@ message(struct migrate *m, const struct frame *frame,
         count(m, COUNTER_DROP_STRANGER);
         return MIGRATE_DROP;
     }
-    if (p->payload_len > sizeof buffer || !address_equals(&p->dst,
-                                                          &m->address)) {
+    if (p->payload_len > sizeof buffer
+        || !address_equals(&p->dst, engine_address(m, &p->dst))) {
         count(m, COUNTER_DROP_CONTROL);
         return MIGRATE_DROP;
     }

@@ -54,6 +54,8 @@
             "service")                                                       \
     COUNTER(DROP_FLAGS, "drop-flags", "senseless TCP flags")                 \
     COUNTER(DROP_CHECKSUM, "drop-checksum", "wrong checksums")               \
+    COUNTER(DROP_FAMILY, "drop-family", "SYNs in an IP version without a "   \
+            "migration address")                                             \
     COUNTER(DROP_NO_SERVICE, "drop-no-service", "packets for a service id "  \
             "that is not configured")                                        \
     COUNTER(DROP_COOKIE, "drop-cookie", "data of no known connection and "   \

@@ -89,7 +89,7 @@ struct migrate {
 
     /* Configuration. */
     bool configured;
-    struct migrate_address address;
+    struct migrate_address address4, address6;
     uint8_t mac[6];
     uint16_t mtu;
     struct keyring keys;
@@ -126,6 +126,14 @@ static inline void
 count(struct migrate *m, enum migrate_counter counter)
 {
     m->counters[counter]++;
+}
+
+/* The migration address of the family of 'peer'; all zeros if there is
+ * none. */
+static inline const struct migrate_address *
+engine_address(const struct migrate *m, const struct migrate_address *peer)
+{
+    return address_is_v4(peer) ? &m->address4 : &m->address6;
 }
 
 /* The engine's TCP timestamp clock. */

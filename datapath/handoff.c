@@ -67,7 +67,7 @@ send_continuation(struct migrate *m, struct pending *pending, size_t from,
     };
     struct segment s = {
         .eth_dst = host->mac, .eth_src = m->mac,
-        .src = &m->address, .dst = &host->address,
+        .src = engine_address(m, &host->address), .dst = &host->address,
         .src_port = htons(flow_id_src_port(r->flow_id)),
         .dst_port = htons(flow_id_dst_port(r->flow_id)),
         .ack = r->isn + 1,
@@ -195,7 +195,7 @@ record_flow(const struct migrate *m, const struct record *r)
         .tuple = r->tuple,
         .service_id = r->service_id,
         .flow_id = r->flow_id,
-        .src = m->address,
+        .src = *engine_address(m, &host->address),
         .dst = host->address,
     };
 

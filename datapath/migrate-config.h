@@ -75,7 +75,10 @@ struct service_config {
 };
 
 struct migrate_config {
-    struct migrate_address address; /* The migration address. */
+    struct migrate_address address4, address6;  /* The migration addresses; all
+                                                 * zeros where there is none:
+                                                 * such hosts and services are
+                                                 * not served. */
     uint8_t mac[6];             /* The bridge's Ethernet address. */
     uint16_t mtu;               /* Longest IP packet sent to a host, bytes. */
     struct keyring keys;

@@ -89,10 +89,10 @@ add_host(struct builder *b, const struct ovsrec_migration_host *row)
     if (!address_parse(row->ip, &host->address)) {
         builder_error(b, "Migration_Host \"%s\": ip \"%s\" is not an IPv4 or "
                       "IPv6 address", row->name, row->ip);
-    } else if (address_is_v4(&host->address)
-               != address_is_v4(&c->address)) {
-        builder_error(b, "Migration_Host \"%s\": ip \"%s\" is of another "
-                      "family than other_config:migrate-address",
+    } else if (!address_is_unicast(address_is_v4(&host->address)
+                                   ? &c->address4 : &c->address6)) {
+        builder_error(b, "Migration_Host \"%s\": ip \"%s\" is of a family "
+                      "that other_config:migrate-address has no address of",
                       row->name, row->ip);
     }
     return i;
@@ -278,6 +278,34 @@ bridge_mac(const char *name, uint8_t mac[6])
     return ok;
 }
 
+/* Takes in 'text', at most one address of each family. */
+static void
+set_addresses(struct builder *b, const char *text)
+{
+    struct migrate_config *c = &b->config;
+    char *copy = xstrdup(text);
+    char *save_ptr = NULL;
+
+    for (char *s = strtok_r(copy, ", ", &save_ptr); s;
+         s = strtok_r(NULL, ", ", &save_ptr)) {
+        struct migrate_address a, *slot;
+
+        if (!address_parse(s, &a) || !address_is_unicast(&a)) {
+            builder_error(b, "other_config:migrate-address \"%s\" is not an "
+                          "IPv4 or IPv6 address of one machine", s);
+            break;
+        }
+        slot = address_is_v4(&a) ? &c->address4 : &c->address6;
+        if (address_is_unicast(slot)) {
+            builder_error(b, "other_config:migrate-address \"%s\" has two "
+                          "addresses of one family; there may be one of IPv4 "
+                          "and one of IPv6", text);
+        }
+        *slot = a;
+    }
+    free(copy);
+}
+
 static void
 build(struct builder *b, const struct ovsrec_bridge *row)
 {
@@ -288,12 +316,11 @@ build(struct builder *b, const struct ovsrec_bridge *row)
 
     c->mtu = get_uint(b, "Bridge", &row->other_config, "migrate-mtu",
                       1500, 1280, MIGRATE_MESSAGE_MAX);
-    if (!address) {
+    set_addresses(b, address ? address : "");
+    if (!address_is_unicast(&c->address4)
+        && !address_is_unicast(&c->address6)) {
         builder_error(b, "other_config:migrate-address is missing; set it to "
                       "an IP address of the switch's own");
-    } else if (!address_parse(address, &c->address)) {
-        builder_error(b, "other_config:migrate-address \"%s\" is not an IPv4 "
-                      "or IPv6 address", address);
     }
     if (!key_file) {
         builder_error(b, "other_config:migrate-key-file is missing; make a "

@@ -226,7 +226,16 @@ migrate_configure(struct migrate *m, const struct migrate_config *config,
     }
     m->generation = g;
     hosts_tidy(m);
-    m->address = config->address;
+    m->address4 = config->address4;
+    m->address6 = config->address6;
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        struct host *host = m->hosts[i];
+
+        if (host
+            && !address_is_unicast(engine_address(m, &host->address))) {
+            host->mac_known = false;    /* Nothing can be sent there. */
+        }
+    }
     memcpy(m->mac, config->mac, sizeof m->mac);
     m->mtu = config->mtu;
     m->keys = config->keys;
@@ -279,11 +288,12 @@ engine_send(struct migrate *m, const struct host *host, uint8_t type,
     };
     struct migrate_header *message = engine_message(m);
     uint8_t *frame = (uint8_t *) message - udp_overhead(&host->address);
+    const struct migrate_address *src = engine_address(m, &host->address);
 
     memcpy(message, &header, sizeof header);
-    seal(&m->keys, &m->address, &host->address, message);
+    seal(&m->keys, src, &host->address, message);
     m->ops->output(m->aux, frame,
-                   udp_build(frame, len, host->mac, m->mac, &m->address,
+                   udp_build(frame, len, host->mac, m->mac, src,
                              &host->address, MIGRATE_PORT));
 }
 

@@ -15,7 +15,7 @@ ask_arp(struct migrate *m, const struct host *host)
     static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
     struct arp arp = {
         .op = ARP_REQUEST,
-        .sender = m->address,
+        .sender = m->address4,
         .target = host->address,
     };
 
@@ -31,7 +31,7 @@ ask_nd(struct migrate *m, const struct host *host)
     struct nd nd = { .type = ND_SOLICIT, .target = host->address };
 
     memcpy(nd.mac, m->mac, 6);
-    nd_build(&nd, NULL, &m->address, &group, m->scratch);
+    nd_build(&nd, NULL, &m->address6, &group, m->scratch);
     engine_output(m, ND_FRAME_LEN);
 }
 
@@ -53,7 +53,7 @@ learn(struct migrate *m, const struct migrate_address *address,
 {
     struct host *host = engine_find_host(m, address);
 
-    if (host && !host->up) {
+    if (host && host->configured && !host->up) {
         if (!host->mac_known || memcmp(host->mac, mac, 6)) {
             m->next_hello = 0;
         }

@@ -19,6 +19,8 @@ struct pool_member {
 /* What a selection is among. */
 struct candidates {
     struct host *const *hosts;
+    bool v4;                    /* The client's family: packets under a flow ID
+                                 * keep their IP header. */
     const struct tried *tried;
     const struct pool_member *least;    /* If nonnull: only members with as
                                          * few connections for their weight as
@@ -37,7 +39,10 @@ load(const struct candidates *c, const struct pool_member *a,
 static bool
 is_candidate(const struct candidates *c, const struct pool_member *m)
 {
-    if (!m->weight || !c->hosts[m->host] || !host_usable(c->hosts[m->host])) {
+    const struct host *host = c->hosts[m->host];
+
+    if (!m->weight || !host || !host_usable(host)
+        || address_is_v4(&host->address) != c->v4) {
         return false;
     }
     for (size_t i = 0; i < c->tried->n; i++) {
@@ -161,7 +166,9 @@ int
 pool_select(struct pool *pool, struct host *const *hosts,
             const struct migrate_address *client, const struct tried *tried)
 {
-    struct candidates c = { .hosts = hosts, .tried = tried };
+    struct candidates c = {
+        .hosts = hosts, .v4 = address_is_v4(client), .tried = tried
+    };
     const struct pool_member *m = NULL;
 
     switch (pool->policy) {

@@ -450,7 +450,7 @@ configuration(struct bench *b)
         .rules = rules, .n_rules = sizeof rules / sizeof rules[0],
     };
     struct migrate_config config = {
-        .address = b->address,
+        .address4 = b->address,
         .mtu = 1500,
         .keys = b->keys,
         .hosts = hosts, .n_hosts = N_HOSTS,

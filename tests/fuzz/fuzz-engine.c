@@ -240,7 +240,7 @@ configure(unsigned int which_hosts, unsigned int which_services)
     };
     struct service_config services[3];
     struct migrate_config config = {
-        .address = f.address, .mtu = 1500, .keys = f.keys,
+        .mtu = 1500, .keys = f.keys,
         .hosts = hosts, .pools = pools, .n_pools = 2, .services = services,
     };
     char *error;
@@ -267,6 +267,7 @@ configure(unsigned int which_hosts, unsigned int which_services)
             };
         }
     }
+    *(f.v6 ? &config.address6 : &config.address4) = f.address;
     memcpy(config.mac, switch_mac, 6);
     error = migrate_configure(f.engine, &config, f.now);
     FUZZ_CHECK(!error);

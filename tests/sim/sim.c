@@ -745,7 +745,7 @@ configure(struct sim *s)
         .request_timeout = 5000, .default_pool = 0,
     };
     struct migrate_config config = {
-        .address = s->address, .mtu = 1500, .keys = s->keys,
+        .address4 = s->address, .mtu = 1500, .keys = s->keys,
         .hosts = hosts, .n_hosts = SIM_HOSTS,
         .pools = &pool, .n_pools = 1,
         .services = &service, .n_services = 1,

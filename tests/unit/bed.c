@@ -322,11 +322,13 @@ make_config(void)
         bed.services[i].request_timeout = 5000;
     }
     bed.config = (struct migrate_config) {
-        .address = bed.address, .mtu = 1500, .keys = bed.keys,
+        .mtu = 1500, .keys = bed.keys,
         .hosts = bed.host_configs, .n_hosts = BED_HOSTS,
         .pools = bed.pools, .n_pools = 2,
         .services = bed.services, .n_services = BED_SERVICES,
     };
+    *(bed.family == 4 ? &bed.config.address4
+      : &bed.config.address6) = bed.address;
     memcpy(bed.config.mac, bed.mac, 6);
 }
 

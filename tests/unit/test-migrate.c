@@ -55,6 +55,69 @@ test_unconfigured(void)
     migrate_destroy(NULL);
 }
 
+/* A migration address of each family serves clients of each, by hosts of their
+ * own family. */
+static void
+test_two_families(void)
+{
+    struct bed_client four, six;
+    struct {
+        struct migrate_header header;
+        struct migrate_hello hello;
+        struct migrate_vip vips[1];
+    } hello;
+    unsigned int host;
+
+    bed_open(4, 64);
+    four = bed_client(0, BED_HTTP);
+    six = bed_client(1, BED_HTTP);
+    address_parse("2001:db8:2::1", &six.tuple.client);
+    address_parse("2001:db8:1::1", &six.tuple.service);
+    CHECK_INT(bed_segment(&six, SEG_SYN, six.isn, NULL, 0), MIGRATE_DROP);
+    CHECK_INT(BED_COUNT(DROP_FAMILY), 1);
+    CHECK_INT(BED_COUNT(SYN), 0);
+    bed_expect_none();
+    bed_live(&four, &host);
+
+    /* h2 becomes one of IPv6, as are all that the bed sees from here on. */
+    address_parse("2001:db8::fe", &bed.config.address6);
+    address_parse("2001:db8::12", &bed.host_configs[1].address);
+    bed.hosts[1].address = bed.host_configs[1].address;
+    bed.address = bed.config.address6;
+    bed.hosts[0].alive = bed.hosts[2].alive = false;
+    bed_configure();
+    bed_wait(1);
+    for (int i = 0; i < 3; i++) {
+        six.isn++;
+        bed_live(&six, &host);
+        CHECK_INT(host, 1);
+    }
+    CHECK_INT(bed_text(&six, "x"), MIGRATE_FORWARD);
+    CU_ASSERT(address_equals(&bed.forwarded->packet.src, &bed.address));
+    CHECK_INT(bed_text(&four, "x"), MIGRATE_FORWARD);
+    CU_ASSERT(address_equals(&bed.forwarded->packet.src,
+                             &bed.config.address4));
+
+    /* Hosts are told of addresses of their own family. */
+    bed_clear();
+    bed.keep_hellos = true;
+    bed_wait(MIGRATE_HELLO_INTERVAL);
+    while (TAILQ_FIRST(&bed.frames)->packet.family != 6) {
+        free(bed_take());
+    }
+    CHECK_INT(bed_expect_message(MIGRATE_HELLO, &hello, sizeof hello), 1);
+    CHECK_INT(ntohs(hello.header.count), 1);
+    CU_ASSERT(address_equals(&hello.vips[0].address, &six.tuple.service));
+    bed_clear();
+
+    /* Without an address of the family nothing can be said in it. */
+    memset(&bed.config.address6, 0, sizeof bed.config.address6);
+    configure_only(0);
+    CHECK_INT(bed_text(&six, "x"), MIGRATE_DROP);
+    CHECK_INT(BED_COUNT(DROP_NO_HOST), 1);
+    bed_close();
+}
+
 /* Connections go on at a host that is not configured any more; it gets no new
  * one, and is dropped with the last of them. */
 static void
@@ -349,6 +412,7 @@ test_names(void)
 
 static const struct unit_test tests[] = {
     { "not configured", test_unconfigured },
+    { "two families", test_two_families },
     { "host leaves when unused", test_host_leaves },
     { "host that stays is kept", test_host_stays },
     { "configuration changes while offered", test_configure_while_offered },

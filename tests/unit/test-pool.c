@@ -96,6 +96,44 @@ count(struct pool *pool, unsigned int n, unsigned int counts[N_HOSTS])
     }
 }
 
+/* Hosts of the client's family only, whatever the policy. */
+static void
+test_family(void)
+{
+    static const uint16_t weights[N_HOSTS] = { 1, 1, 1, 1, 1, 1 };
+    static const enum pool_policy policies[] = {
+        POOL_ROUND_ROBIN, POOL_LEAST_CONNECTIONS, POOL_SOURCE_HASH
+    };
+
+    for (int i = 0; i < 3; i++) {
+        struct pool *pool;
+        unsigned int counts[N_HOSTS];
+        struct migrate_address v6;
+
+        set_up(policies[i], weights, 6);
+        for (int j = 0; j < 3; j++) {
+            address_parse("2001:db8::", &f.hosts[j].address);
+            f.hosts[j].address.byte[15] = j;
+        }
+        pool = create();
+        count(pool, 60, counts);
+        CHECK_INT(counts[0] + counts[1] + counts[2], 0);
+        CU_ASSERT(counts[3] && counts[4] && counts[5]);
+        address_parse("2001:db8:2::1", &v6);
+        for (int j = 0; j < 60; j++) {
+            int host = N_HOSTS - pool_select(pool, f.table, &v6, &f.tried);
+
+            CU_ASSERT(host < 3);
+            v6.byte[15]++;
+        }
+        for (int j = 0; j < 3; j++) {
+            f.hosts[j].up = false;
+        }
+        CHECK_INT(pool_select(pool, f.table, &v6, &f.tried), -1);
+        pool_uninit(pool);
+    }
+}
+
 /* Weights are exact over each sum of weights, and spread out. */
 static void
 test_round_robin(void)
@@ -331,6 +369,7 @@ test_bad_config(void)
 }
 
 static const struct unit_test tests[] = {
+    { "family", test_family },
     { "round robin", test_round_robin },
     { "large weights", test_large_weights },
     { "least connections", test_least_connections },
