@@ -8,6 +8,7 @@ SYSTEM_TESTS = \
 	tests/system/test_demo.py \
 	tests/system/test_flows.py \
 	tests/system/test_http.py \
+	tests/system/test_loss.py \
 	tests/system/test_refuse.py \
 	tests/system/test_rules.py \
 	tests/system/test_servers.py \
@@ -19,11 +20,18 @@ EXTRA_DIST += \
 	tests/system/capture.py \
 	tests/system/lab.py \
 	tests/system/labtest.py \
+	tests/system/load.py \
 	tests/system/netns.py \
 	tests/system/ovs.py \
 	tests/system/servers.py \
 	tests/system/tap.py \
 	tests/system/workspace.py
+
+# What the machines of the system tests' lab run besides Debian's programs.
+noinst_PROGRAMS += tests/system/cable tests/system/flood
+tests_system_cable_SOURCES = tests/system/cable.c
+tests_system_flood_SOURCES = tests/system/flood.c
+tests_system_flood_LDADD = datapath/libmigrate-engine.a lib/libcommon.a
 
 # The TAP of each suite is left in tests/system/NAME.tap.  SYSTEM_TESTS may be
 # given on the command line.

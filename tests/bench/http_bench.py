@@ -78,14 +78,6 @@ class HostNginx(Nginx):
         super().__init__(node, extra="access_log off;")
 
 
-class SmallHaProxy(HaProxy):
-    """HAProxy for so many connections as the machine may have files open."""
-
-    def write_conf(self, text):
-        return super().write_conf(text.replace("maxconn 20000",
-                                               "maxconn 4000"))
-
-
 @dataclasses.dataclass
 class Round:
     """What one run of wrk gave."""
@@ -156,7 +148,7 @@ class Bench:
         self.client, haproxy, nginx = lab.clients
         for size in SIZES.values():
             host.server.put(f"/{size}", os.urandom(size))
-        proxies = [SmallHaProxy(haproxy, backend).start(),
+        proxies = [HaProxy(haproxy, backend).start(),
                    NginxProxy(nginx, backend).start()]
         lab.migrate()
         lab.add_service()

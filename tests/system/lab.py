@@ -25,7 +25,7 @@ import os
 import subprocess
 import sys
 
-from netns import Node, cable, offload
+from netns import BadCable, Node, cable, offload
 from ovs import Pool, Service, Switch, Tools
 from servers import Agent, Nginx
 from workspace import Workspace, sweep, wait_until
@@ -39,6 +39,7 @@ class Machine(Node):
 
     address = None
     port = None                 # Its interface at the switch.
+    cable = None                # If it is a BadCable.
 
 
 class Host(Machine):
@@ -51,14 +52,15 @@ class Host(Machine):
 class Lab:
     """See above.  'tso': frames of up to 64 KiB, checksums not computed, as
     with 'userspace-tso-enable'; 'server': a function that makes the server
-    of a host."""
+    of a host; 'bad_cables': names of machines that have a BadCable."""
 
     def __init__(self, hosts=2, clients=1, tso=False, tools=None,
-                 server=Nginx):
+                 server=Nginx, bad_cables=()):
         self.workspace = Workspace()
         try:
             self.tools = tools or Tools.default()
             self.tso = tso
+            self.bad_cables = bad_cables
             self.switch = Switch(Node.create(self.workspace, "sw"),
                                  self.tools, tso)
             self.switch.start()
@@ -88,7 +90,11 @@ class Lab:
         machine = kind.create(self.workspace, name)
         machine.address = address
         machine.port = name
-        cable(self.switch.node, name, machine, "eth0")
+        if name in self.bad_cables:
+            machine.cable = BadCable(self.tools.find("cable"),
+                                     self.switch.node, name, machine, "eth0")
+        else:
+            cable(self.switch.node, name, machine, "eth0")
         offload(machine, "eth0", self.tso)
         machine.run("ip", "addr", "add", f"{address}/24", "dev", "eth0")
         self.switch.add_port(name)

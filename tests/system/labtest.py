@@ -33,13 +33,15 @@ class LabTest(unittest.TestCase):
     HOSTS = 2
     CLIENTS = 2
     TSO = False
+    BAD_CABLES = ()
     SERVER = None
     SERVICE = {}                # Arguments of Lab.add_service().
 
     @classmethod
     def setUpClass(cls):
         kwargs = {"server": cls.SERVER} if cls.SERVER else {}
-        cls.lab = Lab(cls.HOSTS, cls.CLIENTS, cls.TSO, **kwargs)
+        cls.lab = Lab(cls.HOSTS, cls.CLIENTS, cls.TSO,
+                      bad_cables=cls.BAD_CABLES, **kwargs)
         cls.addClassCleanup(cls.lab.close)
         cls.switch = cls.lab.switch
         cls.lab.migrate()

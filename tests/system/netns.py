@@ -5,8 +5,9 @@ import contextlib
 import ctypes
 import os
 import socket
+import subprocess
 
-from workspace import run
+from workspace import run, wait_until
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -83,6 +84,39 @@ def cable(a, a_name, b, b_name, mtu=1500):
           "peer", "name", b_name, "mtu", mtu, "netns", b.path)
     a.run("ip", "link", "set", a_name, "up")
     b.run("ip", "link", "set", b_name, "up")
+
+
+class BadCable:
+    """A cable that loses frames and worse, once it is told to.  'program' is
+    tests/system/cable, which says what that is."""
+
+    def __init__(self, program, a, a_name, b, b_name, seed=1):
+        self.node = Node.create(a.workspace, f"{b.name}-cable")
+        cable(a, a_name, self.node, "end1")
+        cable(self.node, "end2", b, b_name)
+        self.process = self.node.start(program, "end1", "end2", seed,
+                                       stdin=subprocess.PIPE)
+        self.faults()
+
+    def faults(self, lost=0, doubled=0, delayed=0, corrupted=0,
+               spare_replies=False):
+        """From now on so many percent of the frames, each way, but for TCP
+        from 'b' if 'spare_replies'.  Returns the numbers of frames so
+        far."""
+        answers = self.process.output().count("\n")
+        self.process.popen.stdin.write(
+            f"{lost} {doubled} {delayed} {corrupted} "
+            f"{spare_replies:d}\n".encode())
+        self.process.popen.stdin.flush()
+        wait_until(lambda: self.process.output().count("\n") > answers
+                   or not self.process.alive(), "the cable to answer")
+        return read_numbers(self.process.output().splitlines()[-1])
+
+
+def read_numbers(line):
+    """A dict from what "NAME=NUMBER NAME=NUMBER..." says."""
+    return {name: float(number) for name, number in
+            (word.split("=") for word in line.split())}
 
 
 def offload(node, interface, on):

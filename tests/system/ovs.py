@@ -40,7 +40,8 @@ class Tools:
         """ovs-migrate in its build directory."""
         return cls([f"{build}/ovs/{d}" for d in
                     ("ovsdb", "vswitchd", "utilities")]
-                   + [f"{build}/{d}" for d in ("agent", "controller")],
+                   + [f"{build}/{d}" for d in
+                      ("agent", "controller", "tests/system")],
                    f"{build}/ovs-src/vswitchd/vswitch.ovsschema",
                    'run "make"')
 

@@ -241,7 +241,7 @@ class HaProxy(Server):
         conf = self.write_conf(f"""\
 global
     nbthread 1
-    maxconn 20000
+    maxconn 4000
 defaults
     mode http
     timeout connect 5s
