@@ -321,6 +321,7 @@ handoff_known(struct migrate *m, struct record *r, uint32_t flow_id,
               int64_t now)
 {
     if (!r->pending->confirmed
+        && flow_id_src_port(flow_id) && flow_id_dst_port(flow_id)
         && !record_find_flow(m->records, r->host, flow_id)) {
         record_set_flow(m->records, r, r->host, flow_id);
         transmit(m, r->pending, now);   /* CONFIRM will answer that. */

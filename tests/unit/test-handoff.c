@@ -373,6 +373,12 @@ test_known(void)
     bed_message(host, MIGRATE_REPORT, &report, sizeof report, 1);
     bed_expect_none();
     CHECK_INT(bed_record(&c)->flow_id, flow_id);
+
+    /* Nor if it is no flow ID at all. */
+    report.known_as = htonl(7);
+    bed_message(host, MIGRATE_REPORT, &report, sizeof report, 1);
+    bed_expect_none();
+    CHECK_INT(bed_record(&c)->flow_id, flow_id);
     bed_close();
 }
 
