@@ -433,8 +433,9 @@ forward(struct migrate *m, struct record *r, struct arrival *a)
     r->bytes += a->frame->len;
     m->counters[COUNTER_ENCAPSULATED_BYTES] += a->frame->len;
     count(m, COUNTER_ENCAPSULATED);
-    /* The source stays, so that bridges on the way learn the truth. */
-    frame_redirect(a->frame, &a->packet, host->mac, NULL,
+    /* As from a router: the frame may leave where it came in, and bridges
+     * there must not learn the client's address from it. */
+    frame_redirect(a->frame, &a->packet, host->mac, m->mac,
                    engine_address(m, &host->address), &host->address,
                    htons(flow_id_src_port(r->flow_id)),
                    htons(flow_id_dst_port(r->flow_id)));

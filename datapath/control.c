@@ -243,12 +243,13 @@ migrate_control_frame(struct migrate *m, struct frame *frame, int64_t now)
     struct packet p;
 
     if (!m->configured) {
-        return MIGRATE_FORWARD;
+        count(m, COUNTER_DROP_CONTROL);
+        return MIGRATE_DROP;
     }
     switch (frame_parse(frame, &p)) {
     case FRAME_UDP:
         if (p.dst_port != htons(MIGRATE_PORT)) {
-            return MIGRATE_FORWARD;
+            break;
         }
         if (!frame_csum_ok(frame, &p)) {
             count(m, COUNTER_DROP_CHECKSUM);
@@ -270,5 +271,8 @@ migrate_control_frame(struct migrate *m, struct frame *frame, int64_t now)
     case FRAME_OTHER:
         break;
     }
-    return MIGRATE_FORWARD;
+    /* To pass it on would be to send it back to where it came from, with its
+     * sender's address, and bridges there would learn that. */
+    count(m, COUNTER_DROP_CONTROL);
+    return MIGRATE_DROP;
 }

@@ -72,6 +72,8 @@
     /* Control. */                                                           \
     COUNTER(ARP_REPLY, "arp-reply", "ARP requests answered")                 \
     COUNTER(ND_ADVERTISE, "nd-advertise", "neighbor solicitations answered") \
+    COUNTER(NEIGHBOR, "neighbor", "what others say of where they are by ARP "\
+            "and neighbor discovery")                                        \
     COUNTER(DROP_ND, "drop-nd", "neighbor discovery that breaks its rules")  \
     COUNTER(ECHO_REPLY, "echo-reply", "pings answered")                      \
     COUNTER(ICMP_ERROR, "icmp-error", "ICMP errors sent on to the host of "  \
@@ -87,8 +89,8 @@
             "length or version")                                             \
     COUNTER(DROP_STRANGER, "drop-stranger", "control messages from a host "  \
             "that is not configured")                                        \
-    COUNTER(DROP_CONTROL, "drop-control", "control messages that make no "   \
-            "sense here")                                                    \
+    COUNTER(DROP_CONTROL, "drop-control", "control messages, and other "     \
+            "frames for the engine, that make no sense here")                \
     COUNTER(DROP_OLD, "drop-old", "control messages that came before, or "   \
             "are meant for an engine before this")                           \
     COUNTER(REPORT_UNKNOWN, "report-unknown", "reports of unknown flows; "   \

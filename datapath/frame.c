@@ -292,9 +292,7 @@ frame_redirect(struct frame *frame, const struct packet *p,
     uint64_t sum, ports_sum;
 
     memcpy(frame->data, eth_dst, 6);
-    if (eth_src) {
-        memcpy(frame->data + 6, eth_src, 6);
-    }
+    memcpy(frame->data + 6, eth_src, 6);
     if (p->family == 4) {
         sum = replace(ip + 12, &src->byte[12], 4);
         sum += replace(ip + 16, &dst->byte[12], 4);
@@ -354,11 +352,13 @@ icmp_quote_parse(const struct frame *frame, const struct packet *p,
 
 void
 frame_readdress(struct frame *frame, const struct packet *p,
-                const uint8_t eth_dst[6], const struct migrate_address *dst)
+                const uint8_t eth_dst[6], const uint8_t eth_src[6],
+                const struct migrate_address *dst)
 {
     uint8_t *ip = frame->data + p->l3;
 
     memcpy(frame->data, eth_dst, 6);
+    memcpy(frame->data + 6, eth_src, 6);
     if (p->family == 4) {
         csum_update(ip + 10, replace(ip + 16, &dst->byte[12], 4), false);
     } else {

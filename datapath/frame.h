@@ -80,9 +80,8 @@ bool tcp_options_parse(const struct frame *, const struct packet *,
                        struct tcp_options *);
 
 /* Rewrites in place the addresses and ports of the TCP 'packet' in 'frame',
- * which stay of the same family, and the Ethernet addresses ('eth_src' may be
- * NULL to keep it).  Checksums are updated by difference, so that a corrupted
- * packet stays corrupted. */
+ * which stay of the same family, and the Ethernet addresses.  Checksums are
+ * updated by difference, so that a corrupted packet stays corrupted. */
 void frame_redirect(struct frame *, const struct packet *,
                     const uint8_t eth_dst[6], const uint8_t eth_src[6],
                     const struct migrate_address *src,
@@ -99,7 +98,7 @@ bool icmp_quote_parse(const struct frame *, const struct packet *,
 /* Rewrites in place where the ICMP 'packet' in 'frame' goes, which stays of
  * the same family. */
 void frame_readdress(struct frame *, const struct packet *,
-                     const uint8_t eth_dst[6],
+                     const uint8_t eth_dst[6], const uint8_t eth_src[6],
                      const struct migrate_address *dst);
 
 /* Turns the ICMP echo request 'packet' in 'frame' around, in place.  'type'

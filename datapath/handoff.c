@@ -200,6 +200,7 @@ record_flow(const struct migrate *m, const struct record *r)
     };
 
     memcpy(flow.eth_dst, host->mac, 6);
+    memcpy(flow.eth_src, m->mac, 6);
     return flow;
 }
 

@@ -61,7 +61,7 @@ error(struct migrate *m, struct frame *frame, const struct packet *p)
         return drop(m, COUNTER_DROP_NO_HOST);
     }
     count(m, COUNTER_ICMP_ERROR);
-    frame_readdress(frame, p, host->mac, &host->address);
+    frame_readdress(frame, p, host->mac, m->mac, &host->address);
     return MIGRATE_FORWARD;
 }
 

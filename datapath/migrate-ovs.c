@@ -382,9 +382,10 @@ put_flow_actions(struct ofpbuf *ofpacts, const struct queued_flow *q)
     ovs_be16 src_port = htons(flow_id_src_port(f->flow_id));
     ovs_be16 dst_port = htons(flow_id_dst_port(f->flow_id));
 
-    /* As the action does: then the packet may also leave where it came in, and
-     * NORMAL does not learn from what is no longer a frame of the client's. */
+    /* As the action does, so that the packet may also leave where it came
+     * in. */
     put_set_field(ofpacts, MFF_IN_PORT, &no_port, sizeof no_port);
+    put_set_field(ofpacts, MFF_ETH_SRC, f->eth_src, 6);
     put_set_field(ofpacts, MFF_ETH_DST, f->eth_dst, 6);
     put_set_field(ofpacts, v4 ? MFF_IPV4_SRC : MFF_IPV6_SRC,
                   &f->src.byte[v4 ? 12 : 0], v4 ? 4 : 16);

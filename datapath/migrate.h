@@ -27,7 +27,8 @@ struct migrate_flow {
     uint32_t flow_id;
     struct migrate_address src;     /* The migration address. */
     struct migrate_address dst;     /* The host. */
-    uint8_t eth_dst[6];             /* Of the host. */
+    uint8_t eth_dst[6];             /* Of the host... */
+    uint8_t eth_src[6];             /* ...and of the switch. */
 };
 
 struct migrate_ops {
@@ -68,7 +69,8 @@ enum migrate_verdict migrate_service_frame(struct migrate *,
                                            uint32_t service_id,
                                            struct frame *, int64_t now);
 
-/* Takes a frame for the switch itself: a control message or ARP. */
+/* Takes a frame for the switch itself: a message of a host, ARP, neighbor
+ * discovery, ICMP.  It goes no further, except in what it was turned into. */
 enum migrate_verdict migrate_control_frame(struct migrate *, struct frame *,
                                            int64_t now);
 

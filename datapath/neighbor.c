@@ -84,7 +84,8 @@ neighbor_arp(struct migrate *m, const struct frame *frame,
         count(m, COUNTER_ARP_REPLY);
         return MIGRATE_DROP;
     }
-    return MIGRATE_FORWARD;     /* Others may want to see it as well. */
+    count(m, COUNTER_NEIGHBOR);
+    return MIGRATE_DROP;
 }
 
 /* Answers 'nd', a solicitation that came in 'p' (RFC 4861 7.2.4). */
@@ -125,7 +126,8 @@ neighbor_nd(struct migrate *m, const struct frame *frame,
         if (nd.mac_given) {
             learn(m, &nd.target, nd.mac);
         }
-        return MIGRATE_FORWARD;
+        count(m, COUNTER_NEIGHBOR);
+        return MIGRATE_DROP;
     }
     /* What is steered here by its destination alone must not make the switch
      * claim another address. */

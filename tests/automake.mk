@@ -9,6 +9,7 @@ SYSTEM_TESTS = \
 	tests/system/test_flows.py \
 	tests/system/test_http.py \
 	tests/system/test_loss.py \
+	tests/system/test_one_arm.py \
 	tests/system/test_refuse.py \
 	tests/system/test_rules.py \
 	tests/system/test_servers.py \

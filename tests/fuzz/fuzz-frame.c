@@ -93,7 +93,7 @@ check_icmp(struct frame *frame, const struct packet *p)
     if (p->family == 6) {
         unmap(&dst);
     }
-    frame_readdress(frame, p, dst.byte, &dst);
+    frame_readdress(frame, p, dst.byte, dst.byte + 6, &dst);
     FUZZ_CHECK(frame_parse(frame, &after) == FRAME_ICMP);
     FUZZ_CHECK(address_equals(&after.src, &p->src));
     FUZZ_CHECK(address_equals(&after.dst, &dst));

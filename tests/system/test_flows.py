@@ -177,7 +177,7 @@ class Unpatched(Placement):
         self.assertEqual(self._on_the_trunk(kept),
                          {(self.client.address, kept.port << 16 | 80)})
         self.plain.add_flow("table=1,actions=NORMAL")
-        self.plain.add_flow(flow)
+        self.plain.add_flow(flow.replace(self.switch.mac, self.plain.mac))
         connection = next(c for c in self.switch.connections()
                           if c["client"].endswith(f":{kept.port}"))
         self.assertEqual(self._on_the_trunk(kept),

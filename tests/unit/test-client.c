@@ -703,7 +703,7 @@ test_forward(void)
         CU_ASSERT(address_equals(&p->src, &bed.address));
         CU_ASSERT(address_equals(&p->dst, &bed.hosts[host].address));
         CU_ASSERT(!memcmp(bed.forwarded->data, bed.hosts[host].mac, 6));
-        CU_ASSERT(!memcmp(bed.forwarded->data + 6, c.mac, 6));
+        CU_ASSERT(!memcmp(bed.forwarded->data + 6, bed.mac, 6));
         CU_ASSERT(frame_csum_ok(&bed.forwarded->frame, p));
         CHECK_INT(p->payload_len, REQUEST_LEN);
         CU_ASSERT(bed_holds(bed.forwarded, REQUEST));

@@ -129,7 +129,7 @@ check_forwarded(const uint8_t *before, uint8_t *after, size_t len,
     CU_ASSERT(address_equals(&p.src, &src));
     CU_ASSERT(address_equals(&p.dst, &bed.hosts[host].address));
     CU_ASSERT(!memcmp(after, bed.hosts[host].mac, 6));
-    CU_ASSERT(!memcmp(after + 6, router_mac, 6));
+    CU_ASSERT(!memcmp(after + 6, bed.mac, 6));
     CU_ASSERT(!memcmp(after + ETH_LEN, before + ETH_LEN,
                       bed.family == 4 ? 10 : 24));
     if (bed.family == 4) {

@@ -47,7 +47,7 @@ test_unconfigured(void)
 
     migrate_run(m, 0, 0);
     CHECK_INT(migrate_deadline(m), TIMERS_NEVER);
-    CHECK_INT(migrate_control_frame(m, &frame, 0), MIGRATE_FORWARD);
+    CHECK_INT(migrate_control_frame(m, &frame, 0), MIGRATE_DROP);
     CHECK_INT(migrate_service_frame(m, 1, &frame, 0), MIGRATE_DROP);
     CU_ASSERT(!migrate_next_service(m, &at));
     CU_ASSERT(!migrate_next_host(m, &at));

@@ -35,6 +35,7 @@ test_arp(void)
 {
     struct bed_frame *f;
     struct arp arp;
+    uint64_t n;
 
     bed_open(4, 64);
     bed.keep_hellos = true;
@@ -51,19 +52,21 @@ test_arp(void)
     free(f);
     CHECK_INT(BED_COUNT(ARP_REPLY), 1);
 
-    /* Replies are for others as well.  They tell nothing of a host that is
-     * up: ARP has no seal. */
+    /* Replies tell nothing of a host that is up: ARP has no seal.  They go no
+     * further: that would be back to where they came from. */
     CHECK_INT(give_arp(ARP_REPLY, "10.0.0.11", "10.0.0.254"),
-              MIGRATE_FORWARD);
+              MIGRATE_DROP);
     CU_ASSERT(!memcmp(engine_host(0)->mac, bed.hosts[0].mac, 6));
     bed_clear();
     bed.hosts[0].alive = false;
     bed.keep_hellos = false;
     bed_wait(2000);
+    n = BED_COUNT(NEIGHBOR);
     CHECK_INT(give_arp(ARP_REPLY, "10.0.0.11", "10.0.0.254"),
-              MIGRATE_FORWARD);
+              MIGRATE_DROP);
     CU_ASSERT(!memcmp(engine_host(0)->mac, mac, 6));
     CU_ASSERT(!engine_host(0)->up);     /* Only its STATUS says that. */
+    CHECK_INT(BED_COUNT(NEIGHBOR), n + 1);
     bed_close();
 }
 
@@ -265,17 +268,17 @@ test_advertised(void)
                        "2001:db8::fe", "2001:db8::11" };
 
     bed_open(6, 64);
-    CHECK_INT(give_nd(&g, FAULT_NONE), MIGRATE_FORWARD);
+    CHECK_INT(give_nd(&g, FAULT_NONE), MIGRATE_DROP);
     CU_ASSERT(!memcmp(engine_host(0)->mac, bed.hosts[0].mac, 6));
     bed.hosts[0].alive = false;
     bed_wait(2000);
     bed_clear();
     g.bare = true;
-    CHECK_INT(give_nd(&g, FAULT_NONE), MIGRATE_FORWARD);
+    CHECK_INT(give_nd(&g, FAULT_NONE), MIGRATE_DROP);
     CU_ASSERT(!memcmp(engine_host(0)->mac, bed.hosts[0].mac, 6));
     g.bare = g.solicited = false;
     g.dst = "ff02::1";
-    CHECK_INT(give_nd(&g, FAULT_NONE), MIGRATE_FORWARD);
+    CHECK_INT(give_nd(&g, FAULT_NONE), MIGRATE_DROP);
     CU_ASSERT(!memcmp(engine_host(0)->mac, mac, 6));
     CU_ASSERT(!engine_host(0)->up);     /* Only its STATUS says that. */
     bed_close();

@@ -36,6 +36,7 @@ test_placement(void)
     CU_ASSERT(address_equals(&flow->src, &bed.address));
     CU_ASSERT(address_equals(&flow->dst, &bed.hosts[host].address));
     CU_ASSERT(!memcmp(flow->eth_dst, bed.hosts[host].mac, 6));
+    CU_ASSERT(!memcmp(flow->eth_src, bed.mac, 6));
     CU_ASSERT(bed_record(&c)->placed);
 
     /* Stray packets still find the record. */
