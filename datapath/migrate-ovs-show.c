@@ -100,24 +100,33 @@ record_service(const struct migrate *m, const struct record *r)
     return NULL;
 }
 
+/* Brackets around IPv6 addresses, as in URLs. */
+static void
+put_endpoint(struct ds *ds, const struct migrate_address *address,
+             ovs_be16 port)
+{
+    char text[ADDRESS_STRLEN];
+
+    ds_put_format(ds, address_is_v4(address) ? "%s:%"PRIu16 : "[%s]:%"PRIu16,
+                  address_format(address, text), ntohs(port));
+}
+
 static void
 show_connection(const struct migrate *m, const struct record *r,
                 const struct query *q)
 {
     const struct service *service = record_service(m, r);
     const struct host *host = migrate_record_host(m, r);
-    char client[ADDRESS_STRLEN], vip[ADDRESS_STRLEN];
 
     if ((q->service && (!service || strcmp(q->service, service->name)))
         || (q->host && (!host || strcmp(q->host, host->name)))) {
         return;
     }
-    ds_put_format(q->ds, "    client=%s:%"PRIu16",service=%s:%"PRIu16
-                  ",name=%s,state=%s",
-                  address_format(&r->tuple.client, client),
-                  ntohs(r->tuple.client_port),
-                  address_format(&r->tuple.service, vip),
-                  ntohs(r->tuple.service_port),
+    ds_put_cstr(q->ds, "    client=");
+    put_endpoint(q->ds, &r->tuple.client, r->tuple.client_port);
+    ds_put_cstr(q->ds, ",service=");
+    put_endpoint(q->ds, &r->tuple.service, r->tuple.service_port);
+    ds_put_format(q->ds, ",name=%s,state=%s",
                   service ? service->name : "?", migrate_state_name(r));
     if (host) {
         ds_put_format(q->ds, ",host=%s,flow_id=0x%08"PRIx32",rule=%s,"

@@ -12,14 +12,14 @@ from workspace import wait_until
 
 @dataclasses.dataclass
 class Packet:
-    """An IPv4 packet with TCP or UDP in it."""
+    """A packet with TCP or UDP in it."""
 
     when: float             # Seconds.
     eth_len: int            # Bytes of the frame.
     src: str
     dst: str
     proto: int
-    df: bool
+    df: bool                # Not to be fragmented; in IPv6 always.
     ip_len: int             # Bytes.
     sport: int
     dport: int
@@ -40,17 +40,24 @@ FIN, SYN, RST, ACK = 1, 2, 4, 16
 
 def parse(frame, when=0.0, eth_len=None):
     """The Packet in an Ethernet frame, or None if it has another kind."""
-    if len(frame) < 42 or frame[12:14] != b"\x08\x00":
+    if len(frame) >= 42 and frame[12:14] == b"\x08\x00":
+        family, source, ihl = socket.AF_INET, 26, (frame[14] & 15) * 4
+        ip_len, _, fragment, _, proto = struct.unpack_from(">HHHBB", frame, 16)
+    elif len(frame) >= 62 and frame[12:14] == b"\x86\xdd":
+        family, source, ihl = socket.AF_INET6, 22, 40
+        ip_len, proto = struct.unpack_from(">HB", frame, 18)
+        ip_len += 40
+        fragment = 0x4000
+    else:
         return None
-    ihl = (frame[14] & 15) * 4
-    ip_len, _, fragment, _, proto = struct.unpack_from(">HHHBB", frame, 16)
     l4 = 14 + ihl
     if proto not in (6, 17) or len(frame) < l4 + 8:
         return None
     sport, dport = struct.unpack_from(">HH", frame, l4)
+    width = 4 if family == socket.AF_INET else 16
     packet = Packet(when, eth_len or len(frame),
-                    socket.inet_ntoa(frame[26:30]),
-                    socket.inet_ntoa(frame[30:34]), proto,
+                    *(socket.inet_ntop(family, frame[at:at + width])
+                      for at in (source, source + width)), proto,
                     bool(fragment & 0x4000), ip_len, sport, dport, data=frame)
     if proto == 6:
         if len(frame) < l4 + 20:

@@ -6,6 +6,9 @@
     client c2 10.0.0.2  --+-- switch br0 --+--  host h2 10.0.0.12
            ...            '                '           ...
 
+With families=(4, 6) the same in fd00::/64: fd00::1, fd00::11, ...; a host is
+then two rows, such as "h1" and "h1-6".
+
 Every machine is a network namespace; the switch's runs ovsdb-server and
 ovs-vswitchd.  No packet leaves them.  In Python:
 
@@ -31,13 +34,16 @@ from servers import Agent, Nginx
 from workspace import Workspace, sweep, wait_until
 
 MIGRATE_ADDRESS = "10.0.0.254"
+MIGRATE_ADDRESS6 = "fd00::fe"
 SERVICE_ADDRESS = "10.0.0.100"
+SERVICE_ADDRESS6 = "fd00::100"
 
 
 class Machine(Node):
     """A node with one interface, eth0, at the switch."""
 
     address = None
+    address6 = None             # If the lab has IPv6.
     port = None                 # Its interface at the switch.
     cable = None                # If it is a BadCable.
 
@@ -52,11 +58,13 @@ class Host(Machine):
 class Lab:
     """See above.  'tso': frames of up to 64 KiB, checksums not computed, as
     with 'userspace-tso-enable'; 'server': a function that makes the server
-    of a host; 'bad_cables': names of machines that have a BadCable."""
+    of a host; 'bad_cables': names of machines that have a BadCable;
+    'families': what the switch migrates (hosts have IPv4 always)."""
 
     def __init__(self, hosts=2, clients=1, tso=False, tools=None,
-                 server=Nginx, bad_cables=()):
+                 server=Nginx, bad_cables=(), families=(4,)):
         self.workspace = Workspace()
+        self.families = families
         try:
             self.tools = tools or Tools.default()
             self.tso = tso
@@ -88,6 +96,8 @@ class Lab:
     def _add(self, kind, name, address):
         """Adds a machine with a cable to the switch."""
         machine = kind.create(self.workspace, name)
+        if 6 in self.families:
+            machine.enable_ipv6()
         machine.address = address
         machine.port = name
         if name in self.bad_cables:
@@ -97,11 +107,25 @@ class Lab:
             cable(self.switch.node, name, machine, "eth0")
         offload(machine, "eth0", self.tso)
         machine.run("ip", "addr", "add", f"{address}/24", "dev", "eth0")
+        if 6 in self.families:
+            machine.address6 = f"fd00::{address.rpartition('.')[2]}"
+            machine.run("ip", "addr", "add", f"{machine.address6}/64", "dev",
+                        "eth0", "nodad")
         self.switch.add_port(name)
         return machine
 
     def host(self, name):
+        name = name.removesuffix("-6")
         return next(host for host in self.hosts if host.name == name)
+
+    def rows(self, host):
+        """The rows of Migration_Host for 'host': addresses by name."""
+        rows = {}
+        if 4 in self.families:
+            rows[host.name] = host.address
+        if 6 in self.families:
+            rows[f"{host.name}-6" if rows else host.name] = host.address6
+        return rows
 
     # The walk-through of the README.
 
@@ -109,20 +133,27 @@ class Lab:
         """Makes the bridge migrate, and starts the agents."""
         self.key_file = self.workspace.write("key", os.urandom(16).hex(),
                                              0o600)
-        self.switch.migrate(MIGRATE_ADDRESS, self.key_file)
+        self.switch.migrate(self._mine(MIGRATE_ADDRESS, MIGRATE_ADDRESS6),
+                            self.key_file)
         for host in self.hosts:
             host.agent = Agent(host, self.tools, self.key_file)
             if agents:
                 host.agent.start()
 
-    def add_service(self, pools=None, rules=(), address=SERVICE_ADDRESS,
-                    **kwargs):
+    def _mine(self, address4, address6):
+        """Those that are of the lab's families."""
+        return [address for family, address in ((4, address4), (6, address6))
+                if family in self.families]
+
+    def add_service(self, pools=None, rules=(), addresses=None, **kwargs):
         """Adds a service, whose pools name the lab's hosts (by default there
         is one with all of them), and waits until the hosts are ready for it.
         Arguments are those of Service."""
-        everyone = {host.name: host.address for host in self.hosts}
+        everyone = {name: address for host in self.hosts
+                    for name, address in self.rows(host).items()}
         pools = pools or {"all": Pool(list(everyone))}
-        service = Service(address, pools=pools, rules=rules, **kwargs)
+        addresses = addresses or self._mine(SERVICE_ADDRESS, SERVICE_ADDRESS6)
+        service = Service(addresses, pools=pools, rules=rules, **kwargs)
         self.switch.add_service(service, everyone)
         self.wait_ready([self.host(name) for name in service.used_hosts()])
 
@@ -132,10 +163,13 @@ class Lab:
             self.wait_host(host, "up")
 
     def wait_host(self, host, state):
-        wait_until(lambda: self.switch.host_status(host.name) == state,
-                   f"the switch to see {host.name} {state}")
+        for name in self.rows(host):
+            wait_until(lambda: self.switch.host_status(name) == state,
+                       f"the switch to see {name} {state}")
 
     def url(self, path, address=SERVICE_ADDRESS, port=80):
+        if ":" in address:
+            address = f"[{address}]"
         return f"http://{address}:{port}{path}"
 
     def proof_plain(self):

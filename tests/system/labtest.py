@@ -35,13 +35,15 @@ class LabTest(unittest.TestCase):
     TSO = False
     BAD_CABLES = ()
     SERVER = None
+    FAMILIES = (4,)
     SERVICE = {}                # Arguments of Lab.add_service().
 
     @classmethod
     def setUpClass(cls):
         kwargs = {"server": cls.SERVER} if cls.SERVER else {}
         cls.lab = Lab(cls.HOSTS, cls.CLIENTS, cls.TSO,
-                      bad_cables=cls.BAD_CABLES, **kwargs)
+                      bad_cables=cls.BAD_CABLES,
+                      families=cls.FAMILIES, **kwargs)
         cls.addClassCleanup(cls.lab.close)
         cls.switch = cls.lab.switch
         cls.lab.migrate()

@@ -34,6 +34,15 @@ class Node:
         node.run("ip", "link", "set", "lo", "up")
         return node
 
+    def enable_ipv6(self):
+        """IPv6 for the interfaces to come, whose addresses are good at once
+        and come from nowhere but a test."""
+        for scope in "default", "all":
+            for key, value in (("accept_dad", 0), ("accept_ra", 0),
+                               ("router_solicitations", 0),
+                               ("disable_ipv6", 0)):
+                self.sysctl(f"net.ipv6.conf.{scope}.{key}", value)
+
     def command(self, argv):
         return ["nsenter", f"--net={self.path}"] + [str(a) for a in argv]
 
@@ -67,10 +76,14 @@ class Node:
 
     def connect(self, address, timeout=10):
         """A TCP connection from here to 'address', (IP, port)."""
-        sock = self.socket()
+        sock = self.socket(family_of(address[0]))
         sock.settimeout(timeout)
         sock.connect(address)
         return sock
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def _setns(file):

@@ -85,7 +85,7 @@ class Service:
     """A row of Migration_Service with all that it refers to, and where it
     is."""
 
-    address: str
+    addresses: list             # IPv4 or IPv6.
     port: int = 80
     id: int = 1
     name: str = "web"
@@ -96,10 +96,14 @@ class Service:
     default_pool: str = "all"
     other_config: dict = dataclasses.field(default_factory=dict)
 
-    def flow(self):
-        return (f"table=0,priority=100,tcp,nw_dst={self.address},"
-                f"tp_dst={self.port},"
-                f"actions=migrate(service={self.id},table=1)")
+    def flows(self):
+        """Its connections, and the ICMP about them."""
+        action = f"actions=migrate(service={self.id},table=1)"
+        for address in self.addresses:
+            v6, dst = _match_dst(address)
+            yield (f"table=0,priority=100,tcp{v6},{dst},tp_dst={self.port},"
+                   + action)
+            yield f"table=0,priority=100,icmp{v6},{dst},{action}"
 
     def used_pools(self):
         """Those of 'pools' that it refers to."""
@@ -129,7 +133,8 @@ class Service:
 
         pools = self.used_pools()
         for name in self.used_hosts():
-            create(f"h_{name}", "Migration_Host", name=name, ip=hosts[name])
+            create(f"h_{name}", "Migration_Host", name=name,
+                   ip=_quote(hosts[name]))
         for name, pool in pools.items():
             create(f"p_{name}", "Migration_Pool", name=name,
                    hosts=",".join(f"@h_{host}" for host in pool.hosts),
@@ -150,6 +155,12 @@ class Service:
 def _quote(value):
     """As a string in the syntax of ovs-vsctl, whatever is in it."""
     return value if isinstance(value, int) else json.dumps(value)
+
+
+def _match_dst(address):
+    """What to write behind "tcp" and the like, and the match itself."""
+    return ("6", f"ipv6_dst={address}") if ":" in address \
+        else ("", f"nw_dst={address}")
 
 
 class Switch:
@@ -238,27 +249,37 @@ class Switch:
 
     # Migration.
 
-    def migrate(self, address, key_file):
-        """Makes the bridge migrate, from 'address'."""
+    def migrate(self, addresses, key_file):
+        """Makes the bridge migrate, from 'addresses', one of a family."""
         self.vsctl("set", "bridge", self.bridge,
-                   f"other_config:migrate-address={address}",
+                   "other_config:migrate-address="
+                   + _quote(",".join(addresses)),
                    f"other_config:migrate-key-file={key_file}")
-        self._answer_arp(address)
-        self.add_flow(f"table=0,priority=100,udp,nw_dst={address},"
-                      "tp_dst=7471,actions=migrate(control,table=1)")
+        for address in addresses:
+            v6, dst = _match_dst(address)
+            self._answer(address)
+            self.add_flow(f"table=0,priority=100,udp{v6},{dst},tp_dst=7471,"
+                          "actions=migrate(control,table=1)")
+            if v6:
+                self.add_flow("table=0,priority=100,icmp6,icmpv6_type=136,"
+                              f"{dst},actions=migrate(control,table=1)")
         self.add_flow("table=1,actions=NORMAL")
 
-    def _answer_arp(self, address):
-        """The engine answers ARP for 'address', and learns from it where
-        hosts are."""
-        self.add_flow(f"table=0,priority=100,arp,arp_tpa={address},"
+    def _answer(self, address):
+        """The engine answers ARP or neighbor discovery for 'address'; by ARP
+        it also learns where hosts are."""
+        match = (f"icmp6,icmpv6_type=135,nd_target={address}"
+                 if ":" in address else f"arp,arp_tpa={address}")
+        self.add_flow(f"table=0,priority=100,{match},"
                       "actions=migrate(control,table=1)")
 
     def add_service(self, service, hosts):
         """Adds a Service for 'hosts', a dict from names to addresses."""
         self.vsctl(*service.vsctl(self.bridge, hosts))
-        self._answer_arp(service.address)
-        self.add_flow(service.flow())
+        for address in service.addresses:
+            self._answer(address)
+        for flow in service.flows():
+            self.add_flow(flow)
 
     def clear_services(self):
         """Takes all services away."""

@@ -107,13 +107,16 @@ class Nginx(_Nginx):
 
     name = "nginx"
 
-    def __init__(self, node, port=80, listen="", extra="", workers=1):
+    def __init__(self, node, port=80, listen="", extra="", workers=1,
+                 both=False):
         super().__init__(node, port)
+        self.both = both            # Listens to IPv6 as well.
         self.listen = listen        # More words of the listen directive.
         self.extra = extra          # More lines of the server block.
         self.workers = workers
 
     def http(self):
+        where = f"[::]:{self.port} ipv6only=off" if self.both else self.port
         return f"""\
     log_format peer '$remote_addr:$remote_port $host "$request" $status '
                     '$body_bytes_sent conn=$connection/$connection_requests';
@@ -123,7 +126,7 @@ class Nginx(_Nginx):
     tcp_nopush on;
     default_type application/octet-stream;
     server {{
-        listen {self.port} {self.listen};
+        listen {where} {self.listen};
         root {self.root};
         client_max_body_size 0;
         location /upload {{
