@@ -187,11 +187,15 @@ request_deadline(const struct pending *pending)
 static void
 set_timer(struct migrate *m, struct pending *pending)
 {
-    int64_t deadline = request_deadline(pending);
+    int64_t when = request_deadline(pending);
 
-    timers_set(&m->timers, &pending->timer,
-               pending->ack_due && pending->ack_due < deadline
-               ? pending->ack_due : deadline);
+    if (pending->ack_due && pending->ack_due < when) {
+        when = pending->ack_due;
+    }
+    if (pending->unread_due && pending->unread_due < when) {
+        when = pending->unread_due;
+    }
+    timers_set(&m->timers, &pending->timer, when);
 }
 
 /* Waits for more of the request. */
@@ -204,6 +208,9 @@ await_more(struct migrate *m, struct pending *pending, int64_t now)
     if (!pending->ack_due && pending->acked < pending->assembly.len) {
         pending->ack_due = now + DELAYED_ACK;
     }
+    pending->unread_due = (reader_waits(pending->reader)
+                           && !pending->assembly.n_ranges
+                           ? now + pending->service->first_data_timeout : 0);
     set_timer(m, pending);
 }
 
@@ -221,6 +228,9 @@ classify(struct migrate *m, struct pending *pending, int64_t now)
         reader_init(reader, pending->service->protocol);
     }
     result = reader_feed(reader, a->data, a->len, &request);
+    if (result == READ_PARTIAL && pending->fin && pending->fin_ofs == a->len) {
+        result = reader_end(reader, &request);
+    }
     pending->protocol = reader->protocol;
     switch (result) {
     case READ_COMPLETE:
@@ -234,10 +244,6 @@ classify(struct migrate *m, struct pending *pending, int64_t now)
         return;
     case READ_PARTIAL:
         break;
-    }
-    if (pending->fin && pending->fin_ofs == a->len) {
-        reject_start(m, pending, 400, now);
-        return;
     }
     if (reader == &local) {
         pending->reader = malloc(sizeof local);
@@ -254,12 +260,20 @@ classify(struct migrate *m, struct pending *pending, int64_t now)
 void
 client_timeout(struct migrate *m, struct pending *pending, int64_t now)
 {
-    struct record *r = pending->record;
+    struct request request;
 
-    if (r->state == RECORD_REJECTED) {
+    if (pending->record->state == RECORD_REJECTED) {
         reject_timeout(m, pending, now);
     } else if (now >= request_deadline(pending)) {
-        reject_start(m, pending, 408, now);
+        if (reader_end(pending->reader, &request) == READ_COMPLETE) {
+            handoff_start(m, pending, &request, now);
+        } else {
+            reject_start(m, pending, 408, now);
+        }
+    } else if (pending->unread_due && now >= pending->unread_due) {
+        count(m, COUNTER_UNREAD);
+        request_init(&request);
+        handoff_start(m, pending, &request, now);
     } else {
         count(m, COUNTER_DELAYED_ACK);
         reply_ack(m, pending, now);

@@ -14,6 +14,8 @@
     COUNTER(GATHER, "gather", "connections that sent data, proven by "       \
             "cookie")                                                        \
     COUNTER(DELAYED_ACK, "delayed-ack", "ACKs for incomplete requests")      \
+    COUNTER(UNREAD, "unread", "connections decided without a request, whose "\
+            "clients seemed to wait for the server")                         \
     COUNTER(ENCAPSULATED, "encapsulated", "packets sent on under a flow ID") \
     COUNTER(ENCAPSULATED_BYTES, "encapsulated-bytes",                        \
             "bytes of these, Ethernet header included")                      \

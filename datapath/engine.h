@@ -61,6 +61,8 @@ struct pending {
     struct assembly assembly;
     uint32_t charged;           /* Bytes counted in 'pending_bytes'. */
     struct reader *reader;      /* While it is incomplete. */
+    int64_t unread_due;         /* When the client, which may be waiting for
+                                 * the server, gets one; 0: it is not. */
     enum service_protocol protocol; /* What the client speaks. */
 
     /* The handoff. */

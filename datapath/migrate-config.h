@@ -17,6 +17,7 @@ enum service_protocol {
     PROTOCOL_H2C,               /* Decide by an HTTP/2 request. */
     PROTOCOL_TLS,               /* Decide by a ClientHello. */
     PROTOCOL_TCP,               /* Decide at the first ACK or data. */
+    PROTOCOL_AUTO,              /* Decide by what comes: one of the above. */
 };
 
 enum service_placement {
@@ -69,6 +70,8 @@ struct service_config {
     enum service_protocol protocol;
     enum service_placement placement;
     uint32_t request_timeout;   /* Milliseconds to complete a request. */
+    uint32_t first_data_timeout;    /* Milliseconds that a client may seem to
+                                     * wait for the server. */
     struct rule_config *rules;
     size_t n_rules;
     size_t default_pool;        /* Index in 'pools', or NO_POOL. */

@@ -203,6 +203,9 @@ add_service(struct builder *b, const struct ovsrec_migration_service *row)
                           ? PLACEMENT_FLOW : PLACEMENT_TABLE);
     service->request_timeout = get_uint(b, where, config, "request-timeout",
                                         10, 1, 3600) * 1000;
+    service->first_data_timeout = get_uint(b, where, config,
+                                           "first-data-timeout",
+                                           200, 1, 60000);
     b->placements = xrealloc(b->placements, (n + 1) * sizeof *b->placements);
     b->placements[n] = (struct placement_config) {
         .service_id = row->id,

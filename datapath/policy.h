@@ -20,7 +20,7 @@ struct service {
     uint32_t id;
     enum service_protocol protocol;
     enum service_placement placement;
-    uint32_t request_timeout;   /* Milliseconds. */
+    uint32_t request_timeout, first_data_timeout;   /* Milliseconds. */
     struct rule *rules;         /* Highest priority first; among equals, in
                                  * configuration order. */
     size_t n_rules;

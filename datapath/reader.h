@@ -15,7 +15,12 @@
 #include "tls.h"
 
 struct reader {
-    enum service_protocol protocol;
+    enum service_protocol protocol; /* What the bytes are read as; of an "auto"
+                                     * service, PROTOCOL_AUTO before that is
+                                     * clear, and PROTOCOL_TCP if they are none
+                                     * of what it knows. */
+    bool known;                 /* They are that for certain: what is wrong
+                                 * with them is the client's fault. */
     size_t fed;                 /* Bytes. */
     union {
         struct http_parser http;
@@ -35,7 +40,7 @@ enum service_protocol protocol_from_name(const char *name);
 static inline bool
 protocol_needs_data(enum service_protocol protocol)
 {
-    return protocol != PROTOCOL_TCP;
+    return protocol != PROTOCOL_TCP && protocol != PROTOCOL_AUTO;
 }
 
 /* Prepares 'reader' for a new connection of a service of 'protocol'. */
@@ -46,5 +51,13 @@ void reader_init(struct reader *reader, enum service_protocol protocol);
  * returned READ_PARTIAL. */
 enum read_result reader_feed(struct reader *reader, const char *buffer,
                              size_t len, struct request *request);
+
+/* No more bytes will come: tells what those that did, which were
+ * READ_PARTIAL, are then.  Fills '*request' if it returns READ_COMPLETE. */
+enum read_result reader_end(struct reader *reader, struct request *request);
+
+/* Whether the client, whose bytes so far are READ_PARTIAL, may be waiting for
+ * the server to say something. */
+bool reader_waits(const struct reader *reader);
 
 #endif /* reader.h */

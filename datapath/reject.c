@@ -72,6 +72,7 @@ format_response(const struct pending *pending, char buf[RESPONSE_MAX])
         }
         break;
     case PROTOCOL_TCP:
+    case PROTOCOL_AUTO:
         break;
     }
     return 0;

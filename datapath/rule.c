@@ -272,6 +272,8 @@ match_fits(const struct match *m, enum service_protocol protocol)
         return !tls;
     case PROTOCOL_TLS:
         return tls;
+    case PROTOCOL_AUTO:
+        return true;
     case PROTOCOL_TCP:
         break;
     }

@@ -5,7 +5,7 @@
 #define RECORD_HEADER_LEN 5     /* RFC 8446 5.1. */
 #define MAX_RECORD 16384
 #define CONTENT_ALERT 21
-#define CONTENT_HANDSHAKE 22
+#define CONTENT_HANDSHAKE TLS_FIRST_BYTE
 
 #define CLIENT_HELLO 1          /* RFC 8446 4. */
 #define EXT_SERVER_NAME 0       /* RFC 6066 3. */

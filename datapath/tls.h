@@ -15,6 +15,7 @@
 
 #define TLS_MAX_HELLO 16384     /* Bytes of ClientHello... */
 #define TLS_MAX_BYTES 32768     /* ... and with the headers of its records. */
+#define TLS_FIRST_BYTE 22       /* Of all that a client may send. */
 #define TLS_ALERT_LEN 7
 
 struct tls_parser {

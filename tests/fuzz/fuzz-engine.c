@@ -53,6 +53,7 @@ static struct {
     int64_t now;
     bool v6;
     bool may_place;
+    enum service_protocol protocol; /* Of the first service. */
     unsigned int n_placed;
     struct keyring keys;
     struct migrate_address address, vip, hosts[N_HOSTS];
@@ -229,14 +230,16 @@ configure(unsigned int which_hosts, unsigned int which_services)
     static char *names[] = { (char *) "h1", (char *) "h2", (char *) "h3" };
     struct host_config hosts[N_HOSTS];
     struct member_config members[N_HOSTS];
-    struct match_config match = { (char *) "path-prefix", (char *) "/i" };
+    struct match_config path = { (char *) "path-prefix", (char *) "/i" };
+    struct match_config sni = { (char *) "sni", (char *) "*.i" };
     struct pool_config pools[2] = {
         { .name = names[0], .members = members,
           .policy = which_services >> 4 & 1 },
         { .name = names[1], .members = members },
     };
-    struct rule_config rule = {
-        .priority = 1, .matches = &match, .n_matches = 1, .pool = 1
+    struct rule_config rules[2] = {
+        { .priority = 1, .matches = &path, .n_matches = 1, .pool = 1 },
+        { .priority = 1, .matches = &sni, .n_matches = 1, .pool = 1 },
     };
     struct service_config services[3];
     struct migrate_config config = {
@@ -257,13 +260,19 @@ configure(unsigned int which_hosts, unsigned int which_services)
     pools[0].n_members = config.n_hosts;
     pools[1].n_members = config.n_hosts > 0;
     for (size_t i = 0; i < 3; i++) {
+        enum service_protocol protocol = (i == 0 ? f.protocol
+                                          : i == 1 ? PROTOCOL_TCP
+                                          : PROTOCOL_HTTP);
+
         if (which_services & 1 << i) {
             services[config.n_services++] = (struct service_config) {
                 .name = names[i], .id = 1 + i,
-                .protocol = i == 1 ? PROTOCOL_TCP : PROTOCOL_HTTP,
+                .protocol = protocol,
                 .placement = i == 2 ? PLACEMENT_FLOW : PLACEMENT_TABLE,
-                .request_timeout = 5000,
-                .rules = &rule, .n_rules = i != 1,
+                .request_timeout = 5000, .first_data_timeout = 200,
+                .rules = &rules[protocol == PROTOCOL_TLS],
+                .n_rules = (protocol == PROTOCOL_AUTO ? 2
+                            : protocol != PROTOCOL_TCP),
             };
         }
     }
@@ -282,6 +291,7 @@ set_up(uint8_t settings)
     f.now = 1000;
     f.v6 = settings & 1;
     f.may_place = !(settings & 2);
+    f.protocol = (settings >> 3) % (PROTOCOL_AUTO + 1);
     seal_key_init(&f.keys.keys[0], zeros);
     f.keys.n = 1;
     address_parse(f.v6 ? "2001:db8::fe" : "10.0.0.254", &f.address);

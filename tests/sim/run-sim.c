@@ -65,6 +65,9 @@ static const struct scenario {
     { .config = { .name = "any TCP, lossy bundle path", .client_link = CLEAN,
         .host_link = LOSSY, .protocol = PROTOCOL_TCP, .request_max = 2000,
         .segment_max = 1400, .nonsense = true } },
+    { .config = { .name = "any of HTTP, TLS and others, lossy everywhere",
+        .client_link = POOR, .host_link = LOSSY, .protocol = PROTOCOL_AUTO,
+        .request_max = 3000, .segment_max = 400, .shuffle = true } },
 };
 
 static void

@@ -742,7 +742,8 @@ configure(struct sim *s)
     };
     struct service_config service = {
         .name = "web", .id = 1, .protocol = s->config->protocol,
-        .request_timeout = 5000, .default_pool = 0,
+        .request_timeout = 5000, .first_data_timeout = 200,
+        .default_pool = 0,
     };
     struct migrate_config config = {
         .address4 = s->address, .mtu = 1500, .keys = s->keys,

@@ -20,6 +20,7 @@ UNIT_TESTS = \
 	tests/unit/test-placement \
 	tests/unit/test-policy \
 	tests/unit/test-pool \
+	tests/unit/test-reader \
 	tests/unit/test-record \
 	tests/unit/test-reject \
 	tests/unit/test-rule \
@@ -115,6 +116,10 @@ tests_unit_test_policy_LDADD = $(UNIT_LDADD)
 tests_unit_test_pool_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pool_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_reader_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_reader_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_reader_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_record_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_record_CFLAGS = $(UNIT_CFLAGS)

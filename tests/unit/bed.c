@@ -290,6 +290,8 @@ make_config(void)
           .rules = &bed.rules[1], .n_rules = 1 },
         { .name = (char *) "h2c", .protocol = PROTOCOL_H2C,
           .rules = &bed.rules[0], .n_rules = 1 },
+        { .name = (char *) "auto", .protocol = PROTOCOL_AUTO,
+          .rules = bed.rules, .n_rules = 2 },
     };
 
     for (unsigned int i = 0; i < BED_HOSTS; i++) {
@@ -320,6 +322,7 @@ make_config(void)
     for (unsigned int i = 0; i < BED_SERVICES; i++) {
         bed.services[i].id = 1 + i;
         bed.services[i].request_timeout = 5000;
+        bed.services[i].first_data_timeout = 200;
     }
     bed.config = (struct migrate_config) {
         .mtu = 1500, .keys = bed.keys,
@@ -481,7 +484,7 @@ bed_connect(struct bed_client *c)
     f = bed_expect(c, SEG_SYN | SEG_ACK, c->isn + 1);
     c->ack = f->packet.seq + 1;
     free(f);
-    if (c->service_id != BED_TCP) {
+    if (c->service_id != BED_TCP && c->service_id != BED_AUTO) {
         CHECK_INT(bed_segment(c, SEG_ACK, c->seq, NULL, 0), MIGRATE_DROP);
     }
 }
@@ -538,14 +541,19 @@ bed_h2_request(struct bed_client *c, const char *path)
 }
 
 void
-bed_request(struct bed_client *c, const char *path)
+bed_http_request(struct bed_client *c, const char *path)
 {
-    char *head = unit_sprintf("GET %s HTTP/1.1\r\nHost: a\r\n\r\n",
-                              path ? path : "/");
+    char *head = unit_sprintf("GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
 
-    bed_connect(c);
     CHECK_INT(bed_text(c, head), MIGRATE_DROP);
     free(head);
+}
+
+void
+bed_request(struct bed_client *c, const char *path)
+{
+    bed_connect(c);
+    bed_http_request(c, path ? path : "/");
 }
 
 uint32_t

@@ -20,8 +20,9 @@ enum {
     BED_FLOW = 3,               /* As BED_HTTP, with placement=flow. */
     BED_TLS = 4,                /* Pool "all"; SNI "images.example": "h3". */
     BED_H2C = 5,                /* As BED_HTTP. */
+    BED_AUTO = 6,               /* As BED_HTTP and BED_TLS. */
 };
-#define BED_SERVICES 5
+#define BED_SERVICES 6
 
 /* A frame that the engine sent, parsed. */
 struct bed_frame {
@@ -137,7 +138,8 @@ enum migrate_verdict bed_text(struct bed_client *, const char *text);
 /* Sends a ClientHello for the server 'sni'. */
 void bed_hello(struct bed_client *, const char *sni);
 
-/* Sends a request for 'path' in HTTP/2. */
+/* Sends a request for 'path' in HTTP/1 or 2. */
+void bed_http_request(struct bed_client *, const char *path);
 void bed_h2_request(struct bed_client *, const char *path);
 
 /* Connects and sends a request for '/', or 'path'. */

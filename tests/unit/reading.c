@@ -65,11 +65,11 @@ print_tls(FILE *out, const struct request *r)
     }
 }
 
-/* All there is to tell of 'reader', which said 'result', as text that the
- * caller frees. */
+/* All there is to tell of 'reader', of a service of 'protocol', which said
+ * 'result', as text that the caller frees. */
 static char *
-describe(const struct reader *reader, enum read_result result,
-         const struct request *request)
+describe(enum service_protocol protocol, const struct reader *reader,
+         enum read_result result, const struct request *request)
 {
     static const char *const names[] = {
         [READ_PARTIAL] = "partial",
@@ -82,9 +82,13 @@ describe(const struct reader *reader, enum read_result result,
     FILE *out = open_memstream(&text, &size);
 
     fprintf(out, "%s\n", names[result]);
-    if (result == READ_COMPLETE) {
-        (reader->protocol == PROTOCOL_TLS ? print_tls : print_http)(out,
-                                                                    request);
+    if (protocol == PROTOCOL_AUTO && reader->known) {
+        fprintf(out, "known: %s\n", protocol_name(reader->protocol));
+    }
+    if (result == READ_COMPLETE && reader->protocol == PROTOCOL_TLS) {
+        print_tls(out, request);
+    } else if (result == READ_COMPLETE && request->method.len) {
+        print_http(out, request);
     }
     fclose(out);
     return text;
@@ -116,7 +120,7 @@ reading_describe(enum service_protocol protocol, const void *input,
         result = reader_feed(reader, guard_copy(&guards[turn++ % 2], input,
                                                 to), to, request);
     } while (result == READ_PARTIAL && to < len);
-    text = describe(reader, result, request);
+    text = describe(protocol, reader, result, request);
     free(request);
     free(reader);
     return text;

@@ -580,6 +580,145 @@ test_tcp_service(void)
     bed_close();
 }
 
+/* Expects a bundle with the 'len' bytes that 'c' sent, decided by default, at
+ * 'when'. */
+static void
+expect_unread(const struct bed_client *c, size_t len, int64_t when)
+{
+    struct bed_bundle b = bed_expect_bundle();
+
+    CHECK_INT(b.inner->packet.payload_len, len);
+    CHECK_INT(b.when, when);
+    CHECK_INT(bed_record(c)->rule, -1);
+    bed_bundle_free(&b);
+}
+
+/* A client that says nothing is waiting for the server; one that says what is
+ * no protocol that the switch knows gets it at once. */
+static void
+test_auto_service(void)
+{
+    struct bed_client c;
+    int64_t start;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_AUTO);
+    bed_connect(&c);
+    CHECK_INT(migrate_connection_count(bed.engine), 0);
+    start = bed.now;
+    bed_segment(&c, SEG_ACK, c.seq, NULL, 0);
+    CHECK_STR(bed_state(&c), "gather");
+    bed_wait(199);
+    bed_expect_none();
+    bed_wait(1);
+    expect_unread(&c, 0, start + 200);
+    CHECK_INT(BED_COUNT(UNREAD), 1);
+    bed_close();
+
+    bed_open(4, 64);
+    c = bed_client(1, BED_AUTO);
+    bed_connect(&c);
+    bed_text(&c, "SSH-2.0-x\r\n");
+    expect_unread(&c, 11, bed.now);
+    CHECK_INT(BED_COUNT(UNREAD), 0);
+    bed_close();
+}
+
+/* Data that may yet become a request is waited for, however long the pause;
+ * what is none in the end goes to the server, what is half of one does not. */
+static void
+test_auto_incomplete(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+        bool known;
+    } cases[] = {
+        { "PRI", 3, false },
+        { "\x16\x03\x01", 3, false },
+        { "GET / HTTP/1.1\r\n", 16, true },
+        { "\x16\x03\x01\0\2\1", 6, true },
+    };
+    struct bed_frame *f;
+
+    for (size_t i = 0; i < 2 * (sizeof cases / sizeof *cases); i++) {
+        bool closes = i % 2;
+        const char *bytes = cases[i / 2].bytes;
+        size_t n = cases[i / 2].n;
+        struct bed_client c;
+        int64_t start;
+
+        bed_open(4, 64);
+        c = bed_client(i, BED_AUTO);
+        bed_connect(&c);
+        start = bed.now;
+        bed_segment(&c, SEG_ACK, c.seq, NULL, 0);
+        bed_wait(100);
+        bed_data(&c, bytes, n);
+        bed_wait(4000);
+        free(bed_expect(&c, SEG_ACK, c.seq));   /* The delayed ACK. */
+        bed_expect_none();
+        if (closes) {
+            bed_segment(&c, SEG_FIN | SEG_ACK, c.seq, NULL, 0);
+        } else {
+            bed_wait(900);
+        }
+        if (!cases[i / 2].known) {
+            expect_unread(&c, n, closes ? bed.now : start + 5000);
+        } else {
+            f = bed_take();
+            CU_ASSERT(f && f->kind == FRAME_TCP);
+            free(f);
+            CHECK_INT(BED_COUNT(REJECT_400), closes);
+            CHECK_INT(BED_COUNT(REJECT_408), !closes);
+        }
+        bed_close();
+    }
+}
+
+/* Bytes that are missing are not a client that waits. */
+static void
+test_auto_gap(void)
+{
+    struct bed_client c;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_AUTO);
+    bed_connect(&c);
+    bed_segment(&c, SEG_ACK, c.seq, NULL, 0);
+    bed_segment(&c, SEG_ACK, c.seq + 5, REQUEST + 5, REQUEST_LEN - 5);
+    bed_wait(1000);
+    free(bed_expect(&c, SEG_ACK, c.seq));
+    bed_expect_none();
+    bed_segment(&c, SEG_ACK, c.seq, REQUEST, 5);
+    expect_request(&c, REQUEST, REQUEST_LEN);
+    bed_close();
+}
+
+/* A client of HTTP/2 that waits for the server's SETTINGS. */
+static void
+test_h2_waits(void)
+{
+    static const char start[] = H2_PREFACE "\0\0\0\4\0\0\0\0\0";
+    struct bed_client c;
+    int64_t last;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_H2C);
+    bed_connect(&c);
+    bed_data(&c, start, sizeof start - 2);
+    bed_wait(1000);             /* Half a frame: it is not waiting. */
+    free(bed_expect(&c, SEG_ACK, c.seq));
+    bed_expect_none();
+    last = bed.now;
+    bed_data(&c, "", 1);
+    bed_wait(200);
+    free(bed_expect(&c, SEG_ACK, c.seq));
+    expect_unread(&c, sizeof start - 1, last + 200);
+    CHECK_INT(BED_COUNT(UNREAD), 1);
+    bed_close();
+}
+
 /* A new SYN from a live connection's port is answered, but only data that
  * proves its cookie replaces the connection. */
 static void
@@ -743,6 +882,10 @@ static const struct unit_test tests[] = {
     { "sequence numbers wrap", test_sequence_wraps },
     { "64 KiB frame", test_long_frame },
     { "service without content decides at the ACK", test_tcp_service },
+    { "service of any protocol", test_auto_service },
+    { "service of any protocol: half a request", test_auto_incomplete },
+    { "service of any protocol: bytes that are missing", test_auto_gap },
+    { "HTTP/2 client that waits", test_h2_waits },
     { "new SYN replaces a record once proven", test_replaced },
     { "eviction of the oldest request", test_eviction },
     { "table full", test_table_full },
