@@ -17,10 +17,10 @@
 
 #define REQUEST_MAX 512             /* Bytes, of every request here. */
 
-/* Sends 'nlh' and awaits the acknowledgment.  Returns 0 or a positive
- * errno. */
+/* Sends 'nlh' and awaits the acknowledgment; 'cb' is called with what else
+ * comes.  Returns 0 or a positive errno. */
 static int
-transact(int bus, struct nlmsghdr *nlh)
+transact(int bus, struct nlmsghdr *nlh, mnl_cb_t cb, void *aux)
 {
     struct mnl_socket *nl = mnl_socket_open2(bus, SOCK_CLOEXEC);
     char buf[8192];
@@ -35,7 +35,7 @@ transact(int bus, struct nlmsghdr *nlh)
     if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0
         || mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0
         || (n = mnl_socket_recvfrom(nl, buf, sizeof buf)) < 0
-        || mnl_cb_run(buf, n, 1, mnl_socket_get_portid(nl), NULL, NULL) < 0) {
+        || mnl_cb_run(buf, n, 1, mnl_socket_get_portid(nl), cb, aux) < 0) {
         error = errno;
     }
     mnl_socket_close(nl);
@@ -61,7 +61,7 @@ local_route(int type, int flags, const struct migrate_address *a)
     rtm->rtm_type = RTN_LOCAL;
     mnl_attr_put(nlh, RTA_DST, v4 ? 4 : 16, v4 ? &a->byte[12] : a->byte);
     mnl_attr_put_u32(nlh, RTA_OIF, if_nametoindex("lo"));
-    return transact(NETLINK_ROUTE, nlh);
+    return transact(NETLINK_ROUTE, nlh, NULL, NULL);
 }
 
 int
@@ -79,15 +79,19 @@ netlink_delete_local(const struct migrate_address *a)
     return local_route(RTM_DELROUTE, 0, a);
 }
 
-int
-netlink_destroy_socket(const struct tuple *t)
+/* Asks the kernel to do 'type' to the socket with the addresses 't' and, if it
+ * is not NULL, the 'cookie'. */
+static int
+socket_request(uint16_t type, const struct tuple *t, const uint32_t *cookie,
+               mnl_cb_t cb, void *aux)
 {
+    static const uint32_t any[2] = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE };
     char buf[REQUEST_MAX];
     struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
     bool v4 = address_is_v4(&t->client);
     struct inet_diag_req_v2 *req;
 
-    nlh->nlmsg_type = SOCK_DESTROY;
+    nlh->nlmsg_type = type;
     req = mnl_nlmsg_put_extra_header(nlh, sizeof *req);
     req->sdiag_family = v4 ? AF_INET : AF_INET6;
     req->sdiag_protocol = IPPROTO_TCP;
@@ -101,7 +105,35 @@ netlink_destroy_socket(const struct tuple *t)
         memcpy(req->id.idiag_src, &t->service, 16);
         memcpy(req->id.idiag_dst, &t->client, 16);
     }
-    req->id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
-    req->id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-    return transact(NETLINK_SOCK_DIAG, nlh);
+    memcpy(req->id.idiag_cookie, cookie ? cookie : any, sizeof any);
+    return transact(NETLINK_SOCK_DIAG, nlh, cb, aux);
+}
+
+static int
+copy_socket(const struct nlmsghdr *nlh, void *socket)
+{
+    if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(struct inet_diag_msg)) {
+        memcpy(socket, mnl_nlmsg_get_payload(nlh),
+               sizeof(struct inet_diag_msg));
+    }
+    return MNL_CB_OK;
+}
+
+int
+netlink_destroy_socket(const struct tuple *t)
+{
+    struct inet_diag_msg socket = { .idiag_state = 0 };
+    int error;
+
+    /* Where there is no connection the kernel finds the socket that listens,
+     * and would end that. */
+    error = socket_request(SOCK_DIAG_BY_FAMILY, t, NULL, copy_socket,
+                           &socket);
+    if (error) {
+        return error;
+    } else if (socket.id.idiag_dport != t->client_port) {
+        return ENOENT;
+    }
+    return socket_request(SOCK_DESTROY, t, socket.id.idiag_cookie, NULL,
+                          NULL);
 }

@@ -221,6 +221,17 @@ def abort():
     check(lab.status()['connections'] == 0, 'no connection')
 
 
+def abort_no_socket():
+    """ABORT of what the kernel would not take spares the listening socket"""
+    c = Client('192.0.2.7', next(_ports))       # No route leads there.
+    f = sw.infuse(c, GET)
+    check(not sw.wait_report(f, timeout=0.3), 'not taken')
+    sw.send(ABORT, struct.pack('!II', f, 0), 1)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+    c, f = open_client(GET_CLOSE)
+    check(sw.wait_report(f, RELEASE), 'the server is well')
+
+
 def abort_first():
     """a bundle that comes after its ABORT is not taken"""
     f = 0x70000001
@@ -393,7 +404,8 @@ nginx = lab.start_nginx(backlog=8)
 lab.start_agent()
 TESTS = [hello, infuse, timestamps, duplicate, no_listener, time_wait,
          came_back, flow_id_taken, restarted_switch, known,
-         unknown_flow, abort, abort_first, backlog,
+         unknown_flow, abort, abort_no_socket, abort_first,
+         backlog,
          busy, audit, kill_agent, removed, two_agents, keys, arp, cleanup]
 if len(sys.argv) > 2:
     TESTS = [t for t in TESTS if t.__name__ in ['hello'] + sys.argv[2:]]
