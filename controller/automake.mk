@@ -57,27 +57,71 @@ controller/ovs-migrate.ovsschema.inc: controller/ovs-migrate.ovsschema
 		$(srcdir)/controller/ovs-migrate.ovsschema > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
 
+# What the documentation says about columns, for /openapi.json.
+BUILT_SOURCES += controller/column-docs.inc
+CLEANFILES += controller/column-docs.inc
+EXTRA_DIST += controller/column-docs.py
+controller/column-docs.inc: controller/ovs-migrate.xml \
+		controller/column-docs.py
+	@$(MKDIR_P) controller
+	$(AM_V_GEN)$(PYTHON3) $(srcdir)/controller/column-docs.py \
+		$(srcdir)/controller/ovs-migrate.xml > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+
 CONTROLLER_CPPFLAGS = $(OVS_CPPFLAGS) -I. -I$(srcdir)/controller \
+	-I$(srcdir)/datapath -I$(srcdir)/lib $(LLHTTP_CPPFLAGS) $(NGHTTP2_CFLAGS) \
 	-DOVM_VERSION='"$(VERSION)"' \
 	-DOVS_PROGRAM_PATH='"$(sbindir):$(bindir)"'
 
 # All of the controller but main(), for the tests as well.
 noinst_LIBRARIES += controller/libcontroller.a
 controller_libcontroller_a_SOURCES = \
+	controller/bootstrap.c \
+	controller/bootstrap.h \
+	controller/change.c \
+	controller/change.h \
+	controller/check.c \
+	controller/check.h \
 	controller/database.c \
 	controller/database.h \
 	controller/flow-table.c \
 	controller/flow-table.h \
 	controller/graph.c \
 	controller/graph.h \
+	controller/http.c \
+	controller/http.h \
+	controller/listing.c \
+	controller/listing.h \
+	controller/metrics.c \
+	controller/metrics.h \
+	controller/openapi.c \
+	controller/openapi.h \
+	controller/problem.c \
+	controller/problem.h \
+	controller/resource.c \
+	controller/resource.h \
+	controller/rest.c \
+	controller/rest.h \
+	controller/schema.c \
+	controller/schema.h \
 	controller/southbound.c \
 	controller/southbound.h \
+	controller/store.c \
+	controller/store.h \
 	controller/subprocess.c \
-	controller/subprocess.h
+	controller/subprocess.h \
+	controller/syntax.c \
+	controller/syntax.h \
+	controller/tokens.c \
+	controller/tokens.h \
+	controller/value.c \
+	controller/value.h
 nodist_controller_libcontroller_a_SOURCES = $(CONTROLLER_IDL)
 controller_libcontroller_a_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
+controller_libcontroller_a_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS)
 $(controller_libcontroller_a_OBJECTS): $(OVS_GENERATED) \
-	controller/ovs-migrate-idl.h controller/ovs-migrate.ovsschema.inc
+	controller/ovs-migrate-idl.h controller/ovs-migrate.ovsschema.inc \
+	controller/column-docs.inc
 
 sbin_PROGRAMS += controller/ovs-migrate-controller
 dist_man_MANS += controller/ovs-migrate-controller.8
@@ -87,7 +131,9 @@ controller_ovs_migrate_controller_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
 $(controller_ovs_migrate_controller_OBJECTS): $(OVS_GENERATED)
 
 # OVS's own libtool knows what libopenvswitch needs.
-CONTROLLER_LIBS = controller/libcontroller.a $(OVS_LIBOPENVSWITCH)
+CONTROLLER_LIBS = controller/libcontroller.a datapath/libmigrate-engine.a \
+	lib/libcommon.a $(OVS_LIBOPENVSWITCH) $(MICROHTTPD_LIBS) \
+	$(NGHTTP2_LIBS)
 CONTROLLER_LINK = $(OVS_BUILDDIR)/libtool $(AM_V_lt) --tag=CC --mode=link \
 	$(CCLD) $(AM_CFLAGS) $(CFLAGS) $(AM_LDFLAGS) $(LDFLAGS) -o $@
 OVS_LIBOPENVSWITCH = $(OVS_BUILDDIR)/lib/libopenvswitch.la

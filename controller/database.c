@@ -15,6 +15,7 @@
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "process.h"
+#include "schema.h"
 #include "socket-util.h"
 #include "subprocess.h"
 #include "timeval.h"
@@ -24,12 +25,6 @@ VLOG_DEFINE_THIS_MODULE(database);
 
 #define RESTART_MSEC 250        /* Least time between two starts. */
 #define START_MSEC 5000         /* To wait for the first one at most. */
-
-/* The schema that this controller was built with, so that the two cannot be
- * of different versions. */
-static const char schema[] =
-#include "controller/ovs-migrate.ovsschema.inc"
-;
 
 struct database {
     char *remote;
@@ -55,7 +50,7 @@ tool(const char *command, const char *file, char **error)
     if (strcmp(command, "db-version")) {
         argv[n++] = "/dev/fd/3";
     }
-    if (!subprocess_run(argv, schema, &output)) {
+    if (!subprocess_run(argv, schema_text, &output)) {
         return output;
     }
     *error = xasprintf("%s: \"ovsdb-tool %s\" fails: %s",

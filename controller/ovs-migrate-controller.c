@@ -19,11 +19,14 @@
 #include "database.h"
 #include "dirs.h"
 #include "fatal-signal.h"
+#include "http.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
+#include "rest.h"
 #include "southbound.h"
 #include "stream-ssl.h"
 #include "stream.h"
+#include "svec.h"
 #include "unixctl.h"
 #include "util.h"
 
@@ -34,7 +37,12 @@ struct options {
     char *db_file;              /* --db-file. */
     char *name;                 /* --name. */
     char *unixctl;              /* --unixctl, or NULL. */
+    struct svec listen;         /* --rest. */
+    struct http_options http;   /* --rest-certificate, --rest-private-key. */
+    char *tokens;               /* --rest-tokens, or NULL. */
 };
+
+#define DEFAULT_LISTEN "http:127.0.0.1:7480"
 
 static void OVS_NO_RETURN
 usage(void)
@@ -52,6 +60,15 @@ usage(void)
            "database\n"
            "                          (default: the name of the machine)\n",
            program_name, program_name, ovs_dbdir());
+    printf("\nREST:\n"
+           "  --rest=http:IP:PORT     listen there (default: %s);\n"
+           "  --rest=https:IP:PORT    may be repeated\n"
+           "  --rest-certificate=FILE, --rest-private-key=FILE\n"
+           "                          for https\n"
+           "  --rest-tokens=FILE      who may use it: lines of NAME, read or "
+           "write, TOKEN;\n"
+           "                          needed, with https, for other than "
+           "loopback addresses\n", DEFAULT_LISTEN);
     stream_usage("REMOTE", true, false, false);
     daemon_usage();
     vlog_usage();
@@ -81,6 +98,10 @@ parse_options(struct options *o, int argc, char *argv[])
         OPT_DB = UCHAR_MAX + 1,
         OPT_DB_FILE,
         OPT_NAME,
+        OPT_REST,
+        OPT_REST_CERTIFICATE,
+        OPT_REST_PRIVATE_KEY,
+        OPT_REST_TOKENS,
         OPT_UNIXCTL,
         SSL_OPTION_ENUMS,
         DAEMON_OPTION_ENUMS,
@@ -90,6 +111,10 @@ parse_options(struct options *o, int argc, char *argv[])
         {"db", required_argument, NULL, OPT_DB},
         {"db-file", required_argument, NULL, OPT_DB_FILE},
         {"name", required_argument, NULL, OPT_NAME},
+        {"rest", required_argument, NULL, OPT_REST},
+        {"rest-certificate", required_argument, NULL, OPT_REST_CERTIFICATE},
+        {"rest-private-key", required_argument, NULL, OPT_REST_PRIVATE_KEY},
+        {"rest-tokens", required_argument, NULL, OPT_REST_TOKENS},
         {"unixctl", required_argument, NULL, OPT_UNIXCTL},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
@@ -102,6 +127,7 @@ parse_options(struct options *o, int argc, char *argv[])
     int c;
 
     memset(o, 0, sizeof *o);
+    svec_init(&o->listen);
     while ((c = getopt_long(argc, argv, short_options, long_options,
                             NULL)) != -1) {
         switch (c) {
@@ -113,6 +139,18 @@ parse_options(struct options *o, int argc, char *argv[])
             break;
         case OPT_NAME:
             o->name = xstrdup(optarg);
+            break;
+        case OPT_REST:
+            svec_add(&o->listen, optarg);
+            break;
+        case OPT_REST_CERTIFICATE:
+            o->http.certificate = optarg;
+            break;
+        case OPT_REST_PRIVATE_KEY:
+            o->http.private_key = optarg;
+            break;
+        case OPT_REST_TOKENS:
+            o->tokens = abs_file_name(NULL, optarg);
             break;
         case OPT_UNIXCTL:
             o->unixctl = optarg;
@@ -142,6 +180,9 @@ parse_options(struct options *o, int argc, char *argv[])
     if (!o->name) {
         o->name = host_name();
     }
+    if (svec_is_empty(&o->listen)) {
+        svec_add(&o->listen, DEFAULT_LISTEN);
+    }
 }
 
 /* From now on signals that ask to end are read from the file descriptor that
@@ -155,6 +196,7 @@ open_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0) {
@@ -163,12 +205,27 @@ open_signals(void)
     return fd;
 }
 
+/* Returns whether to go on. */
 static bool
-signals_pending(int fd)
+handle_signals(int fd, struct rest *rest, const struct options *o)
 {
     struct signalfd_siginfo info;
 
-    return read(fd, &info, sizeof info) == sizeof info;
+    while (read(fd, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo != SIGHUP) {
+            return false;
+        } else if (o->tokens) {
+            char *error = rest_read_tokens(rest, o->tokens);
+
+            if (error) {
+                VLOG_ERR("%s; the tokens stay as they were", error);
+                free(error);
+            } else {
+                VLOG_INFO("%s: read again", o->tokens);
+            }
+        }
+    }
+    return true;
 }
 
 static void
@@ -191,6 +248,16 @@ unixctl_status(struct unixctl_conn *conn, int argc OVS_UNUSED,
                           : "standby\n");
 }
 
+static void
+unixctl_rest(struct unixctl_conn *conn, int argc OVS_UNUSED,
+             const char *argv[] OVS_UNUSED, void *rest_)
+{
+    char *text = rest_show(rest_);
+
+    unixctl_command_reply(conn, text);
+    free(text);
+}
+
 static struct database *
 open_database(const struct options *o)
 {
@@ -207,12 +274,31 @@ open_database(const struct options *o)
     return db;
 }
 
+static struct rest *
+open_rest(const struct options *o, const struct database *db)
+{
+    struct rest *rest = rest_create(db, o->name);
+    char *error = o->tokens ? rest_read_tokens(rest, o->tokens) : NULL;
+
+    for (size_t i = 0; !error && i < o->listen.n; i++) {
+        struct http_options http = o->http;
+
+        http.listen = o->listen.names[i];
+        error = rest_listen(rest, &http);
+    }
+    if (error) {
+        ovs_fatal(0, "%s", error);
+    }
+    return rest;
+}
+
 int
 main(int argc, char *argv[])
 {
     struct unixctl_server *unixctl;
     struct southbound *sb;
     struct database *db;
+    struct rest *rest;
     struct options o;
     bool exiting = false;
     int signal_fd;
@@ -227,17 +313,21 @@ main(int argc, char *argv[])
     }
     db = open_database(&o);
     sb = southbound_create(database_remote(db), o.name);
+    rest = open_rest(&o, db);
     unixctl_command_register("exit", "", 0, 0, unixctl_exit, &exiting);
     unixctl_command_register("status", "", 0, 0, unixctl_status, sb);
+    unixctl_command_register("rest", "", 0, 0, unixctl_rest, rest);
     daemonize_complete();
 
     while (!exiting) {
         database_run(db);
+        rest_run(rest);
         southbound_run(sb);
         unixctl_server_run(unixctl);
-        exiting |= signals_pending(signal_fd);
+        exiting |= !handle_signals(signal_fd, rest, &o);
 
         database_wait(db);
+        rest_wait(rest);
         unixctl_server_wait(unixctl);
         poll_fd_wait(signal_fd, POLLIN);
         if (exiting) {
@@ -246,10 +336,13 @@ main(int argc, char *argv[])
         poll_block();
     }
     VLOG_INFO("leaving");
+    rest_destroy(rest);
     southbound_destroy(sb);
     database_close(db);
     unixctl_server_destroy(unixctl);
     free(o.db_file);
     free(o.name);
+    free(o.tokens);
+    svec_destroy(&o.listen);
     return 0;
 }

@@ -3,11 +3,13 @@
 # The controller with a real database, through the interfaces that people use.
 # Needs no root.
 CONTROLLER_TESTS = \
-	tests/controller/test_database.py
+	tests/controller/test_database.py \
+	tests/controller/test_rest.py
 
 EXTRA_DIST += \
 	$(CONTROLLER_TESTS) \
-	tests/controller/controllers.py
+	tests/controller/controllers.py \
+	tests/controller/openapi.py
 
 # The TAP of each is left in tests/controller/NAME.tap.  CONTROLLER_TESTS may
 # be given on the command line.

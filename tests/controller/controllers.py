@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Controllers and their databases, for the tests of them.  Needs no root."""
 
+import http.client
 import json
 import os
 import signal
+import ssl
 import sys
 import unittest
+import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../system"))
 
@@ -48,11 +51,59 @@ class Server:
                    "ovsdb-server to listen")
 
 
+class Response:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return f"{self.status} {self.body.decode(errors='replace')}"
+
+
+class Client:
+    """A user of the REST interface, with one connection."""
+
+    def __init__(self, url, token=None, certificate=None):
+        self.url = urllib.parse.urlsplit(url)
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if self.url.scheme == "https":
+            context = ssl.create_default_context(cafile=certificate)
+            self.connection = http.client.HTTPSConnection(
+                self.url.netloc, timeout=20, context=context)
+        else:
+            self.connection = http.client.HTTPConnection(self.url.netloc,
+                                                         timeout=20)
+
+    def __call__(self, method, path, body=None, headers=()):
+        """Sends a request.  'body' may be bytes; all else is sent as JSON."""
+        headers = {**self.headers, **dict(headers)}
+        if body is not None:
+            headers.setdefault("Content-Type", "application/json")
+            if not isinstance(body, bytes):
+                body = json.dumps(body).encode()
+        headers = {name: value for name, value in headers.items()
+                   if value is not None}
+        try:
+            self.connection.request(method, path, body, headers)
+            return Response(self.connection.getresponse())
+        except (OSError, http.client.HTTPException):
+            self.connection.close()
+            raise
+
+
 class Controller:
     """A controller with a directory of its own.  'db': the remote of another
-    database than its own."""
+    database than its own.  'args': more of the command line; without --rest in
+    it, a port is chosen."""
 
     def __init__(self, workspace, name="c1", db=None, args=()):
+        if not any(arg.startswith("--rest=") for arg in args):
+            args = ["--rest=http:127.0.0.1:0", *args]
         self.workspace = workspace
         self.name = name
         self.dir = workspace.mkdir(name)
@@ -82,6 +133,19 @@ class Controller:
     def wait_active(self, seconds=5):
         wait_until(lambda: self.status() == "active",
                    f"{self.name} to be active", seconds)
+
+    def urls(self):
+        return self.appctl("rest").split()
+
+    def client(self, **kwargs):
+        return Client(self.urls()[0], **kwargs)
+
+    def wait_ready(self, seconds=5):
+        """Until it takes writes."""
+        client = self.client()
+        wait_until(lambda: client("GET", "/healthz").status == 200,
+                   f"{self.name} to be ready", seconds)
+        return client
 
     def kill(self):
         """Without a warning."""

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef METRICS_H
+#define METRICS_H 1
+
+/* /metrics: counters and gauges in the text format of Prometheus. */
+
+struct rest_statistics;
+struct store;
+
+/* Returns the text, which the caller frees. */
+char *metrics_format(const struct store *, const struct rest_statistics *);
+
+#endif /* metrics.h */
