@@ -64,7 +64,7 @@ status_counters(const struct agent *a, const uint64_t c[N_COUNTERS])
     json_object_set_new(all, "hellos", json_integer(a->peers.n_hellos));
     json_object_set_new(all, "aborts", json_integer(a->peers.n_aborts));
     json_object_set_new(all, "audits",
-                        json_integer(a->peers.n_audits_taken));
+                        json_integer(a->peers.audits.n_taken));
     json_object_set_new(all, "old_messages", json_integer(a->peers.n_old));
     json_object_set_new(all, "bad_messages", json_integer(a->peers.n_bad));
     json_object_set_new(all, "reports", json_integer(a->reports.n_records));

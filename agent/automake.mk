@@ -6,6 +6,8 @@ dist_man_MANS += agent/ovs-migrate-agent.8
 agent_ovs_migrate_agent_SOURCES = \
 	agent/agent.c \
 	agent/agent.h \
+	agent/audits.c \
+	agent/audits.h \
 	agent/events.c \
 	agent/events.h \
 	agent/heritage.c \

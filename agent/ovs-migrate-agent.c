@@ -225,6 +225,7 @@ agent_loop(struct agent *agent)
 static void
 agent_close(struct agent *agent)
 {
+    peers_destroy(&agent->peers);
     reports_destroy(&agent->reports);
     services_destroy(&agent->services);
     switches_destroy(&agent->switches);

@@ -36,6 +36,13 @@ peers_init(struct peers *p, int fd, struct migrator *m,
     p->services = services;
     p->switches = switches;
     p->keyring = keyring;
+    audits_init(&p->audits, fd, m, keyring);
+}
+
+void
+peers_destroy(struct peers *p)
+{
+    audits_destroy(&p->audits);
 }
 
 /* How many records of 'size' bytes 'msg' has, 'skip' bytes behind its
@@ -47,22 +54,6 @@ n_records(const struct message *msg, size_t skip, size_t size)
                   / size;
 
     return ntohs(msg->header.count) > room ? room : ntohs(msg->header.count);
-}
-
-/* Sends 'header' and what follows it, from 'host' to 'to'. */
-static void
-answer(struct peers *p, const struct migrate_address *host,
-       const struct migrate_address *to, struct migrate_header *header,
-       enum migrate_type type, __be32 sequence, size_t size, unsigned int n)
-{
-    header->version = MIGRATE_VERSION;
-    header->type = type;
-    header->length = htons(size);
-    header->count = htons(n);
-    header->epoch = p->m->config.epoch;
-    header->sequence = sequence;
-    seal(p->keyring, host, to, header);
-    udp_send(p->fd, host, to, header, size);
 }
 
 static uint32_t
@@ -135,8 +126,14 @@ handle_hello(struct peers *p, const struct message *msg)
     reply.status.connections = htonl(n_connections(p->m));
     reply.status.capacity = htonl(p->m->capacity);
     reply.status.epoch = msg->header.epoch;
-    answer(p, &msg->dst, &msg->src, &reply.header, MIGRATE_STATUS,
-           msg->header.sequence, sizeof reply, 1);
+    reply.header.version = MIGRATE_VERSION;
+    reply.header.type = MIGRATE_STATUS;
+    reply.header.length = htons(sizeof reply);
+    reply.header.count = htons(1);
+    reply.header.epoch = p->m->config.epoch;
+    reply.header.sequence = msg->header.sequence;
+    seal(p->keyring, &msg->dst, &msg->src, &reply.header);
+    udp_send(p->fd, &msg->dst, &msg->src, &reply, sizeof reply);
 }
 
 /* The bundle of an aborted flow may yet arrive.  It must not be taken. */
@@ -214,88 +211,15 @@ handle_abort(struct peers *p, const struct message *msg)
 static void
 handle_audit(struct peers *p, const struct message *msg)
 {
-    struct peers_audit *a = NULL;
+    const struct migrate_audit *audit = (const void *) (&msg->header + 1);
 
-    if (!switches_audit(p->switches, &msg->src, &msg->header)) {
+    if (!n_records(msg, 0, sizeof *audit)) {
+        p->n_bad++;
+    } else if (!switches_audit(p->switches, &msg->src, &msg->header)) {
         p->n_old++;
-        return;
-    }
-    for (size_t i = 0; i < p->n_audits; i++) {
-        if (address_equals(&p->audits[i].from, &msg->src)) {
-            a = &p->audits[i];      /* The new one replaces it. */
-        }
-    }
-    if (!a) {
-        if (p->n_audits >= PEERS_MAX_AUDITS) {
-            return;
-        }
-        a = &p->audits[p->n_audits++];
-    }
-    a->host = msg->dst;
-    a->from = msg->src;
-    a->sequence = msg->header.sequence;
-    scan_start(&a->scan);
-    p->n_audits_taken++;
-}
-
-struct slice {
-    struct peers *p;
-    struct peers_audit *audit;
-    struct {
-        struct migrate_header header;
-        struct migrate_mapping records[PEERS_SLICE];
-    } message;
-    unsigned int n;
-};
-
-static void
-slice_send(struct slice *s)
-{
-    size_t size = sizeof s->message.header
-                  + s->n * sizeof s->message.records[0];
-
-    memset(&s->message.header, 0, sizeof s->message.header);
-    answer(s->p, &s->audit->host, &s->audit->from, &s->message.header,
-           MIGRATE_MAPPINGS, s->audit->sequence, size, s->n);
-    s->n = 0;
-}
-
-static void
-slice_add(__be32 flow_id, const struct mapping *m, void *s_)
-{
-    struct slice *s = s_;
-
-    if (!address_equals(&m->switch_address, &s->audit->from)
-        || (m->state != MAPPING_INFUSING
-            && m->state != MAPPING_ESTABLISHED)) {
-        return;
-    }
-    s->message.records[s->n++] = (struct migrate_mapping) {
-        .flow_id = flow_id,
-        .service_id = m->service_id,
-        .client = m->tuple.client,
-        .service = m->tuple.service,
-        .client_port = m->tuple.client_port,
-        .service_port = m->tuple.service_port,
-    };
-    if (s->n == PEERS_SLICE) {
-        slice_send(s);
-    }
-}
-
-/* Answers a piece of the first audit. */
-static void
-audit_run(struct peers *p)
-{
-    struct slice s = { .p = p, .audit = &p->audits[0] };
-
-    scan_run(&s.audit->scan, p->m, slice_add, &s);
-    if (s.n) {
-        slice_send(&s);
-    }
-    if (s.audit->scan.done) {
-        slice_send(&s);             /* Of none: the end. */
-        p->audits[0] = p->audits[--p->n_audits];
+    } else {
+        audits_ask(&p->audits, &msg->src, &msg->dst, msg->header.sequence,
+                   audit);
     }
 }
 
@@ -339,8 +263,5 @@ peers_run(struct peers *p)
             handle(p, &msg, size);
         }
     }
-    if (p->n_audits) {
-        audit_run(p);
-    }
-    return n == MESSAGES_PER_RUN || p->n_audits;
+    return audits_run(&p->audits) || n == MESSAGES_PER_RUN;
 }

@@ -7,21 +7,12 @@
 
 #include <stdint.h>
 
+#include "audits.h"
 #include "lib/seal.h"
 #include "migrator.h"
 #include "reports.h"
-#include "scan.h"
 #include "services.h"
 #include "switches.h"
-
-#define PEERS_MAX_AUDITS 16         /* At a time; more are not answered. */
-#define PEERS_SLICE 29              /* Mappings a message: fits any MTU. */
-
-struct peers_audit {
-    struct migrate_address host, from;
-    __be32 sequence;
-    struct scan scan;
-};
 
 struct peers {
     struct migrator *m;
@@ -30,14 +21,14 @@ struct peers {
     struct switches *switches;
     const struct keyring *keyring;
     int fd;
-    struct peers_audit audits[PEERS_MAX_AUDITS];
-    size_t n_audits;
-    uint64_t n_hellos, n_aborts, n_audits_taken, n_old, n_bad;
+    struct audits audits;
+    uint64_t n_hellos, n_aborts, n_old, n_bad;
 };
 
 void peers_init(struct peers *, int fd, struct migrator *, struct reports *,
                 struct services *, struct switches *,
                 const struct keyring *);
+void peers_destroy(struct peers *);
 
 /* Answers the messages that wait on the socket, and a piece of an audit.
  * Returns whether there is more to do at once. */

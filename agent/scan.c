@@ -22,6 +22,7 @@ scan_run(struct scan *s, const struct migrator *m,
         /* ENOENT: that was all.  Anything else: not this time. */
         s->done = true;
         if (errno != ENOENT) {
+            s->failed = true;
             return;
         }
     }

@@ -14,6 +14,7 @@
 struct scan {
     uint32_t cursor;                /* The kernel's. */
     bool started, done;
+    bool failed;                    /* Not all was seen. */
 };
 
 static inline void

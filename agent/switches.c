@@ -33,13 +33,14 @@ find(const struct switches *s, const struct migrate_address *address,
     return !bpf_map_lookup_elem(s->m->switches_fd, address, peer);
 }
 
-/* Whether a question from 'peer' came after those before it, and these are
- * not long ago. */
+/* Whether a question from 'peer' came after 'last', the one before it, and a
+ * HELLO not long ago. */
 static bool
-is_next(const struct switch_peer *peer, const struct migrate_header *header)
+is_next(const struct switch_peer *peer, uint32_t last,
+        const struct migrate_header *header)
 {
     return (peer->epoch == header->epoch
-            && (int32_t) (ntohl(header->sequence) - peer->sequence) > 0
+            && (int32_t) (ntohl(header->sequence) - last) > 0
             && time_nsec() - peer->heard <= MIGRATE_STALE * NSEC_PER_MSEC);
 }
 
@@ -77,7 +78,8 @@ switches_hello(struct switches *s, const struct migrate_address *address,
         peer.epoch = header->epoch;
         peer.floor = peer.mark = ntohl(hello->next_flow_id);
         peer.marked = time_nsec();
-    } else if (!known || !is_next(&peer, header)) {
+        peer.audit = ntohl(hello->next_audit) - 1;
+    } else if (!known || !is_next(&peer, peer.sequence, header)) {
         return s->challenge;
     }
     raise_floor(&peer, ntohl(hello->next_flow_id));
@@ -109,10 +111,10 @@ switches_audit(struct switches *s, const struct migrate_address *address,
 {
     struct switch_peer peer;
 
-    if (!find(s, address, &peer) || !is_next(&peer, header)) {
+    if (!find(s, address, &peer) || !is_next(&peer, peer.audit, header)) {
         return false;
     }
-    peer.sequence = ntohl(header->sequence);
+    peer.audit = ntohl(header->sequence);
     bpf_map_update_elem(s->m->switches_fd, address, &peer, BPF_EXIST);
     return true;
 }

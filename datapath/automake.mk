@@ -3,6 +3,7 @@ noinst_LIBRARIES += datapath/libmigrate-engine.a
 datapath_libmigrate_engine_a_SOURCES = \
 	datapath/assembly.c \
 	datapath/assembly.h \
+	datapath/audit.c \
 	datapath/client.c \
 	datapath/compile.c \
 	datapath/compile.h \

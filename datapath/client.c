@@ -368,7 +368,7 @@ connection_new(struct migrate *m, struct arrival *a,
     r->state = RECORD_GATHER;
     r->service_id = a->service->id;
     r->isn = p->ack - 1;
-    r->touched = a->now;
+    r->touched = r->made = a->now;
     r->pending = pending;
     pending->record = r;
     pending->generation = m->generation;
@@ -390,7 +390,7 @@ connection_new(struct migrate *m, struct arrival *a,
 }
 
 /* A packet that belongs to no record: only one that proves the cookie
- * matters. */
+ * matters, and only once it is sure that no host has the connection. */
 static enum migrate_verdict
 stranger(struct migrate *m, struct arrival *a)
 {
@@ -405,7 +405,9 @@ stranger(struct migrate *m, struct arrival *a)
     }
     if (cookie_check(&m->secrets, &a->tuple, p->seq - 1, p->ack - 1,
                      &syn_options)) {
-        if (starts) {
+        if (!audit_settled(m, a->now)) {
+            return drop(m, COUNTER_DROP_UNSETTLED);
+        } else if (starts) {
             return (frame_csum_ok(a->frame, p)
                     ? connection_new(m, a, &syn_options)
                     : drop(m, COUNTER_DROP_CHECKSUM));
@@ -421,14 +423,20 @@ stranger(struct migrate *m, struct arrival *a)
         /* A keepalive probe has the sequence number before the next. */
         if (cookie_check(&m->secrets, &a->tuple, p->seq, p->ack - 1,
                          &syn_options)) {
+            if (!audit_settled(m, a->now)) {
+                return drop(m, COUNTER_DROP_UNSETTLED);
+            }
             reply_stateless(m, a, SEG_ACK, p->ack, p->seq + 1,
                             window_shift(&syn_options), &a->options);
             return drop(m, COUNTER_PROBE);
         }
         return drop(m, COUNTER_ACK_DROP);
     }
-    return drop(m, p->payload_len ? COUNTER_DROP_COOKIE
-                : COUNTER_DROP_NO_RECORD);
+    if (!p->payload_len) {
+        return drop(m, COUNTER_DROP_NO_RECORD);
+    }
+    audit_hurry(m, a->now);
+    return drop(m, COUNTER_DROP_COOKIE);
 }
 
 /* Sends a packet on to the host of 'r' under its flow ID. */
@@ -553,6 +561,7 @@ migrate_service_frame(struct migrate *m, uint32_t service_id,
     struct arrival a = { .frame = frame, .now = now };
     struct packet *p = &a.packet;
 
+    engine_note_frame(m, now);
     switch (frame_parse(frame, p)) {
     case FRAME_TCP:
         break;
@@ -570,7 +579,8 @@ migrate_service_frame(struct migrate *m, uint32_t service_id,
     case FRAME_OTHER:
         return drop(m, COUNTER_DROP_NOT_TCP);
     }
-    a.service = (m->configured
+    /* Not before migrate_run() has made the secrets of cookies. */
+    a.service = (m->configured && m->secrets.ready
                  ? policy_service(m->generation->policy, service_id) : NULL);
     a.tuple.client = p->src;
     a.tuple.service = p->dst;

@@ -34,6 +34,7 @@ send_hello(struct migrate *m, struct host *host)
     struct migrate_header *message = engine_message(m);
     struct migrate_hello hello = {
         .next_flow_id = htonl(m->next_flow_id),
+        .next_audit = htonl(host->audit.sequence + 1),
         .challenge = host->challenge,
     };
     uint8_t *at = (uint8_t *) (message + 1);
@@ -99,8 +100,9 @@ report(struct migrate *m, struct host *host, const struct migrate_report *rep,
 
     if (!r || r->state == RECORD_REJECTED) {
         count(m, COUNTER_REPORT_UNKNOWN);
-        if (rep->event == MIGRATE_CONFIRM) {
-            /* Given up here meanwhile, so nobody would ever tell it. */
+        if (rep->event == MIGRATE_CONFIRM && host->audit.complete) {
+            /* Given up here meanwhile, so nobody would ever tell it.  It is
+             * none of an earlier engine's: those are known. */
             control_abort(m, host, ntohl(rep->flow_id));
         }
         return;
@@ -120,8 +122,8 @@ report(struct migrate *m, struct host *host, const struct migrate_report *rep,
         handoff_released(m, r, now);
         break;
     case MIGRATE_KNOWN:
-        if (r->state == RECORD_OFFERED) {
-            handoff_known(m, r, ntohl(rep->known_as), now);
+        if (r->state == RECORD_OFFERED && !r->pending->confirmed) {
+            handoff_known(m, r, host, ntohl(rep->known_as), now);
         }
         break;
     default:
@@ -188,6 +190,8 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
             handoff_host_lost(m, host, now);
         }
         host->epoch = ntohl(header->epoch);
+        host->audit.running = host->audit.complete = false;
+        host->audit.next = now;
     }
     if (s.challenge) {
         host->challenge = s.challenge;
@@ -198,6 +202,7 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
     if (!host->up) {
         host->up = true;
         log_event(m, "host %s is up", host->name);
+        audit_begin(m, host, now);
     }
     host->load = ntohl(s.connections);
     host->last_heard = now;
@@ -231,6 +236,8 @@ message(struct migrate *m, const struct frame *frame,
         reports(m, host, header, now);
     } else if (header->type == MIGRATE_STATUS) {
         status(m, host, frame, header, now);
+    } else if (header->type == MIGRATE_MAPPINGS) {
+        audit_mappings(m, host, header, now);
     } else {
         count(m, COUNTER_DROP_CONTROL);
     }
@@ -246,6 +253,7 @@ migrate_control_frame(struct migrate *m, struct frame *frame, int64_t now)
         count(m, COUNTER_DROP_CONTROL);
         return MIGRATE_DROP;
     }
+    engine_note_frame(m, now);
     switch (frame_parse(frame, &p)) {
     case FRAME_UDP:
         if (p.dst_port != htons(MIGRATE_PORT)) {

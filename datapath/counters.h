@@ -29,6 +29,10 @@
     COUNTER(CONFIRMED, "confirmed", "handoffs confirmed")                    \
     COUNTER(CONFIRMED_ACK, "confirmed-ack", "of these, by the client's "     \
             "ACK")                                                           \
+    COUNTER(ADOPTED, "adopted", "connections learned of from the host that " \
+            "has them")                                                      \
+    COUNTER(REPAIRED, "repaired", "connections that their host turned out "  \
+            "not to have any more")                                          \
     COUNTER(LOST, "lost", "connections that a host has no more, since it "   \
             "began anew")                                                    \
     COUNTER(RELEASED, "released", "connections that ended at the host")      \
@@ -62,6 +66,9 @@
             "that is not configured")                                        \
     COUNTER(DROP_COOKIE, "drop-cookie", "data of no known connection and "   \
             "without a right cookie")                                        \
+    COUNTER(DROP_UNSETTLED, "drop-unsettled", "first packets of connections "\
+            "that may be live already, before all hosts have said what they "\
+            "have")                                                          \
     COUNTER(DROP_NO_RECORD, "drop-no-record", "RSTs and FINs of no known "   \
             "connection")                                                    \
     COUNTER(DROP_WINDOW, "drop-window", "segments outside the window")       \
@@ -87,6 +94,7 @@
             "than hosts can be told of")                                     \
     COUNTER(HELLO, "hello", "hellos sent")                                   \
     COUNTER(STATUS, "status", "answers to them")                             \
+    COUNTER(AUDIT, "audit", "questions what connections a host has")         \
     COUNTER(DROP_SEAL, "drop-seal", "control messages with a wrong seal, "   \
             "length or version")                                             \
     COUNTER(DROP_STRANGER, "drop-stranger", "control messages from a host "  \

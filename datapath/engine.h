@@ -21,6 +21,7 @@
 #define DELAYED_ACK 40          /* ms; clients retransmit after 200 at the
                                  * earliest (RFC 6298 2.4 in practice). */
 #define IDLE_TIMEOUT (4 * 3600 * 1000)  /* ms without a packet. */
+#define SETTLE_INTERVAL 50      /* ms between hellos at the beginning. */
 #define SWEEP_INTERVAL 100      /* ms between looks at part of the table... */
 #define SWEEP_ROUND 2000        /* ...so that all is seen once in so many. */
 #define FLOW_LIFE (60 * 1000)   /* ms until a flow is taken away, to see
@@ -114,6 +115,10 @@ struct migrate {
     struct timers timers;
     struct migrate_address vips[MAX_VIPS];
     size_t n_vips;
+    int64_t settle_by;          /* When hosts that were not heard of are not
+                                 * waited for any more; 0: no frame came. */
+    bool settled;               /* See audit.c. */
+    int64_t next_hurry;         /* Audits out of turn. */
     int64_t next_hello;
     int64_t next_sweep;
     uint32_t sweep_at;
@@ -143,6 +148,15 @@ static inline uint32_t
 ts_clock(const struct migrate *m, int64_t now)
 {
     return (uint32_t) now + m->ts_offset;
+}
+
+/* A frame came: there are flows now that lead frames here. */
+static inline void
+engine_note_frame(struct migrate *m, int64_t now)
+{
+    if (!m->settle_by) {
+        m->settle_by = now + MIGRATE_HELLO_TIMEOUT;
+    }
 }
 
 /* migrate.c. */
@@ -213,9 +227,18 @@ void handoff_refused(struct migrate *, struct record *, uint8_t reason,
                      int64_t now);
 void handoff_released(struct migrate *, struct record *, int64_t now);
 
-/* The host of 'record' has its connection already, as 'flow_id'. */
-void handoff_known(struct migrate *, struct record *, uint32_t flow_id,
-                   int64_t now);
+/* 'host' has the connection of 'record', which no host has confirmed, already,
+ * as 'flow_id'. */
+void handoff_known(struct migrate *, struct record *, const struct host *,
+                   uint32_t flow_id, int64_t now);
+
+/* Gives 'record' flow ID 'flow_id' at the host with index 'host'. */
+void handoff_name(struct migrate *, struct record *, uint16_t host,
+                  uint32_t flow_id);
+
+/* 'record' is live at its host, although it was not, or nothing was known of
+ * it, here. */
+void handoff_adopt(struct migrate *, struct record *);
 void handoff_timeout(struct migrate *, struct pending *, int64_t now);
 
 /* reject.c. */
@@ -257,5 +280,28 @@ enum migrate_verdict neighbor_nd(struct migrate *, const struct frame *,
 /* Takes a frame with ICMP, whichever way it was steered here. */
 enum migrate_verdict icmp_packet(struct migrate *, struct frame *,
                                  const struct packet *);
+
+/* audit.c. */
+
+/* Asks hosts what is due to be asked. */
+void audit_run(struct migrate *, int64_t now);
+
+/* Begins an audit of 'host', which has just come up. */
+void audit_begin(struct migrate *, struct host *, int64_t now);
+
+/* Takes the MAPPINGS of 'host' that start at 'header', which is followed by
+ * as much as it says. */
+void audit_mappings(struct migrate *, struct host *,
+                    const struct migrate_header *header, int64_t now);
+
+/* Something came that hints at connections that are not known: audits hosts
+ * soon, but not over and over. */
+void audit_hurry(struct migrate *, int64_t now);
+
+/* Whether all is known that hosts may have from before this engine began. */
+bool audit_settled(struct migrate *, int64_t now);
+
+/* Whether the host of 'record', a live one, does not have it. */
+bool audit_lost(const struct migrate *, const struct record *record);
 
 #endif /* engine.h */

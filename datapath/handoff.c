@@ -28,9 +28,8 @@ record_service(const struct migrate *m, const struct record *r)
 }
 
 /* A flow ID that no known connection has: the connection counter's next.
- * Ports of 0 are left out, which devices on the way may frown on.  Lingering
- * records keep theirs, which is the quarantine.  None comes twice in one
- * epoch. */
+ * Lingering records keep theirs, which is the quarantine.  None comes twice in
+ * one epoch. */
 static uint32_t
 new_flow_id(struct migrate *m)
 {
@@ -43,8 +42,7 @@ new_flow_id(struct migrate *m)
     }
     do {
         id = m->next_flow_id++;
-    } while (!flow_id_src_port(id) || !flow_id_dst_port(id)
-             || record_flow_used(m->records, id));
+    } while (!flow_id_is_valid(id) || record_flow_used(m->records, id));
     return id;
 }
 
@@ -130,23 +128,39 @@ transmit(struct migrate *m, struct pending *pending, int64_t now)
     pending->transmissions++;
 }
 
-/* Offers the connection to host 'index' under a new flow ID. */
-static void
-offer(struct migrate *m, struct pending *pending, int index, int64_t now)
+void
+handoff_name(struct migrate *m, struct record *r, uint16_t host,
+             uint32_t flow_id)
 {
-    struct record *r = pending->record;
-    struct service *service = record_service(m, r);
-
     if (r->flow_id) {
         record_host(m, r)->n_records--;
     }
-    record_set_flow(m->records, r, index, new_flow_id(m));
-    r->state = RECORD_OFFERED;
+    record_set_flow(m->records, r, host, flow_id);
     record_host(m, r)->n_records++;
+}
+
+/* Counts 'r' as a connection of its host and service, until handoff_end(). */
+static void
+begin(struct migrate *m, struct record *r)
+{
+    struct service *service = record_service(m, r);
+
     record_host(m, r)->n_connections++;
     if (service) {
         service->n_connections++;
     }
+}
+
+/* Offers the connection to the host with index 'index' as 'flow_id'. */
+static void
+offer(struct migrate *m, struct pending *pending, uint16_t index,
+      uint32_t flow_id, int64_t now)
+{
+    struct record *r = pending->record;
+
+    handoff_name(m, r, index, flow_id);
+    r->state = RECORD_OFFERED;
+    begin(m, r);
     pending->offered = now;
     pending->transmissions = 0;
     transmit(m, pending, now);
@@ -170,7 +184,7 @@ offer_next(struct migrate *m, struct pending *pending, int64_t now)
     if (pending->tried.n) {
         count(m, COUNTER_RETARGETED);
     }
-    offer(m, pending, host, now);
+    offer(m, pending, host, new_flow_id(m), now);
 }
 
 void
@@ -241,6 +255,24 @@ handoff_end(struct migrate *m, struct record *r)
     handoff_unplace(m, r);
 }
 
+static void
+become_live(struct migrate *m, struct record *r)
+{
+    const struct service *service = record_service(m, r);
+
+    r->state = RECORD_LIVE;
+    r->audit = record_host(m, r)->audit.number;
+    r->wants_flow = service && service->placement == PLACEMENT_FLOW;
+}
+
+void
+handoff_adopt(struct migrate *m, struct record *r)
+{
+    become_live(m, r);
+    begin(m, r);
+    count(m, COUNTER_ADOPTED);
+}
+
 void
 handoff_confirmed(struct migrate *m, struct record *r, uint32_t rcv_nxt,
                   int64_t now)
@@ -264,9 +296,9 @@ handoff_confirmed(struct migrate *m, struct record *r, uint32_t rcv_nxt,
     if (pending->host_has < pending->acked) {
         return;                 /* The timer sends the rest again. */
     }
-    r->state = RECORD_LIVE;
     pending_destroy(m, pending);
-    r->wants_flow = service && service->placement == PLACEMENT_FLOW;
+    become_live(m, r);
+    r->made = now;
 }
 
 /* The host of 'pending' will not have it. */
@@ -296,7 +328,7 @@ handoff_refused(struct migrate *m, struct record *r, uint8_t reason,
         pending->flow_id_changed = true;
         m->next_flow_id += FLOW_ID_JUMP;
         handoff_end(m, r);
-        offer(m, pending, r->host, now);
+        offer(m, pending, r->host, new_flow_id(m), now);
         return;
     }
     give_up_host(m, pending);
@@ -318,15 +350,23 @@ handoff_released(struct migrate *m, struct record *r, int64_t now)
 }
 
 void
-handoff_known(struct migrate *m, struct record *r, uint32_t flow_id,
-              int64_t now)
+handoff_known(struct migrate *m, struct record *r, const struct host *host,
+              uint32_t flow_id, int64_t now)
 {
-    if (!r->pending->confirmed
-        && flow_id_src_port(flow_id) && flow_id_dst_port(flow_id)
-        && !record_find_flow(m->records, r->host, flow_id)) {
-        record_set_flow(m->records, r, r->host, flow_id);
-        transmit(m, r->pending, now);   /* CONFIRM will answer that. */
+    struct pending *pending = r->pending;
+
+    if (!flow_id_is_valid(flow_id)
+        || record_find_flow(m->records, host->index, flow_id)) {
+        return;
     }
+    if (r->state == RECORD_GATHER) {
+        TAILQ_REMOVE(&m->gathering, pending, by_age);
+        pending->decided = now;
+    } else {
+        handoff_end(m, r);
+    }
+    /* CONFIRM will answer, and say what the host has. */
+    offer(m, pending, host->index, flow_id, now);
 }
 
 void

@@ -13,6 +13,20 @@
 
 #define HOST_MAX 4096           /* Hosts of one engine. */
 
+/* What is asked of a host in audits: see audit.c. */
+struct host_audit {
+    bool running;
+    bool complete;              /* One was, since the host has its epoch. */
+    uint32_t number;            /* Of the latest. */
+    uint8_t done;               /* Of the last complete one, its low byte. */
+    uint32_t sequence;          /* Of the last question. */
+    uint32_t after;             /* What was asked: what comes after this. */
+    int64_t asked;              /* ms: when... */
+    int64_t heard;              /* ...and when one was answered, or the first
+                                 * was asked. */
+    int64_t next;               /* ms: when the next audit is due. */
+};
+
 struct host {
     char *name;
     struct migrate_address address;
@@ -30,6 +44,7 @@ struct host {
                                  * of the last that was answered. */
     __be64 challenge;           /* What it wants to hear in a hello, to know
                                  * that it is a new one; 0: nothing. */
+    struct host_audit audit;
     uint32_t load;              /* Live connections, as it says itself. */
     uint32_t n_connections;     /* Handed to it by this engine, not closed. */
     uint32_t n_records;         /* Of the engine that name it. */

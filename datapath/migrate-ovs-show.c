@@ -131,7 +131,8 @@ show_connection(const struct migrate *m, const struct record *r,
     if (host) {
         ds_put_format(q->ds, ",host=%s,flow_id=0x%08"PRIx32",rule=%s,"
                       "placement=%s", host->name, r->flow_id,
-                      (service && r->rule < (int) service->n_rules
+                      (service && r->rule != RULE_UNKNOWN
+                       && r->rule < (int) service->n_rules
                        ? service_rule_text(service, r->rule) : "?"),
                       r->placed ? "flow" : "table");
     }

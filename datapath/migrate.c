@@ -124,6 +124,7 @@ host_obtain(struct migrate *m, const struct host_config *config)
     host->address = config->address;
     host->index = free_slot;
     host->asked = host->answered = m->first_sequence;
+    host->audit.sequence = m->first_sequence;
     m->hosts[free_slot] = host;
     if (free_slot == m->n_hosts) {
         m->n_hosts++;
@@ -328,9 +329,13 @@ sweep(struct migrate *m, int64_t now)
         if ((r->state == RECORD_LINGER && idle > MIGRATE_LINGER)
             || (r->state == RECORD_LOST && idle > IDLE_TIMEOUT)) {
             engine_forget(m, r);
-        } else if (r->state == RECORD_LIVE && idle > IDLE_TIMEOUT) {
-            count(m, COUNTER_IDLE);
+        } else if (r->state == RECORD_LIVE && idle > IDLE_TIMEOUT
+                   && !m->hosts[r->host]->up) {
+            count(m, COUNTER_IDLE);     /* No audit tells of its end. */
             engine_forget(m, r);
+        } else if (audit_lost(m, r)) {
+            count(m, COUNTER_REPAIRED);
+            handoff_released(m, r, now);
         } else if (r->state == RECORD_LIVE) {
             sweep_placement(m, r, idle, now);
         }
@@ -359,7 +364,9 @@ migrate_run(struct migrate *m, int64_t now, int64_t wall)
     }
     if (now >= m->next_hello) {
         control_hellos(m, now);
-        m->next_hello = now + MIGRATE_HELLO_INTERVAL;
+        audit_run(m, now);
+        m->next_hello = now + (m->settle_by && !audit_settled(m, now)
+                               ? SETTLE_INTERVAL : MIGRATE_HELLO_INTERVAL);
     }
     if (now >= m->next_sweep) {
         sweep(m, now);

@@ -36,19 +36,26 @@ load(const struct candidates *c, const struct pool_member *a,
     return (uint64_t) c->hosts[a->host]->n_connections * b->weight;
 }
 
+bool
+tried_has(const struct tried *tried, uint16_t host)
+{
+    for (size_t i = 0; i < tried->n; i++) {
+        if (tried->host[i] == host) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool
 is_candidate(const struct candidates *c, const struct pool_member *m)
 {
     const struct host *host = c->hosts[m->host];
 
     if (!m->weight || !host || !host_usable(host)
-        || address_is_v4(&host->address) != c->v4) {
+        || address_is_v4(&host->address) != c->v4
+        || tried_has(c->tried, m->host)) {
         return false;
-    }
-    for (size_t i = 0; i < c->tried->n; i++) {
-        if (c->tried->host[i] == m->host) {
-            return false;
-        }
     }
     return !c->least || load(c, m, c->least) == load(c, c->least, m);
 }

@@ -33,6 +33,8 @@ char *pool_init(struct pool *, const struct migrate_config *config,
 /* Frees what 'pool', which may be all zeros, holds. */
 void pool_uninit(struct pool *);
 
+bool tried_has(const struct tried *, uint16_t host);
+
 /* Picks a usable host of 'pool' with nonzero weight that is not in 'tried',
  * by the pool's policy, for a client at 'client'.  Returns its index in
  * 'hosts', or -1 if there is none. */

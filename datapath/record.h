@@ -17,6 +17,9 @@
 
 struct pending;
 
+#define RULE_UNKNOWN -2         /* Another incarnation of the engine, or another
+                                 * switch, selected the pool. */
+
 enum record_state {
     RECORD_FREE,
     RECORD_GATHER,              /* The request is incomplete. */
@@ -37,9 +40,12 @@ struct record {
     uint32_t isn;               /* The switch's, a cookie. */
     uint32_t touched;           /* When a packet last came, or 'placed' was
                                  * set: milliseconds, low 32 bits. */
+    uint32_t made;              /* When it began, and again when it became
+                                 * LIVE: the same. */
     uint16_t host;              /* Index, from OFFERED on. */
     int16_t rule;               /* That selected the pool; -1: none did. */
     uint8_t state;              /* enum record_state. */
+    uint8_t audit;              /* The host's last audit that found it. */
     bool syn_seen : 1;          /* A SYN came for the tuple again: its next
                                  * data may be a new connection's. */
     bool wants_flow : 1;        /* Its service places connections... */

@@ -54,7 +54,8 @@ struct migrate_header {
     __be16 length;              /* Bytes, this header included; n * 8. */
     __be16 count;               /* Records that follow, where they do. */
     __be32 epoch;               /* The sender's incarnation, not 0. */
-    __be32 sequence;            /* HELLO, AUDIT: counts up; answers echo it.
+    __be32 sequence;            /* HELLO, AUDIT: each counts up; answers echo
+                                 * it.
                                  * BUNDLE: transmission number, from 0.
                                  * REPORT: the epoch of the switch. */
     __be64 mac;                 /* The seal.  Little-endian bytes, as SipHash
@@ -139,8 +140,8 @@ struct migrate_abort {
 
 /* MIGRATE_HELLO: one of these, and then 'header.count' of the next. */
 struct migrate_hello {
-    __be32 next_flow_id;        /* None from here on was given out yet. */
-    __be32 reserved;            /* 0. */
+    __be32 next_flow_id;        /* None from here on was given out yet... */
+    __be32 next_audit;          /* ...nor a sequence number of an AUDIT. */
     __be64 challenge;           /* What the host's last STATUS had. */
 };
 
@@ -161,9 +162,29 @@ struct migrate_status {
                                  * with this in it. */
 };
 
-/* MIGRATE_AUDIT has no body: its 'sequence' tells audits apart.
- * MIGRATE_MAPPINGS: 'header.count' of these, a slice of the host's live
- * mappings for the asking switch; a slice of none ends the answer. */
+/* MIGRATE_AUDIT: one of these.  The host answers with those of its mappings,
+ * whichever switch made them, that come next after flow ID 'after': as many as
+ * fit into one message.  The switch asks on from there, and again what is not
+ * answered, until it has all. */
+struct migrate_audit {
+    __be32 after;               /* 0: from the first. */
+    __be32 number;              /* The same for all questions of an audit, but
+                                 * not for the next audit. */
+};
+
+/* MIGRATE_MAPPINGS: one of these, and 'header.count' mappings by ascending
+ * flow ID. */
+struct migrate_slice {
+    __be32 after;               /* As asked. */
+    __u8 last;                  /* 1: there are no more. */
+    __u8 reserved[3];           /* 0. */
+};
+
+enum migrate_mapping_state {
+    MIGRATE_MAPPING_LIVE = 1,
+    MIGRATE_MAPPING_ENDED = 2,  /* Lingers. */
+};
+
 struct migrate_mapping {
     __be32 flow_id;
     __be32 service_id;
@@ -171,7 +192,11 @@ struct migrate_mapping {
     struct migrate_address service;
     __be16 client_port;
     __be16 service_port;
-    __be32 reserved;            /* 0. */
+    __be32 isn;                 /* The switch's. */
+    __be32 age;                 /* ms since it was infused, or ended. */
+    __u8 state;                 /* enum migrate_mapping_state. */
+    __u8 yours;                 /* 1: the asking switch's bundle brought it. */
+    __be16 reserved;            /* 0. */
 };
 
 /* Flow IDs are given out in order, and not more than so many in one epoch of
@@ -203,7 +228,9 @@ _Static_assert(sizeof(struct migrate_abort) == 8, "wire format");
 _Static_assert(sizeof(struct migrate_hello) == 16, "wire format");
 _Static_assert(sizeof(struct migrate_vip) == 16, "wire format");
 _Static_assert(sizeof(struct migrate_status) == 24, "wire format");
-_Static_assert(sizeof(struct migrate_mapping) == 48, "wire format");
+_Static_assert(sizeof(struct migrate_audit) == 8, "wire format");
+_Static_assert(sizeof(struct migrate_slice) == 8, "wire format");
+_Static_assert(sizeof(struct migrate_mapping) == 56, "wire format");
 
 /* A flow ID travels in the TCP ports: high half source, low half
  * destination. */
@@ -217,6 +244,13 @@ static inline __u16
 flow_id_dst_port(__u32 flow_id)
 {
     return flow_id & 0xffff;
+}
+
+/* Ports of 0 are left out: devices on the way may frown on them. */
+static inline int
+flow_id_is_valid(__u32 flow_id)
+{
+    return flow_id_src_port(flow_id) && flow_id_dst_port(flow_id);
 }
 
 #endif /* messages.h */

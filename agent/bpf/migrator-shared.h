@@ -11,7 +11,7 @@
 #include "lib/messages.h"
 #include "lib/siphash.h"
 
-#define MIGRATOR_LAYOUT 3
+#define MIGRATOR_LAYOUT 4
 #define MIGRATOR_KEYS 2                 /* SEAL_MAX_KEYS. */
 #define MIGRATOR_BATCH 128
 
@@ -77,9 +77,11 @@ struct switch_peer {
     __u64 heard;                /* Last HELLO: CLOCK_MONOTONIC ns. */
     __u64 marked;               /* The one that 'mark' is from. */
     __be32 epoch;
-    __u32 sequence;             /* Of its last HELLO or AUDIT. */
+    __u32 sequence;             /* Of its last HELLO... */
+    __u32 audit;                /* ...and AUDIT. */
     __u32 floor;                /* Flow IDs before this are not infused. */
     __u32 mark;                 /* The next floor. */
+    __u32 pad;
 };
 
 /* Map 'services', by address: what the daemon made local.  Egress keeps
@@ -148,7 +150,7 @@ _Static_assert(sizeof(struct refusal_key) == 20, "no hole in a key");
 _Static_assert(sizeof(struct tuple) == 36, "no hole in a key");
 _Static_assert(sizeof(struct mapping) == 96, "layout");
 _Static_assert(sizeof(struct refusal) == 64, "layout");
-_Static_assert(sizeof(struct switch_peer) == 32, "layout");
+_Static_assert(sizeof(struct switch_peer) == 40, "layout");
 _Static_assert(sizeof(struct event) == 48, "layout");
 
 #endif /* migrator-shared.h */

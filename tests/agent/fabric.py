@@ -185,6 +185,10 @@ class Client:
 Report = collections.namedtuple('Report',
                                 'flow_id event reason rcv_nxt known_as',
                                 defaults=[0])
+Slice = collections.namedtuple('Slice', 'sequence after last mappings')
+Mapping = collections.namedtuple(
+    'Mapping', 'flow_id service_id client service client_port service_port '
+    'isn age state yours')
 Packet = collections.namedtuple(
     'Packet', 'src dst protocol sport dport seq ack flags data raw')
 
@@ -214,13 +218,15 @@ class Switch:
         self.key, self.address, self.host = key, address, host
         self.host_mac, self.mac = (bytes.fromhex(m.replace(':', ''))
                                    for m in (host_mac, mac))
-        self.reports, self.statuses, self.mappings = [], [], []
+        self.reports, self.statuses, self.slices = [], [], []
         self.arps, self.packets = [], []
         self.clients, self.bundles = {}, {}
         self.epoch = 1
         self.flow_id = next(_flow_ids)
         self.vips = []              # What hellos name.
-        self.sequence = 0           # Of hellos and audits.
+        self.sequence = self.answered = 0   # Of hellos...
+        self.asked = 0              # ...and questions in audits...
+        self.audits = 0             # ...of which there were so many.
         self.challenge = b'\0' * 8  # What the host wants to hear in them.
         self.heard = 0              # When the host last took one.
         self.sent = []              # All messages, as packets.
@@ -241,7 +247,7 @@ class Switch:
 
     def send_hello(self):
         self.sequence += 1
-        self.send(HELLO, struct.pack('!II', self.flow_id + 1, 0)
+        self.send(HELLO, struct.pack('!II', self.flow_id + 1, self.asked + 1)
                   + self.challenge + b''.join(map(mapped, self.vips)),
                   len(self.vips), sequence=self.sequence)
 
@@ -252,10 +258,6 @@ class Switch:
         self.send_hello()
         return self.wait(lambda: len(self.statuses) > n, timeout) \
             and self.statuses[-1]
-
-    def audit(self):
-        self.sequence += 1
-        self.send(AUDIT, sequence=self.sequence)
 
     def keep(self):
         """Has the host hear of this switch, as it must."""
@@ -308,9 +310,12 @@ class Switch:
         elif type_ == STATUS:
             connections, capacity, epoch, _, challenge = \
                 struct.unpack_from('!IIII8s', m, 24)
-            if (epoch, sequence) != (self.epoch, self.sequence):
+            if (epoch, sequence) != (self.epoch, self.sequence) \
+                    or sequence == self.answered:
                 self.old += 1
-            elif any(challenge):
+                return
+            self.answered = sequence
+            if any(challenge):
                 self.challenge = challenge
                 self.send_hello()
             else:
@@ -318,9 +323,11 @@ class Switch:
                 self.heard = time.monotonic()
                 self.statuses.append((connections, capacity))
         elif type_ == MAPPINGS:
-            self.mappings.append(
-                [struct.unpack_from('!II16s16sHH', m, 24 + 48 * i)
-                 for i in range(count)])
+            after, last = struct.unpack_from('!IB', m, 24)
+            self.slices.append(Slice(sequence, after, last, [
+                Mapping(*struct.unpack_from('!II16s16sHHIIBB', m,
+                                            32 + 56 * i))
+                for i in range(count)]))
 
     def _packet(self, ip):
         if ip[0] >> 4 == 4:
@@ -372,6 +379,27 @@ class Switch:
             if r.flow_id == flow_id and event in (None, r.event):
                 return r
         return None
+
+    def ask(self, after):
+        """A question of this audit; returns the host's answer or None."""
+        self.keep()
+        n = len(self.slices)
+        self.asked += 1
+        self.send(AUDIT, struct.pack('!II', after, self.audits), 1,
+                  sequence=self.asked)
+        if self.wait(lambda: len(self.slices) > n):
+            self.bad += self.slices[-1][:2] != (self.asked, after)
+            return self.slices[-1]
+
+    def audit(self):
+        """All mappings of the host, or None if it does not answer."""
+        self.audits += 1
+        piece = self.ask(0)
+        mappings = piece and piece.mappings
+        while piece and not piece.last:
+            piece = self.ask(mappings[-1].flow_id)
+            mappings += piece.mappings if piece else []
+        return piece and mappings
 
     def wait_report(self, flow_id, event=None, after=0, timeout=3.0):
         return self.wait(lambda: self.report(flow_id, event, after), timeout)

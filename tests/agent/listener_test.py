@@ -344,11 +344,10 @@ def replay():
     check(sw.wait_report(aborted, CONFIRM), 'CONFIRM')
     sw.send(ABORT, struct.pack('!II', aborted, 0), 1)
     check(sw.wait_report(aborted, RELEASE), 'ABORT')
-    sw.audit()
-    check(sw.wait(lambda: sw.mappings), 'MAPPINGS')
+    check(sw.audit(), 'MAPPINGS')
     said = collections.Counter(packet[29] for packet in sw.sent)
     before, statuses = lab.status()['counters'], len(sw.statuses)
-    del sw.mappings[:]
+    del sw.slices[:]
     for i, packet in enumerate(list(sw.sent)):
         sw.send_ip(packet)
         if i % 20 == 0:
@@ -364,7 +363,7 @@ def replay():
     check(moved(before, 'infused', 'established', 'ended', 'hellos', 'audits')
           == 0, 'nothing happened')
     sw.run()
-    check(len(sw.statuses) == statuses and not sw.mappings, 'no answers')
+    check(len(sw.statuses) == statuses and not sw.slices, 'no answers')
     conn = s.accept()[0]
     sw.forward(f, c, data=b'')
     c.seq += 1

@@ -284,16 +284,41 @@ def busy():
 
 
 def audit():
-    """AUDIT lists exactly the live connections"""
-    flows = {open_client()[1] for _ in range(40)}
-    del sw.mappings[:]
-    sw.keep()
-    sw.audit()
-    check(sw.wait(lambda: [] in sw.mappings), 'the end')
-    listed = [m[0] for piece in sw.mappings for m in piece]
-    check(set(listed) == flows and len(listed) == 40, '%s' % listed)
-    sw.send(ABORT, b''.join(struct.pack('!II', f, 0) for f in flows), 40)
+    """AUDIT lists exactly the live connections and those that linger"""
+    opened = dict(reversed(open_client()) for _ in range(100))
+    listed = sw.audit()
+    check([m.flow_id for m in listed] == sorted(m.flow_id for m in listed),
+          'in order')
+    listed = [m for m in listed if m.state == 1]
+    check([m.flow_id for m in listed] == sorted(opened), 'flow IDs')
+    for m in listed:
+        c = opened[m.flow_id]
+        check(m[1:7] == (1, mapped(c.address), mapped(VIP), c.port, 80, 5000)
+              and m.age < 10000 and m[8:] == (1, 1), 'mapping %s' % (m,))
+    f = listed[50].flow_id
+    sw.say(f, opened[f], flags=FIN | ACK)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+    states = {m.flow_id: m.state for m in sw.audit()}
+    check(states[f] == 2 and [states[g] for g in opened].count(1) == 99,
+          'one has ended')
+
+    # Any question may be asked again, and the list stays as it was.
+    f2 = listed[51].flow_id
+    sw.send(ABORT, struct.pack('!II', f2, 0), 1)
+    check(sw.wait_report(f2, RELEASE), 'ABORT')
+    for _ in range(2):
+        piece = sw.ask(listed[49].flow_id)
+        check([m.flow_id for m in piece.mappings[:2]] == [f, f2], 'the same')
+    check(f2 not in [m.flow_id for m in sw.audit()], 'a new audit')
+    run('ip', 'neigh', 'replace', '10.99.0.253', 'lladdr',
+        lab.mac(lab.switch_ns, 'sw0'), 'dev', 'eth0', netns=lab.host_ns)
+    other = Switch(lab.switch_ns, 'sw0', lab.mac(lab.host_ns, 'eth0'),
+                   lab.mac(lab.switch_ns, 'sw0'), sw.key, '10.99.0.253')
+    check({m.yours for m in other.audit()} == {0}, 'of another switch')
+    sw.send(ABORT, b''.join(struct.pack('!II', f, 0) for f in opened),
+            len(opened))
     check(wait_until(lambda: lab.status()['connections'] == 0), 'gone')
+    check(sw.bad == 0, 'right answers')
 
 
 def kill_agent():

@@ -35,6 +35,7 @@ enum {
     STEP_CONFIGURE,             /* x: which hosts; y: which services. */
     STEP_ICMP,                  /* About client 'who': type x, code y; the
                                  * length says how much is quoted. */
+    STEP_MAPPINGS,              /* See take_mappings(). */
     N_STEPS
 };
 
@@ -100,7 +101,8 @@ check_message(const struct frame *frame, const struct packet *p)
         FUZZ_CHECK(b->flow_id >> 16 && b->flow_id & 0xffff);
         free(inner.data);
     } else {
-        FUZZ_CHECK(header.type == MIGRATE_ABORT);
+        FUZZ_CHECK(header.type == MIGRATE_ABORT
+                   || header.type == MIGRATE_AUDIT);
     }
     free(copy);
 }
@@ -310,6 +312,7 @@ set_up(uint8_t settings)
         c->mac[5] = i;
     }
     f.engine = migrate_create(&ops, NULL, settings & 4 ? 2 : 64, zeros);
+    f.engine->settled = !(settings & 8);
     configure(7, 7);
     run(f.now + 1);
 }
@@ -463,6 +466,53 @@ take_report(const struct step *s, const uint8_t *body, size_t len)
                  &report, sizeof report, -1);
 }
 
+/* Host 'who' answers the last question of an audit with client x's connection:
+ * y has its age, whether it ends the audit, has ended, is another switch's,
+ * has the flow ID that the engine knows; 2 bytes follow: its ISN, off what the
+ * client knows. */
+static void
+take_mappings(const struct step *s, const uint8_t *body, size_t len)
+{
+    const struct client *c = &f.clients[s->x % N_CLIENTS];
+    const struct record *r = migrate_find_connection(f.engine, &c->tuple);
+    unsigned int host = s->who % N_HOSTS;
+    const struct host_audit *audit = NULL;
+    struct {
+        struct migrate_slice slice;
+        struct migrate_mapping map;
+    } m = {
+        .slice = { .last = s->y >> 4 & 1 },
+        .map = {
+            .service_id = htonl(1 + s->x / N_CLIENTS % 3),
+            .client = c->tuple.client,
+            .service = c->tuple.service,
+            .client_port = c->tuple.client_port,
+            .service_port = c->tuple.service_port,
+            .isn = htonl(c->ack - 1
+                         + (len >= 2 ? body[0] << 8 | body[1] : 0)),
+            .age = htonl((s->y & 15) << 8),
+            .state = (s->y & 0x20 ? MIGRATE_MAPPING_ENDED
+                      : MIGRATE_MAPPING_LIVE),
+            .yours = !(s->y & 0x40),
+        },
+    };
+
+    for (size_t i = 0; i < f.engine->n_hosts; i++) {
+        const struct host *h = f.engine->hosts[i];
+
+        if (h && address_equals(&h->address, &f.hosts[host])) {
+            audit = &h->audit;
+        }
+    }
+    if (audit) {
+        m.slice.after = htonl(audit->after);
+        m.map.flow_id = (s->y & 0x80 && r ? htonl(r->flow_id)
+                         : htonl(audit->after + 0x10001 + s->who / N_HOSTS));
+        give_message(host, MIGRATE_MAPPINGS, 1, 1, audit->sequence, &m,
+                     sizeof m, -1);
+    }
+}
+
 static void
 take_segment(const struct step *s, const uint8_t *body, size_t len)
 {
@@ -531,6 +581,9 @@ take_step(const struct step *s, const uint8_t *body, size_t len)
         break;
     case STEP_ICMP:
         give_icmp(c, s->x, s->y, len);
+        break;
+    case STEP_MAPPINGS:
+        take_mappings(s, body, len);
         break;
     }
 }

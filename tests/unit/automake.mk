@@ -6,6 +6,7 @@
 UNIT_TESTS = \
 	tests/unit/test-address \
 	tests/unit/test-assembly \
+	tests/unit/test-audit \
 	tests/unit/test-client \
 	tests/unit/test-compile \
 	tests/unit/test-control \
@@ -60,6 +61,10 @@ tests_unit_test_address_LDADD = $(UNIT_LDADD)
 tests_unit_test_assembly_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_assembly_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_assembly_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_audit_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_audit_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_audit_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_client_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS)

@@ -31,18 +31,20 @@ frame_new(const void *data, size_t len)
 /* Operations of the engine. */
 
 static bool
-is_hello(const struct bed_frame *f)
+is_message(const struct bed_frame *f, enum migrate_type type)
 {
-    const uint8_t *type = f->data + f->packet.payload + 1;
-
-    return f->kind == FRAME_UDP && *type == MIGRATE_HELLO;
+    return (f->kind == FRAME_UDP
+            && f->data[f->packet.payload + 1] == type);
 }
 
+/* Whether hosts answer 'f' by themselves. */
 static bool
 is_question(const struct bed_frame *f)
 {
     return (f->kind == FRAME_ARP
-            || (f->kind == FRAME_ICMP && f->data[f->packet.l4] == ND_SOLICIT));
+            || (f->kind == FRAME_ICMP && f->data[f->packet.l4] == ND_SOLICIT)
+            || is_message(f, MIGRATE_HELLO)
+            || (is_message(f, MIGRATE_AUDIT) && !bed.keep_audits));
 }
 
 static void
@@ -99,6 +101,7 @@ bed_build_message(unsigned int host, uint8_t type, const void *body,
         .count = htons(n),
         .epoch = htonl(bed.hosts[host].epoch),
         .sequence = htonl(type == MIGRATE_REPORT ? bed.engine->epoch
+                          : type == MIGRATE_MAPPINGS ? bed.hosts[host].asked
                           : bed.hosts[host].heard),
     };
     const struct bed_host *h = &bed.hosts[host];
@@ -188,6 +191,100 @@ host_advertise(unsigned int host)
     bed_control(buf, sizeof buf);
 }
 
+void
+bed_mappings(unsigned int host, uint32_t after, bool last,
+             const struct migrate_mapping *mappings, unsigned int n)
+{
+    struct migrate_slice slice = { .after = htonl(after), .last = last };
+    uint8_t body[4096];
+
+    CU_ASSERT_FATAL(sizeof slice + n * sizeof *mappings <= sizeof body);
+    memcpy(body, &slice, sizeof slice);
+    memcpy(body + sizeof slice, mappings, n * sizeof *mappings);
+    bed_message(host, MIGRATE_MAPPINGS, body,
+                sizeof slice + n * sizeof *mappings, n);
+}
+
+/* Takes notice of question 'f'; returns after which flow ID it asks. */
+static uint32_t
+note_audit(unsigned int host, const struct bed_frame *f)
+{
+    struct {
+        struct migrate_header header;
+        struct migrate_audit audit;
+    } m;
+
+    CHECK_INT(f->packet.payload_len, sizeof m);
+    memcpy(&m, f->data + f->packet.payload, sizeof m);
+    bed.hosts[host].asked = ntohl(m.header.sequence);
+    return ntohl(m.audit.after);
+}
+
+unsigned int
+bed_expect_audit(uint32_t *after)
+{
+    struct bed_frame *f = bed_take();
+    unsigned int host = 0;
+
+    CU_ASSERT_FATAL(f && is_message(f, MIGRATE_AUDIT));
+    while (!address_equals(&bed.hosts[host].address, &f->packet.dst)) {
+        host++;
+        CU_ASSERT_FATAL(host < BED_HOSTS);
+    }
+    *after = note_audit(host, f);
+    free(f);
+    return host;
+}
+
+/* Answers with one mapping, the next that the engine knows of. */
+static void
+answer_audit(unsigned int host, uint32_t after)
+{
+    const struct record *r, *next = NULL;
+    struct migrate_mapping map;
+    uint32_t at = 0;
+
+    while ((r = migrate_next_connection(bed.engine, &at))) {
+        if (r->host == host && r->flow_id > after
+            && (r->state == RECORD_LIVE || r->state == RECORD_LINGER)
+            && (!next || r->flow_id < next->flow_id)) {
+            next = r;
+        }
+    }
+    if (next) {
+        map = (struct migrate_mapping) {
+            .flow_id = htonl(next->flow_id),
+            .service_id = htonl(next->service_id),
+            .client = next->tuple.client,
+            .service = next->tuple.service,
+            .client_port = next->tuple.client_port,
+            .service_port = next->tuple.service_port,
+            .isn = htonl(next->isn),
+            .state = (next->state == RECORD_LIVE ? MIGRATE_MAPPING_LIVE
+                      : MIGRATE_MAPPING_ENDED),
+            .yours = 1,
+        };
+    }
+    bed_mappings(host, after, !next, &map, next != NULL);
+}
+
+struct migrate_mapping
+bed_mapping(const struct bed_client *c, uint32_t flow_id)
+{
+    return (struct migrate_mapping) {
+        .flow_id = htonl(flow_id),
+        .service_id = htonl(c->service_id),
+        .client = c->tuple.client,
+        .service = c->tuple.service,
+        .client_port = c->tuple.client_port,
+        .service_port = c->tuple.service_port,
+        .isn = htonl(c->ack - 1),
+        .age = htonl(10),
+        .state = MIGRATE_MAPPING_LIVE,
+        .yours = 1,
+    };
+}
+
 static void
 host_answer(unsigned int host, const struct bed_frame *f)
 {
@@ -208,7 +305,11 @@ host_answer(unsigned int host, const struct bed_frame *f)
             && nd.type == ND_SOLICIT && address_equals(&nd.target, address)) {
             host_advertise(host);
         }
-    } else if (address_equals(&f->packet.dst, address)) {
+    } else if (!address_equals(&f->packet.dst, address)) {
+        return;
+    } else if (is_message(f, MIGRATE_AUDIT)) {
+        answer_audit(host, note_audit(host, f));
+    } else {
         struct {
             struct migrate_header header;
             struct migrate_hello hello;
@@ -223,8 +324,8 @@ host_answer(unsigned int host, const struct bed_frame *f)
     }
 }
 
-/* Takes hellos and questions for Ethernet addresses out of the frames and lets
- * hosts answer them, now that the engine is done. */
+/* Takes what hosts answer by themselves out of the frames and lets them, now
+ * that the engine is done. */
 static void
 answer_hellos(void)
 {
@@ -232,7 +333,7 @@ answer_hellos(void)
 
     for (f = TAILQ_FIRST(&bed.frames); f && !bed.keep_hellos; f = next) {
         next = TAILQ_NEXT(f, next);
-        if (is_hello(f) || is_question(f)) {
+        if (is_question(f)) {
             TAILQ_REMOVE(&bed.frames, f, next);
             for (unsigned int i = 0; i < BED_HOSTS; i++) {
                 host_answer(i, f);
@@ -360,6 +461,18 @@ bed_open(int family, uint32_t max_connections)
     CU_ASSERT_FATAL(bed.engine != NULL);
     bed_configure();
     bed_wait(1);
+}
+
+void
+bed_restart(void)
+{
+    static const uint8_t seed[16] = "another seed now";
+
+    migrate_destroy(bed.engine);
+    bed.engine = migrate_create(&ops, NULL, 64, seed);
+    CU_ASSERT_FATAL(bed.engine != NULL);
+    bed_configure();
+    bed_wait(0);
 }
 
 void

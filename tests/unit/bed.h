@@ -39,7 +39,8 @@ struct bed_host {
     uint8_t mac[6];
     uint32_t epoch;
     bool alive;                 /* Answers HELLO, ARP and ND at once. */
-    uint32_t heard;             /* Sequence number of its last HELLO. */
+    uint32_t heard;             /* Sequence number of its last HELLO... */
+    uint32_t asked;             /* ...and AUDIT. */
     uint64_t challenge;         /* What it wants to hear; 0: nothing. */
 };
 
@@ -81,6 +82,8 @@ struct bed {
     size_t n_sent;              /* Frames, those not kept included. */
     bool discard;               /* Frames are counted, not kept. */
     bool keep_hellos;           /* HELLO, ARP and ND frames are kept too. */
+    bool keep_audits;           /* So are AUDITs, which otherwise hosts answer
+                                 * with what the engine knows. */
     bool may_place;             /* What place() answers. */
     struct bed_placement placed, unplaced;
     char last_log[256];
@@ -102,6 +105,9 @@ extern struct bed bed;
 /* Makes a bed for up to 'max_connections', IPv4 or IPv6, with all hosts up. */
 void bed_open(int family, uint32_t max_connections);
 void bed_close(void);
+
+/* Replaces the engine with one that knows nothing. */
+void bed_restart(void);
 
 /* Applies 'bed.config'. */
 void bed_configure(void);
@@ -191,6 +197,18 @@ void bed_message(unsigned int host, uint8_t type, const void *body,
 void bed_status(unsigned int host);
 void bed_report(unsigned int host, uint32_t flow_id, uint8_t event,
                 uint8_t reason, uint32_t rcv_nxt);
+
+/* The next frame is a question in an audit, for what comes after '*after'.
+ * Returns the number of the host. */
+unsigned int bed_expect_audit(uint32_t *after);
+
+/* Host 'host' answers the last such question. */
+void bed_mappings(unsigned int host, uint32_t after, bool last,
+                  const struct migrate_mapping *, unsigned int n);
+
+/* The mapping that a host has of a live connection. */
+struct migrate_mapping bed_mapping(const struct bed_client *,
+                                   uint32_t flow_id);
 
 /* Gives the engine a frame for the switch itself. */
 enum migrate_verdict bed_control(const void *data, size_t len);

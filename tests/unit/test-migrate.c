@@ -118,6 +118,23 @@ test_two_families(void)
     bed_close();
 }
 
+/* No cookie is given out before there is a secret. */
+static void
+test_first_run(void)
+{
+    struct bed_client c;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed.engine->secrets.ready = false;
+    bed_segment(&c, SEG_SYN, c.isn, NULL, 0);
+    bed_expect_none();
+    CHECK_INT(BED_COUNT(DROP_NO_SERVICE), 1);
+    bed_wait(MIGRATE_HELLO_INTERVAL);
+    bed_connect(&c);
+    bed_close();
+}
+
 /* Connections go on at a host that is not configured any more; it gets no new
  * one, and is dropped with the last of them. */
 static void
@@ -345,7 +362,8 @@ test_counts_stay(void)
     bed_close();
 }
 
-/* A record whose connection is never heard of again is dropped some day. */
+/* A record whose connection is never heard of again, nor its host, is dropped
+ * some day. */
 static void
 test_idle(void)
 {
@@ -413,6 +431,7 @@ test_names(void)
 static const struct unit_test tests[] = {
     { "not configured", test_unconfigured },
     { "two families", test_two_families },
+    { "before the first run", test_first_run },
     { "host leaves when unused", test_host_leaves },
     { "host that stays is kept", test_host_stays },
     { "configuration changes while offered", test_configure_while_offered },

@@ -104,6 +104,10 @@ test_placement_renewed(void)
     /* One that is over without a word is not kept for its flow. */
     bed_wait(FLOW_LIFE + 2 * SWEEP_ROUND);
     CHECK_INT(bed.unplaced.n, 2);
+    for (unsigned int i = 0; i < BED_HOSTS; i++) {
+        bed.hosts[i].alive = false;
+    }
+    bed_wait(1000);
     bed.now += IDLE_TIMEOUT;
     wait_for_sweep();
     CU_ASSERT(!bed_record(&c));

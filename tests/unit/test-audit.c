@@ -1,0 +1,715 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+#include "bed.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What hosts have, by their own account, becomes what the engine knows. */
+
+#define FLOW 0x00770007u
+
+static struct host *
+engine_host(unsigned int i)
+{
+    return bed.engine->hosts[i];
+}
+
+static const struct service *
+engine_service(uint32_t id)
+{
+    const struct service *s;
+    size_t at = 0;
+
+    while ((s = migrate_next_service(bed.engine, &at)) && s->id != id) {
+        continue;
+    }
+    return s;
+}
+
+/* Client 'n', whose connection an earlier engine has handed to a host. */
+static struct bed_client
+old_client(unsigned int n)
+{
+    struct bed_client c = bed_client(n, BED_HTTP);
+
+    c.ack = 0x51000000 + n;
+    return c;
+}
+
+/* Has the engine audit all hosts, out of turn, with the answers up to the
+ * test.  Returns when they have been asked. */
+static void
+audit_all(void)
+{
+    bed.keep_audits = true;
+    for (unsigned int i = 0; i < BED_HOSTS; i++) {
+        engine_host(i)->audit.next = 0;
+    }
+    bed.engine->next_hello = bed.now;
+    bed_wait(0);
+}
+
+/* The same, where all but 'host' answer that they have nothing, and 'host' has
+ * the 'n' mappings at 'maps'. */
+static void
+audit(unsigned int host, const struct migrate_mapping *maps, unsigned int n)
+{
+    audit_all();
+    for (unsigned int i = 0; i < BED_HOSTS; i++) {
+        uint32_t after;
+        unsigned int asked = bed_expect_audit(&after);
+
+        CHECK_INT(after, 0);
+        if (asked == host) {
+            bed_mappings(asked, 0, true, maps, n);
+        } else {
+            bed_mappings(asked, 0, true, NULL, 0);
+        }
+    }
+    bed.keep_audits = false;
+}
+
+/* A new engine, whose hosts are away. */
+static void
+open_silent(void)
+{
+    bed_open(4, 64);
+    for (unsigned int i = 0; i < BED_HOSTS; i++) {
+        bed.hosts[i].alive = false;
+    }
+    bed_restart();
+    bed.keep_audits = true;
+    bed_clear();
+}
+
+/* Lets host 'i' come up. */
+static void
+wake(unsigned int i)
+{
+    bed.hosts[i].alive = true;
+    while (!engine_host(i)->up) {
+        bed_wait(1);
+        CU_ASSERT_FATAL(bed.now < 10000000);
+    }
+}
+
+/* An engine that begins takes over what its predecessor had. */
+static void
+test_rebuild(void)
+{
+    struct bed_client c[3];
+    struct migrate_mapping maps[3];
+    const struct record *r;
+    uint32_t after;
+
+    open_silent();
+    for (unsigned int i = 0; i < 3; i++) {
+        c[i] = old_client(i);
+        maps[i] = bed_mapping(&c[i], FLOW + i);
+    }
+    maps[1].state = MIGRATE_MAPPING_ENDED;
+    wake(1);
+    CHECK_INT(bed_expect_audit(&after), 1);
+    CHECK_INT(after, 0);
+    bed_expect_none();
+    bed_mappings(1, 0, false, maps, 2);
+    CHECK_INT(bed_expect_audit(&after), 1);
+    CHECK_INT(after, FLOW + 1);
+    bed_mappings(1, after, true, maps + 2, 1);
+    bed_expect_none();
+
+    CHECK_STR(bed_state(&c[0]), "live");
+    CHECK_STR(bed_state(&c[1]), "linger");
+    CHECK_STR(bed_state(&c[2]), "live");
+    CHECK_INT(BED_COUNT(ADOPTED), 2);
+    r = bed_record(&c[2]);
+    CHECK_INT(r->flow_id, FLOW + 2);
+    CHECK_INT(r->service_id, BED_HTTP);
+    CHECK_INT(r->isn, c[2].ack - 1);
+    CHECK_INT(r->made, (uint32_t) bed.now - 10);
+    CHECK_INT(engine_host(1)->n_connections, 2);
+    CHECK_INT(engine_host(1)->n_records, 3);
+    CHECK_INT(engine_service(BED_HTTP)->n_connections, 2);
+    CHECK_INT(engine_service(BED_HTTP)->n_handoffs, 0);
+
+    /* They go on, and end, as any. */
+    CHECK_INT(bed_text(&c[0], "more"), MIGRATE_FORWARD);
+    CHECK_INT(ntohs(bed.forwarded->packet.src_port), FLOW >> 16);
+    CHECK_INT(ntohs(bed.forwarded->packet.dst_port), FLOW & 0xffff);
+    CU_ASSERT(address_equals(&bed.forwarded->packet.dst,
+                             &bed.hosts[1].address));
+    bed_report(1, FLOW, MIGRATE_RELEASE, 0, 0);
+    CHECK_STR(bed_state(&c[0]), "linger");
+    CHECK_INT(engine_host(1)->n_connections, 1);
+    CHECK_INT(engine_service(BED_HTTP)->n_connections, 1);
+    bed_close();
+}
+
+/* A connection of a service with placement=flow gets its flow again, once it
+ * is in use. */
+static void
+test_rebuild_placed(void)
+{
+    struct migrate_mapping map;
+    struct bed_client c;
+    uint32_t after;
+
+    open_silent();
+    c = old_client(0);
+    c.service_id = BED_FLOW;
+    map = bed_mapping(&c, FLOW);
+    wake(0);
+    bed_expect_audit(&after);
+    bed_mappings(0, 0, true, &map, 1);
+    bed_wait(2 * SWEEP_ROUND);
+    CHECK_INT(bed.placed.n, 0);
+    bed_text(&c, "x");
+    bed_wait(SWEEP_ROUND + SWEEP_INTERVAL);
+    CHECK_INT(bed.placed.n, 1);
+    CHECK_INT(bed.placed.flow.flow_id, FLOW);
+    bed_close();
+}
+
+/* What only a cookie proves is dropped, not answered in any way, until it is
+ * known that no host has it. */
+static void
+test_unsettled(void)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct bed_client c;
+    struct bed_bundle b;
+    uint32_t after;
+
+    open_silent();
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);            /* SYNs are answered. */
+    CHECK_INT(BED_COUNT(DROP_UNSETTLED), 1);
+    bed_segment(&c, SEG_ACK, c.isn + 1, request, strlen(request));
+    bed_segment(&c, SEG_ACK | SEG_FIN, c.isn + 1, NULL, 0);
+    bed_segment(&c, SEG_ACK, c.isn, NULL, 0);
+    CHECK_INT(BED_COUNT(DROP_UNSETTLED), 4);
+    bed_expect_none();
+    CHECK_STR(bed_state(&c), "none");
+
+    /* All but one say what they have; that one does not answer the audit. */
+    bed.hosts[0].alive = bed.hosts[1].alive = true;
+    wake(2);
+    for (unsigned int i = 0; i < BED_HOSTS; i++) {
+        CHECK_INT(bed_expect_audit(&after), i);
+        if (i) {
+            bed_mappings(i, 0, true, NULL, 0);
+        }
+    }
+    bed_segment(&c, SEG_ACK, c.isn + 1, request, strlen(request));
+    CHECK_INT(BED_COUNT(DROP_UNSETTLED), 5);
+    bed_mappings(0, 0, true, NULL, 0);
+    bed_segment(&c, SEG_ACK, c.isn + 1, request, strlen(request));
+    b = bed_expect_bundle();
+    bed_bundle_free(&b);
+    CHECK_INT(BED_COUNT(DROP_UNSETTLED), 5);
+    bed_close();
+}
+
+/* Whoever is not there is not waited for any longer than it takes to see that.
+ * Meanwhile hosts are asked often. */
+static void
+test_settle_time(void)
+{
+    struct bed_client c;
+    int64_t start;
+
+    open_silent();
+    bed_wait(60000);            /* No flow leads here yet. */
+    CU_ASSERT(!audit_settled(bed.engine, bed.now));
+    start = bed.now;
+    c = bed_client(0, BED_HTTP);
+    bed_segment(&c, SEG_SYN, c.isn, NULL, 0);
+    wake(0);                    /* Is there, but answers no audit. */
+    while (!audit_settled(bed.engine, bed.now)) {
+        bed_wait(1);
+    }
+    CU_ASSERT(bed.now - start >= MIGRATE_HELLO_TIMEOUT);
+    CU_ASSERT(bed.now - start <= (MIGRATE_HELLO_TIMEOUT
+                                  + 2 * MIGRATE_HELLO_INTERVAL));
+    CU_ASSERT(BED_COUNT(HELLO) >= MIGRATE_HELLO_TIMEOUT / SETTLE_INTERVAL - 1);
+    CU_ASSERT(BED_COUNT(AUDIT) >= MIGRATE_HELLO_TIMEOUT / SETTLE_INTERVAL - 1);
+    bed_close();
+}
+
+/* A host with much to tell is waited for as long as it tells. */
+static void
+test_settle_long(void)
+{
+    struct migrate_mapping map;
+    uint32_t after;
+
+    open_silent();
+    wake(0);
+    bed_expect_audit(&after);
+    for (unsigned int i = 0; i < 10; i++) {
+        struct bed_client c = old_client(i);
+
+        CU_ASSERT(!audit_settled(bed.engine, bed.now));
+        bed_wait(500);
+        bed_clear();
+        map = bed_mapping(&c, FLOW + i);
+        bed.hosts[0].asked = engine_host(0)->audit.sequence;
+        bed_mappings(0, after, i == 9, &map, 1);
+        after = FLOW + i;
+    }
+    CU_ASSERT(audit_settled(bed.engine, bed.now));
+    CHECK_INT(BED_COUNT(ADOPTED), 10);
+    bed_close();
+}
+
+/* Questions and answers that are lost are made up for; answers that are late,
+ * doubled, or not to what was asked do nothing. */
+static void
+test_lost_slices(void)
+{
+    struct bed_client c[2];
+    struct migrate_mapping maps[2];
+    uint32_t after, sequence;
+
+    bed_open(4, 64);
+    c[0] = old_client(0);
+    c[1] = old_client(1);
+    maps[0] = bed_mapping(&c[0], FLOW);
+    maps[1] = bed_mapping(&c[1], FLOW + 1);
+    bed.hosts[0].alive = bed.hosts[1].alive = false;
+    bed_wait(2000);
+    audit_all();
+    CHECK_INT(bed_expect_audit(&after), 2);
+    sequence = bed.hosts[2].asked;
+    bed_expect_none();
+    bed_wait(MIGRATE_HELLO_INTERVAL);
+    CHECK_INT(bed_expect_audit(&after), 2);
+    CHECK_INT(bed.hosts[2].asked, sequence + 1);
+
+    bed.hosts[2].asked = sequence;          /* Late. */
+    bed_mappings(2, 0, false, maps, 1);
+    bed.hosts[2].asked = sequence + 1;
+    bed_mappings(2, 5, false, maps, 1);     /* Of something else. */
+    bed.hosts[2].epoch++;
+    bed_mappings(2, 0, false, maps, 1);     /* Of another incarnation. */
+    bed.hosts[2].epoch--;
+    CHECK_INT(BED_COUNT(DROP_OLD), 3);
+    bed_expect_none();
+    CHECK_STR(bed_state(&c[0]), "none");
+
+    bed_mappings(2, 0, false, maps, 1);
+    bed_expect_audit(&after);
+    CHECK_INT(after, FLOW);
+    CHECK_STR(bed_state(&c[0]), "live");
+    bed.hosts[2].asked--;
+    bed_mappings(2, 0, false, maps, 1);     /* Doubled. */
+    bed.hosts[2].asked++;
+    CHECK_INT(BED_COUNT(DROP_OLD), 4);
+    bed_mappings(2, after, false, maps, 2); /* It would never end. */
+    CHECK_INT(BED_COUNT(DROP_CONTROL), 1);
+    bed_mappings(2, after, true, maps + 1, 1);
+    CHECK_STR(bed_state(&c[1]), "live");
+    bed_mappings(2, after, true, maps + 1, 1);
+    CHECK_INT(BED_COUNT(DROP_CONTROL), 2);  /* Nothing was asked. */
+    bed_expect_none();
+    bed_close();
+}
+
+/* Every so often all hosts are audited, not all at one time. */
+static void
+test_periodic(void)
+{
+    int64_t asked[BED_HOSTS] = { 0 };
+    uint64_t n;
+
+    bed_open(4, 64);
+    n = BED_COUNT(AUDIT);
+    CHECK_INT(n, BED_HOSTS);
+    bed_wait(29000);
+    CHECK_INT(BED_COUNT(AUDIT), n);
+    for (unsigned int ms = 0; ms < 10000; ms++) {
+        bed_wait(0);
+        bed.now++;
+        for (unsigned int i = 0; i < BED_HOSTS; i++) {
+            if (!asked[i] && engine_host(i)->audit.number == 2) {
+                asked[i] = bed.now;
+            }
+        }
+    }
+    CHECK_INT(BED_COUNT(AUDIT), 2 * n);
+    CU_ASSERT(asked[0] && asked[1] && asked[2]);
+    CU_ASSERT(asked[0] != asked[1] && asked[1] != asked[2]);
+    bed_close();
+}
+
+/* A live record that its host does not list is released. */
+static void
+test_repair_lost_release(void)
+{
+    struct bed_client gone, kept, fresh;
+    struct migrate_mapping map;
+    unsigned int host, i;
+    uint32_t flow_id, after;
+
+    bed_open(4, 64);
+    gone = bed_client(0, BED_HTTP);
+    bed_live(&gone, &host);
+    kept = bed_client(1, BED_HTTP);
+    do {
+        kept.isn++;
+        kept.tuple.client_port++;
+        flow_id = bed_live(&kept, &i);
+    } while (i != host);
+    map = bed_mapping(&kept, flow_id);
+
+    /* One that is confirmed while the audit is under way is not in it. */
+    audit_all();
+    fresh = bed_client(2, BED_HTTP);
+    for (unsigned int n = 0; n < BED_HOSTS; n++) {
+        i = bed_expect_audit(&after);
+        if (i != host) {
+            bed_mappings(i, 0, true, NULL, 0);
+        }
+    }
+    do {
+        fresh.isn++;
+        fresh.tuple.client_port++;
+        bed_live(&fresh, &i);
+    } while (i != host);
+    bed_mappings(host, 0, true, &map, 1);
+    bed.keep_audits = false;
+    CHECK_STR(bed_state(&gone), "live");
+    bed_wait(SWEEP_ROUND + SWEEP_INTERVAL);
+    CHECK_STR(bed_state(&gone), "linger");
+    CHECK_STR(bed_state(&kept), "live");
+    CHECK_STR(bed_state(&fresh), "live");
+    CU_ASSERT(BED_COUNT(REPAIRED) >= 1);
+
+    /* Many audits later, too. */
+    bed_wait(20 * 60 * 1000);
+    CHECK_STR(bed_state(&kept), "live");
+    CHECK_STR(bed_state(&gone), "none");
+    bed_close();
+}
+
+/* An end that the host lists. */
+static void
+test_repair_ended(void)
+{
+    struct bed_client c;
+    struct migrate_mapping map;
+    unsigned int host;
+    uint32_t flow_id;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    flow_id = bed_live(&c, &host);
+    map = bed_mapping(&c, flow_id);
+    map.state = MIGRATE_MAPPING_ENDED;
+    audit(host, &map, 1);
+    CHECK_STR(bed_state(&c), "linger");
+    CHECK_INT(BED_COUNT(RELEASED), 1);
+    bed_close();
+}
+
+/* A mapping that no record names is adopted; not twice. */
+static void
+test_adopt(void)
+{
+    struct migrate_mapping map;
+    struct bed_client c;
+
+    bed_open(4, 64);
+    c = old_client(0);
+    map = bed_mapping(&c, FLOW);
+    map.yours = 0;
+    audit(2, &map, 1);
+    CHECK_STR(bed_state(&c), "live");
+    audit(2, &map, 1);
+    CHECK_INT(BED_COUNT(ADOPTED), 1);
+    CHECK_INT(engine_host(2)->n_connections, 1);
+    CHECK_INT(engine_host(2)->n_records, 1);
+
+    /* Not one that this host cannot have. */
+    address_parse("2001:db8::1", &map.client);
+    map.flow_id++;
+    audit(2, &map, 1);
+    CHECK_INT(BED_COUNT(ADOPTED), 1);
+    CHECK_INT(BED_COUNT(DROP_CONTROL), 1);
+    bed_close();
+}
+
+/* Of two connections from one client port the newer one lives; the other is
+ * aborted if it is this switch's. */
+static void
+test_conflict(void)
+{
+    struct bed_client old, c;
+    struct migrate_mapping map;
+    unsigned int host, other;
+    uint32_t flow_id;
+
+    bed_open(4, 64);
+    old = old_client(0);
+    c = bed_client(0, BED_HTTP);
+    flow_id = bed_live(&c, &host);
+    other = (host + 1) % BED_HOSTS;
+    old.tuple = c.tuple;
+    bed_wait(1000);
+
+    map = bed_mapping(&old, FLOW);
+    map.age = htonl(2000);
+    map.yours = 0;
+    audit(other, &map, 1);
+    bed_expect_none();
+    map.yours = 1;
+    map.state = MIGRATE_MAPPING_ENDED;
+    audit(other, &map, 1);
+    bed_expect_none();
+    map.state = MIGRATE_MAPPING_LIVE;
+    audit(other, &map, 1);
+    bed_expect_abort(other, FLOW);
+    bed_expect_none();
+    CHECK_INT(bed_record(&c)->flow_id, flow_id);
+    CHECK_INT(engine_host(other)->n_connections, 0);
+
+    map.age = htonl(500);
+    audit(other, &map, 1);
+    bed_expect_none();
+    CHECK_INT(bed_record(&c)->flow_id, FLOW);
+    CHECK_INT(bed_record(&c)->host, other);
+    CHECK_STR(bed_state(&c), "live");
+    CHECK_INT(engine_host(host)->n_connections, 0);
+    CHECK_INT(engine_host(host)->n_records, 0);
+    CHECK_INT(engine_host(other)->n_connections, 1);
+    bed_close();
+}
+
+/* A connection that two hosts have: the one that was confirmed stays. */
+static void
+test_double(void)
+{
+    struct migrate_mapping map;
+    struct bed_client c;
+    unsigned int host, other;
+    uint32_t flow_id;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    flow_id = bed_live(&c, &host);
+    other = (host + 1) % BED_HOSTS;
+    map = bed_mapping(&c, FLOW);
+    audit(other, &map, 1);
+    bed_expect_abort(other, FLOW);
+    CHECK_INT(bed_record(&c)->flow_id, flow_id);
+    bed_close();
+}
+
+/* A connection on its way to one host that another turns out to have: that is
+ * asked to confirm it.  Not if it was given up there. */
+static void
+test_on_its_way(void)
+{
+    struct migrate_mapping map;
+    struct bed_client c;
+    struct bed_bundle b;
+    unsigned int first, second, third;
+    uint32_t flow_id;
+
+    bed_open(4, 64);
+    audit_all();
+    for (unsigned int i = 0; i < BED_HOSTS; i++) {
+        uint32_t after;
+
+        bed_expect_audit(&after);
+    }
+    c = bed_client(0, BED_HTTP);
+    bed_request(&c, NULL);
+    b = bed_expect_bundle();
+    first = b.host;
+    flow_id = b.flow_id;
+    bed_bundle_free(&b);
+    second = (first + 1) % BED_HOSTS;
+    map = bed_mapping(&c, FLOW);
+    bed_mappings(second, 0, true, &map, 1);
+    bed_expect_abort(first, flow_id);
+    b = bed_expect_bundle();
+    CHECK_INT(b.host, second);
+    CHECK_INT(b.flow_id, FLOW);
+    bed_bundle_free(&b);
+    CHECK_INT(engine_host(first)->n_connections, 0);
+    CHECK_INT(engine_host(second)->n_connections, 1);
+
+    bed_mappings(first, 0, true, NULL, 0);
+    bed_mappings((second + 1) % BED_HOSTS, 0, true, NULL, 0);
+
+    /* It refuses after all. */
+    bed_report(second, FLOW, MIGRATE_REFUSE, MIGRATE_REASON_BACKLOG, 0);
+    b = bed_expect_bundle();
+    flow_id = b.flow_id;
+    third = b.host;
+    bed_bundle_free(&b);
+    audit(second, &map, 1);
+    bed_expect_abort(second, FLOW);
+    bed_expect_none();
+    CHECK_INT(bed_record(&c)->flow_id, flow_id);
+    CHECK_INT(bed_record(&c)->host, third);
+    bed_report(third, flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_STR(bed_state(&c), "live");
+    CHECK_INT(engine_host(second)->n_records, 0);
+    bed_close();
+}
+
+/* One whose request is incomplete here although a host has had it. */
+static void
+test_gathering(void)
+{
+    struct bed_client c[2];
+    struct migrate_mapping maps[2];
+    struct bed_bundle b;
+
+    bed_open(4, 64);
+    for (unsigned int i = 0; i < 2; i++) {
+        c[i] = bed_client(i, BED_HTTP);
+        bed_connect(&c[i]);
+        bed_text(&c[i], "GET ");
+        maps[i] = bed_mapping(&c[i], FLOW + i);
+    }
+    maps[1].state = MIGRATE_MAPPING_ENDED;
+    bed_wait(100);
+    bed_clear();
+    audit(1, maps, 2);
+    b = bed_expect_bundle();
+    CHECK_INT(b.host, 1);
+    CHECK_INT(b.flow_id, FLOW);
+    bed_bundle_free(&b);
+    CHECK_STR(bed_state(&c[0]), "offered");
+    CHECK_STR(bed_state(&c[1]), "linger");
+    bed_report(1, FLOW, MIGRATE_CONFIRM, 0, c[0].seq);
+    CHECK_STR(bed_state(&c[0]), "live");
+    bed_close();
+}
+
+/* A flow ID that the host says is another connection's. */
+static void
+test_flow_id_of_another(void)
+{
+    struct bed_client c, other;
+    struct migrate_mapping map;
+    unsigned int host;
+    uint32_t flow_id;
+
+    bed_open(4, 64);
+    other = old_client(7);
+    c = bed_client(0, BED_HTTP);
+    flow_id = bed_live(&c, &host);
+    map = bed_mapping(&other, flow_id);
+    audit(host, &map, 1);
+    CHECK_STR(bed_state(&c), "none");
+    CHECK_STR(bed_state(&other), "live");
+    CHECK_INT(engine_host(host)->n_connections, 1);
+
+    /* Our own offer it will refuse. */
+    bed_request(&c, "/images");
+    bed_clear();
+    flow_id = bed_record(&c)->flow_id;
+    other = old_client(8);
+    map = bed_mapping(&other, flow_id);
+    audit(2, &map, 1);
+    CHECK_STR(bed_state(&c), "offered");
+    CHECK_STR(bed_state(&other), "none");
+    bed_close();
+}
+
+/* A CONFIRM of something unknown is not answered with ABORT as long as the
+ * connection might be an earlier engine's. */
+static void
+test_no_abort_before(void)
+{
+    uint32_t after;
+
+    open_silent();
+    wake(1);
+    bed_expect_audit(&after);
+    bed_report(1, FLOW, MIGRATE_CONFIRM, 0, 0);
+    bed_expect_none();
+    bed_mappings(1, 0, true, NULL, 0);
+    bed_report(1, FLOW, MIGRATE_CONFIRM, 0, 0);
+    bed_expect_abort(1, FLOW);
+    bed_close();
+}
+
+/* Data that proves nothing may be of a connection that the engine missed: it
+ * asks, but not for each. */
+static void
+test_hurry(void)
+{
+    struct migrate_mapping map;
+    struct bed_client c;
+    uint32_t after;
+
+    bed_open(4, 64);
+    c = old_client(0);
+    bed_wait(1000);
+    bed.keep_audits = true;
+    bed_text(&c, "data");
+    CHECK_INT(BED_COUNT(DROP_COOKIE), 1);
+    bed_wait(0);
+    map = bed_mapping(&c, FLOW);
+    for (unsigned int i = 0; i < BED_HOSTS; i++) {
+        CHECK_INT(bed_expect_audit(&after), i);
+        bed_mappings(i, 0, true, &map, i == 0);
+    }
+    CHECK_STR(bed_state(&c), "live");
+    c = old_client(1);
+    for (unsigned int i = 0; i < 10; i++) {
+        bed_text(&c, "data");
+        bed_wait(100);
+        bed_expect_none();
+    }
+    bed_close();
+}
+
+/* A full table takes no more in, and nothing comes of it. */
+static void
+test_full(void)
+{
+    struct migrate_mapping maps[20];
+
+    bed_open(4, 10);
+    for (unsigned int i = 0; i < 20; i++) {
+        struct bed_client c = old_client(i);
+
+        maps[i] = bed_mapping(&c, FLOW + i);
+    }
+    audit(0, maps, 20);
+    CHECK_INT(migrate_connection_count(bed.engine), 10);
+    CHECK_INT(BED_COUNT(DROP_TABLE_FULL), 10);
+    CHECK_INT(engine_host(0)->n_connections, 10);
+    bed_close();
+}
+
+static const struct unit_test tests[] = {
+    { "rebuild", test_rebuild },
+    { "rebuild: placement=flow", test_rebuild_placed },
+    { "unsettled engine drops what a cookie proves", test_unsettled },
+    { "settled in time", test_settle_time },
+    { "host with much to tell", test_settle_long },
+    { "lost, late and wrong answers", test_lost_slices },
+    { "every so often", test_periodic },
+    { "repair: lost RELEASE", test_repair_lost_release },
+    { "repair: listed end", test_repair_ended },
+    { "connection that nobody knows", test_adopt },
+    { "connections from one client port", test_conflict },
+    { "connection that two hosts have", test_double },
+    { "connection on its way elsewhere", test_on_its_way },
+    { "connection with an incomplete request", test_gathering },
+    { "flow ID of another connection", test_flow_id_of_another },
+    { "no ABORT of what may be an earlier engine's", test_no_abort_before },
+    { "hurry", test_hurry },
+    { "full table", test_full },
+    { NULL, NULL }
+};
+const struct unit_suite unit_suite = { "audit", tests };
