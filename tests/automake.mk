@@ -8,6 +8,7 @@ SYSTEM_TESTS = \
 	tests/system/test_demo.py \
 	tests/system/test_flows.py \
 	tests/system/test_http.py \
+	tests/system/test_icmp.py \
 	tests/system/test_ipv6.py \
 	tests/system/test_loss.py \
 	tests/system/test_one_arm.py \
