@@ -480,26 +480,48 @@ lost(struct migrate *m, struct record *r, struct arrival *a)
     return MIGRATE_DROP;
 }
 
-/* A packet of a connection whose host has not confirmed yet. */
+/* Whether 'p' may be from the client of 'pending', as far as the windows go
+ * that both ends may have opened meanwhile.  Who only knows the ports would
+ * have to try (RFC 5961 5). */
+static bool
+in_window(const struct pending *pending, const struct packet *p)
+{
+    uint32_t ofs = p->seq - pending->client_isn;    /* 0: a keepalive. */
+    uint32_t acked = p->ack - (pending->record->isn + 1);
+    const struct syn_options *syn = &pending->syn;
+
+    return (ofs <= UINT16_MAX << window_shift(syn)
+            && (!(p->flags & SEG_ACK)
+                || acked <= UINT16_MAX << (syn->wscale_ok ? syn->wscale
+                                           : 0)));
+}
+
+/* A packet of a connection whose host has not confirmed yet.  It is for the
+ * host to judge; what is read here must be the client's own and whole. */
 static enum migrate_verdict
 offered(struct migrate *m, struct record *r, struct arrival *a)
 {
+    struct pending *pending = r->pending;
     const struct packet *p = &a->packet;
+    enum migrate_verdict verdict;
 
-    note_client(r->pending, a);
+    if (!in_window(pending, p) || !frame_csum_ok(a->frame, p)) {
+        return forward(m, r, a);
+    }
+    note_client(pending, a);
     if (p->flags & SEG_RST) {
-        enum migrate_verdict verdict = forward(m, r, a);
-
-        count(m, COUNTER_CLIENT_RESET);
-        handoff_released(m, r, a->now);
+        verdict = forward(m, r, a);
+        if (p->seq - (pending->client_isn + 1) == pending->assembly.len) {
+            count(m, COUNTER_CLIENT_RESET);
+            handoff_released(m, r, a->now);
+        }
         return verdict;
     }
-    if (p->flags & SEG_ACK && (int32_t) (p->ack - (r->isn + 1)) > 0
-        && frame_csum_ok(a->frame, p)) {
+    if (p->flags & SEG_ACK && p->ack != r->isn + 1) {
         /* Only the host can have sent what is acknowledged here. */
         count(m, COUNTER_CONFIRMED_ACK);
-        handoff_confirmed(m, r, r->pending->client_isn + 1
-                          + r->pending->acked, a->now);
+        handoff_confirmed(m, r, pending->client_isn + 1 + pending->acked,
+                          a->now);
     }
     return forward(m, r, a);
 }
@@ -548,6 +570,9 @@ service_packet(struct migrate *m, struct arrival *a)
     }
     if (r->state == RECORD_GATHER) {
         return gather(m, r, a);
+    }
+    if (!in_window(r->pending, p)) {
+        return drop(m, COUNTER_DROP_WINDOW);
     }
     note_client(r->pending, a);
     reject_packet(m, r->pending, p, a->now);

@@ -135,7 +135,9 @@ reject_packet(struct migrate *m, struct pending *pending,
     uint32_t end = ofs + p->payload_len;
 
     if (p->flags & SEG_RST) {
-        engine_forget(m, pending->record);
+        if (ofs - pending->discarded <= pending->fin) {     /* RFC 5961 3.2. */
+            engine_forget(m, pending->record);
+        }
         return;
     }
     if (p->ack == response_end(pending)) {

@@ -570,6 +570,50 @@ test_client_reset(void)
     bed_close();
 }
 
+/* What somebody sends who knows the ports and guesses the numbers, or what was
+ * damaged on its way, goes on for the host to judge and does no harm here. */
+static void
+test_injected(void)
+{
+    struct bed_client c, other;
+    struct bed_bundle b;
+    uint32_t tsval;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_request(&c, NULL);
+    b = bed_expect_bundle();
+    tsval = b.b.tsval;
+    bed_bundle_free(&b);
+
+    for (int sign = -1; sign <= 1; sign += 2) {
+        CHECK_INT(bed_segment(&c, SEG_RST, c.seq + sign, NULL, 0),
+                  MIGRATE_FORWARD);
+        CHECK_INT(bed_segment(&c, SEG_RST | SEG_ACK, c.seq + sign, NULL, 0),
+                  MIGRATE_FORWARD);
+    }
+    CHECK_INT(bed_corrupted(&c, SEG_RST, c.seq, NULL, 0, 0),
+              MIGRATE_FORWARD);
+    bed_corrupted(&c, SEG_ACK, c.seq, NULL, 0, 7);      /* Its timestamp. */
+    other = c;
+    other.ack += 1 << 30;
+    CHECK_INT(bed_segment(&other, SEG_ACK, c.seq, NULL, 0), MIGRATE_FORWARD);
+    other.ack = c.ack + 1;
+    CHECK_INT(bed_segment(&other, SEG_ACK, c.seq + (1 << 30), NULL, 0),
+              MIGRATE_FORWARD);
+    CHECK_INT(bed_segment(&other, SEG_ACK, c.seq - (1 << 30), NULL, 0),
+              MIGRATE_FORWARD);
+    CHECK_STR(bed_state(&c), "offered");
+    CHECK_INT(BED_COUNT(CLIENT_RESET), 0);
+    CHECK_INT(BED_COUNT(CONFIRMED_ACK), 0);
+
+    bed_wait(MIGRATE_CONFIRM_WAIT);
+    b = bed_expect_bundle();
+    CHECK_INT(ntohl(b.b.tsval), ntohl(tsval));
+    bed_bundle_free(&b);
+    bed_close();
+}
+
 /* Collects a bundle and its continuation into 'data' and returns how many
  * bytes there were. */
 static size_t
@@ -771,6 +815,7 @@ static const struct unit_test tests[] = {
     { "RELEASE lingers", test_release },
     { "RELEASE without CONFIRM", test_release_while_offered },
     { "client's reset while offered", test_client_reset },
+    { "injected packets do no harm", test_injected },
     { "long request", test_long_request },
     { "CONFIRM of a part", test_partial_confirm },
     { "CONFIRM of a part, then nothing", test_partial_timeout },

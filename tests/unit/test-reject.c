@@ -198,6 +198,13 @@ test_rest_is_taken_in(void)
     bed_corrupted(&c, SEG_ACK, c.seq, "wrong", 5, 2);
     bed_expect_none();
     CHECK_INT(BED_COUNT(DROP_CHECKSUM), 1);
+
+    /* A reset by guess does nothing (RFC 5961 3.2). */
+    bed_segment(&c, SEG_RST, c.seq - 1, NULL, 0);
+    bed_segment(&c, SEG_RST, c.seq + 1, NULL, 0);
+    bed_segment(&c, SEG_RST, c.seq + (1 << 30), NULL, 0);
+    CHECK_STR(bed_state(&c), "rejected");
+    CHECK_INT(BED_COUNT(DROP_WINDOW), 1);
     bed_segment(&c, SEG_RST, c.seq, NULL, 0);
     CHECK_STR(bed_state(&c), "none");
     bed_wait(3000);
