@@ -84,8 +84,12 @@ controller_libcontroller_a_SOURCES = \
 	controller/check.h \
 	controller/database.c \
 	controller/database.h \
+	controller/fabric.c \
+	controller/fabric.h \
 	controller/flow-table.c \
 	controller/flow-table.h \
+	controller/flows.c \
+	controller/flows.h \
 	controller/graph.c \
 	controller/graph.h \
 	controller/http.c \

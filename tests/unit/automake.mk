@@ -158,6 +158,7 @@ tests_unit_test_tls_LDADD = $(UNIT_LDADD)
 if OVS
 UNIT_CONTROLLER_TESTS = \
 	tests/unit/test-flow-table \
+	tests/unit/test-flows \
 	tests/unit/test-graph
 check_PROGRAMS += $(UNIT_CONTROLLER_TESTS)
 TESTS += $(UNIT_CONTROLLER_TESTS)
@@ -165,11 +166,21 @@ TESTS += $(UNIT_CONTROLLER_TESTS)
 UNIT_CONTROLLER_CPPFLAGS = $(CONTROLLER_CPPFLAGS) -I$(srcdir)/tests/unit
 UNIT_CONTROLLER_LDADD = tests/unit/libunit.a $(CONTROLLER_LIBS) $(CUNIT_LIBS)
 
+FLOW_TEXT = tests/unit/flow-text.c tests/unit/flow-text.h
+
+tests_unit_test_flow_table_SOURCES = tests/unit/test-flow-table.c $(FLOW_TEXT)
 tests_unit_test_flow_table_CPPFLAGS = $(UNIT_CONTROLLER_CPPFLAGS)
 tests_unit_test_flow_table_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_flow_table_LDADD = $(UNIT_CONTROLLER_LDADD)
 tests_unit_test_flow_table_LINK = $(CONTROLLER_LINK)
 $(tests_unit_test_flow_table_OBJECTS): $(OVS_GENERATED)
+
+tests_unit_test_flows_SOURCES = tests/unit/test-flows.c $(FLOW_TEXT)
+tests_unit_test_flows_CPPFLAGS = $(UNIT_CONTROLLER_CPPFLAGS)
+tests_unit_test_flows_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_flows_LDADD = $(UNIT_CONTROLLER_LDADD)
+tests_unit_test_flows_LINK = $(CONTROLLER_LINK)
+$(tests_unit_test_flows_OBJECTS): $(OVS_GENERATED)
 
 tests_unit_test_graph_CPPFLAGS = $(UNIT_CONTROLLER_CPPFLAGS)
 tests_unit_test_graph_CFLAGS = $(UNIT_CFLAGS)

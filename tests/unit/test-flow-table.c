@@ -3,32 +3,12 @@
 #include "flow-table.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "byte-order.h"
+#include "flow-text.h"
 #include "openvswitch/dynamic-string.h"
-#include "openvswitch/ofp-actions.h"
-#include "svec.h"
 #include "unit.h"
 #include "util.h"
-
-/* Fills 'ft' from lines of ovs-ofctl; those of groups begin with "group". */
-static void
-fill(struct flow_table *ft, const char *text)
-{
-    char *copy = xstrdup(text), *save = NULL;
-
-    flow_table_init(ft);
-    for (char *line = strtok_r(copy, "\n", &save); line;
-         line = strtok_r(NULL, "\n", &save)) {
-        if (!strncmp(line, "group", 5)) {
-            flow_table_add_group(ft, "%s", line);
-        } else {
-            flow_table_add_flow(ft, "%s", line);
-        }
-    }
-    free(copy);
-}
 
 /* Says what 'mods' do, such as "+group 1; +flow 0; -flow 1". */
 static char *
@@ -54,26 +34,6 @@ describe(const struct flow_mods *mods)
     return ds_steal_cstr(&s);
 }
 
-/* What 'ft' has, sorted. */
-static char *
-lines(const struct flow_table *ft)
-{
-    struct ds s = DS_EMPTY_INITIALIZER;
-    struct svec sorted = SVEC_EMPTY_INITIALIZER;
-    char *save = NULL, *text;
-
-    flow_table_format(ft, &s);
-    for (char *line = strtok_r(ds_cstr(&s), "\n", &save); line;
-         line = strtok_r(NULL, "\n", &save)) {
-        svec_add(&sorted, line);
-    }
-    svec_sort(&sorted);
-    text = svec_join(&sorted, "\n", "");
-    svec_destroy(&sorted);
-    ds_destroy(&s);
-    return text;
-}
-
 /* Checks what it takes to get from 'there' to 'wanted', and that it does. */
 static void
 check_diff(const char *wanted_text, const char *there_text,
@@ -83,16 +43,16 @@ check_diff(const char *wanted_text, const char *there_text,
     struct flow_mods mods;
     char *description, *a, *b;
 
-    fill(&wanted, wanted_text);
-    fill(&there, there_text);
+    flow_text_read(&wanted, wanted_text);
+    flow_text_read(&there, there_text);
     flow_table_diff(&wanted, &there, &mods);
     description = describe(&mods);
     CHECK_STR(description, expected);
     flow_table_apply(&there, &mods);
     flow_mods_uninit(&mods);
 
-    a = lines(&there);
-    b = lines(&wanted);
+    a = flow_text_lines(&there);
+    b = flow_text_lines(&wanted);
     CHECK_STR(a, b);
     flow_table_diff(&wanted, &there, &mods);
     CHECK_INT(mods.n, 0);
@@ -166,7 +126,7 @@ test_put_and_remove(void)
     flow_table_put_flow(&ft, 1, 2, &match, htonll(3), NULL, 0);
     flow_table_put_flow(&ft, 1, 2, &match, htonll(4), NULL, 0);
     flow_table_remove_flow(&ft, 0, 2, &match);
-    text = lines(&ft);
+    text = flow_text_lines(&ft);
     CHECK_STR(text, "cookie=0x4,table=1,priority=2,in_port=7 actions=drop");
     free(text);
     flow_table_remove_flow(&ft, 1, 2, &match);
@@ -180,9 +140,9 @@ test_merge(void)
     struct flow_table a, b, expected;
     struct flow_mods mods;
 
-    fill(&a, ONE "\ntable=0,actions=1");
-    fill(&b, "table=1,actions=2\ngroup_id=2,type=all");
-    fill(&expected, "group_id=2,type=all\ntable=0,actions=1\n"
+    flow_text_read(&a, ONE "\ntable=0,actions=1");
+    flow_text_read(&b, "table=1,actions=2\ngroup_id=2,type=all");
+    flow_text_read(&expected, "group_id=2,type=all\ntable=0,actions=1\n"
          "table=1,actions=2\n" ONE);
     flow_table_merge(&a, &b);
     flow_table_diff(&expected, &a, &mods);

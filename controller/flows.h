@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FLOWS_H
+#define FLOWS_H 1
+
+/* The flows and groups that a switch is to have: a function of the fabric and
+ * nothing else.
+ *
+ * Table 0: is the port open?
+ *
+ *     LLDP goes to the controller, which finds links by it.  Frames from links
+ *     go to table 2, those from edge ports to table 1.  There is no flow for
+ *     other ports, so frames from them are dropped: as long as nobody knows
+ *     what is there, it may be a loop.
+ *
+ * Table 1: is the sender what it says?
+ *
+ *     An address of a switch or a service as source of a claim, and a migration
+ *     address as source of anything, is dropped.  ARP and neighbor discovery of
+ *     a machine that is not known at this port is copied to the controller.
+ *     Everything else, and that too, goes to table 2.
+ *
+ * Table 2: is it for a switch?
+ *
+ *     What is for a service or a migration address goes to the engine
+ *     (migrate), which continues in table 3; or, if another switch is to do
+ *     that, on the way to that switch.  All else goes to table 3.
+ *
+ * Table 3: where is it?
+ *
+ *     By Ethernet address, to the port where the machine is, or on the way to
+ *     the switch where it is.  What is for all, or for one who is not known,
+ *     goes along a tree; from links that are not in the tree it is dropped.
+ *
+ * The way to another switch is a group, one for each switch, which selects
+ * among the ports that begin a shortest path.  When links come and go, only
+ * groups change.  A port that is down is left out by the switch itself. */
+
+#include <stddef.h>
+
+struct fabric;
+struct fabric_routes;
+struct flow_table;
+
+/* The cookie of every flow that is the controller's, in the bits of the mask;
+ * the other ones tell what it is for.  It spells "migrate". */
+#define FLOWS_COOKIE UINT64_C(0x6d69677261746500)
+#define FLOWS_COOKIE_MASK UINT64_C(0xffffffffffffff00)
+
+/* The group that floods. */
+#define FLOWS_GROUP_FLOOD 1
+
+/* Each adds to the flows of switch 'sw' those that follow from a part of the
+ * fabric: ports, links and switches; services and switches; stations and
+ * switches. */
+void flows_add_ports(const struct fabric *, const struct fabric_routes *,
+                     size_t sw, struct flow_table *);
+void flows_add_addresses(const struct fabric *, const struct fabric_routes *,
+                         size_t sw, struct flow_table *);
+void flows_add_stations(const struct fabric *, size_t sw,
+                        struct flow_table *);
+
+#endif /* flows.h */

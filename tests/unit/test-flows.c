@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+#include "flows.h"
+
+#include <stdlib.h>
+
+#include "fabric.h"
+#include "flow.h"
+#include "flow-text.h"
+#include "packets.h"
+#include "unit.h"
+#include "util.h"
+
+/* Two spines (switches 0 and 1) and two leaves (2 and 3).  A leaf has spine S
+ * at port S + 1, and at ports 3 and 4 anything else; a spine has leaf L at port
+ * L.  Leaves are ingress switches, with migration addresses 10.0.1.L.  Groups
+ * are numbered 10, 11, 12, 13. */
+static void
+leaf_spine(struct fabric *f)
+{
+    fabric_init(f);
+    for (size_t i = 0; i < 4; i++) {
+        struct fabric_switch *s = fabric_add_switch(f, i);
+
+        s->group = 10 + i;
+        s->reachable = true;
+        s->ingress = i >= 2;
+        if (s->ingress) {
+            s->address = address_from_v4(htonl(0x0a000100 + i));
+        }
+    }
+    for (size_t leaf = 2; leaf < 4; leaf++) {
+        for (size_t i = 1; i <= 4; i++) {
+            struct fabric_port *port = fabric_add_port(f);
+
+            port->sw = leaf;
+            port->number = u16_to_ofp(i);
+            port->role = i <= 2 ? ROLE_LINK : ROLE_EDGE;
+        }
+        for (size_t spine = 0; spine < 2; spine++) {
+            struct fabric_port *port = fabric_add_port(f);
+            struct fabric_link *link = fabric_add_link(f);
+
+            port->sw = spine;
+            port->number = u16_to_ofp(leaf);
+            port->role = ROLE_LINK;
+
+            link->sw[0] = leaf;
+            link->port[0] = u16_to_ofp(spine + 1);
+            link->sw[1] = spine;
+            link->port[1] = u16_to_ofp(leaf);
+            link->cost[0] = link->cost[1] = 1;
+        }
+    }
+}
+
+static void
+add_service(struct fabric *f, uint32_t id, const char *address, uint16_t port)
+{
+    struct fabric_service *s = fabric_add_service(f);
+
+    s->id = id;
+    s->port = port;
+    CU_ASSERT(address_parse(address, &s->address));
+}
+
+/* Checks what 'add' gives switch 'sw'. */
+static void
+check(const struct fabric *f, size_t sw,
+      void (*add)(const struct fabric *, const struct fabric_routes *,
+                  size_t sw, struct flow_table *),
+      const char *expected)
+{
+    struct fabric_routes routes;
+    struct flow_table ft, want;
+    char *got, *wanted;
+
+    fabric_route(f, &routes);
+    flow_table_init(&ft);
+    add(f, &routes, sw, &ft);
+    got = flow_text_lines(&ft);
+    flow_text_read(&want, expected);
+    wanted = flow_text_lines(&want);
+    CHECK_STR(got, wanted);
+    free(got);
+    free(wanted);
+    flow_table_destroy(&ft);
+    flow_table_destroy(&want);
+    fabric_routes_uninit(&routes);
+}
+
+#define EVERYWHERE \
+    "cookie=0x6d69677261746501,table=0,priority=60000,dl_type=0x88cc," \
+        "actions=CONTROLLER:65535\n" \
+    "cookie=0x6d69677261746501,table=0,priority=59000," \
+        "dl_dst=01:80:c2:00:00:00/ff:ff:ff:ff:ff:f0,actions=drop\n" \
+    "cookie=0x6d69677261746501,table=1,priority=100,arp," \
+        "actions=CONTROLLER:128,goto_table:2\n" \
+    "cookie=0x6d69677261746501,table=1,priority=100,icmp6,icmp_type=135," \
+        "actions=CONTROLLER:128,goto_table:2\n" \
+    "cookie=0x6d69677261746501,table=1,priority=100,icmp6,icmp_type=136," \
+        "actions=CONTROLLER:128,goto_table:2\n" \
+    "cookie=0x6d69677261746501,table=1,priority=0,actions=goto_table:2\n" \
+    "cookie=0x6d69677261746501,table=2,priority=0,actions=goto_table:3\n" \
+    "cookie=0x6d69677261746501,table=3,priority=0,actions=group:1\n"
+
+#define PORT(NUMBER, TABLE) \
+    "cookie=0x6d69677261746501,table=0,priority=100,in_port=" #NUMBER "," \
+        "actions=goto_table:" #TABLE "\n"
+
+#define NOT_IN_TREE(NUMBER) \
+    "cookie=0x6d69677261746501,table=3,priority=10,in_port=" #NUMBER "," \
+        "actions=drop\n"
+
+static void
+test_ports(void)
+{
+    struct fabric f;
+
+    /* The tree has the links of leaf 2, and the first one of leaf 3. */
+    leaf_spine(&f);
+    check(&f, 2, flows_add_ports, EVERYWHERE
+          PORT(1, 2) PORT(2, 2) PORT(3, 1) PORT(4, 1)
+          "group_id=1,type=all,bucket=actions=output:3,"
+              "bucket=actions=output:4,bucket=actions=output:1,"
+              "bucket=actions=output:2\n"
+          "group_id=10,type=indirect,bucket=actions=output:1\n"
+          "group_id=11,type=indirect,bucket=actions=output:2\n"
+          "group_id=13,type=select,bucket=watch_port:1,actions=output:1,"
+              "bucket=watch_port:2,actions=output:2\n");
+    check(&f, 3, flows_add_ports, EVERYWHERE
+          PORT(1, 2) PORT(2, 2) PORT(3, 1) PORT(4, 1) NOT_IN_TREE(2)
+          "group_id=1,type=all,bucket=actions=output:3,"
+              "bucket=actions=output:4,bucket=actions=output:1\n"
+          "group_id=10,type=indirect,bucket=actions=output:1\n"
+          "group_id=11,type=indirect,bucket=actions=output:2\n"
+          "group_id=12,type=select,bucket=watch_port:1,actions=output:1,"
+              "bucket=watch_port:2,actions=output:2\n");
+    check(&f, 1, flows_add_ports, EVERYWHERE
+          PORT(2, 2) PORT(3, 2) NOT_IN_TREE(3)
+          "group_id=1,type=all,bucket=actions=output:2\n"
+          "group_id=10,type=select,bucket=watch_port:2,actions=output:2,"
+              "bucket=watch_port:3,actions=output:3\n"
+          "group_id=12,type=indirect,bucket=actions=output:2\n"
+          "group_id=13,type=indirect,bucket=actions=output:3\n");
+    fabric_destroy(&f);
+}
+
+/* A switch that nobody leads to keeps its group, without a way. */
+static void
+test_no_way(void)
+{
+    struct fabric f;
+
+    fabric_init(&f);
+    fabric_add_switch(&f, 1)->group = 10;
+    fabric_add_switch(&f, 2)->group = 11;
+    check(&f, 0, flows_add_ports, EVERYWHERE
+          "group_id=1,type=all\n"
+          "group_id=11,type=all\n");
+    fabric_destroy(&f);
+}
+
+#define GUARD_MIGRATION \
+    "cookie=0x6d69677261746502,table=1,priority=300,arp,arp_spa=10.0.1.2," \
+        "actions=drop\n" \
+    "cookie=0x6d69677261746502,table=1,priority=300,ip,nw_src=10.0.1.2," \
+        "actions=drop\n" \
+    "cookie=0x6d69677261746502,table=1,priority=300,arp,arp_spa=10.0.1.3," \
+        "actions=drop\n" \
+    "cookie=0x6d69677261746502,table=1,priority=300,ip,nw_src=10.0.1.3," \
+        "actions=drop\n"
+
+#define OWN(ADDRESS) \
+    "cookie=0x6d69677261746502,table=2,priority=200,arp,arp_tpa=" ADDRESS "," \
+        "actions=migrate(control,table=3)\n" \
+    "cookie=0x6d69677261746502,table=2,priority=200,icmp,nw_dst=" ADDRESS "," \
+        "actions=migrate(control,table=3)\n" \
+    "cookie=0x6d69677261746502,table=2,priority=100,ip,nw_dst=" ADDRESS "," \
+        "actions=drop\n"
+
+#define OTHERS(ADDRESS, GROUP) \
+    "cookie=0x6d69677261746502,table=2,priority=200,arp,arp_tpa=" ADDRESS "," \
+        "actions=group:" #GROUP "\n" \
+    "cookie=0x6d69677261746502,table=2,priority=100,ip,nw_dst=" ADDRESS "," \
+        "actions=group:" #GROUP "\n"
+
+static void
+test_addresses(void)
+{
+    struct fabric f;
+
+    leaf_spine(&f);
+    check(&f, 2, flows_add_addresses, GUARD_MIGRATION OWN("10.0.1.2")
+          OTHERS("10.0.1.3", 13)
+          "cookie=0x6d69677261746502,table=2,priority=200,udp,"
+              "nw_dst=10.0.1.2,tp_dst=7471,"
+              "actions=migrate(control,table=3)\n");
+
+    add_service(&f, 7, "10.0.0.100", 80);
+    add_service(&f, 8, "10.0.0.100", 443);
+    check(&f, 2, flows_add_addresses, GUARD_MIGRATION OWN("10.0.1.2")
+          OTHERS("10.0.1.3", 13)
+          "cookie=0x6d69677261746502,table=2,priority=200,udp,"
+              "nw_dst=10.0.1.2,tp_dst=7471,"
+              "actions=migrate(control,table=3)\n"
+          OWN("10.0.0.100")
+          "cookie=0x6d69677261746502,table=1,priority=300,arp,"
+              "arp_spa=10.0.0.100,actions=drop\n"
+          "cookie=0x6d69677261746502,table=2,priority=200,tcp,"
+              "nw_dst=10.0.0.100,tp_dst=80,"
+              "actions=migrate(service=7,table=3)\n"
+          "cookie=0x6d69677261746502,table=2,priority=200,tcp,"
+              "nw_dst=10.0.0.100,tp_dst=443,"
+              "actions=migrate(service=8,table=3)\n");
+    fabric_destroy(&f);
+}
+
+/* A switch that does not migrate sends services to the nearest one that does
+ * and can be reached. */
+static void
+test_forwarding_switch(void)
+{
+    struct fabric f;
+
+    leaf_spine(&f);
+    add_service(&f, 7, "10.0.0.100", 80);
+    check(&f, 0, flows_add_addresses, GUARD_MIGRATION
+          OTHERS("10.0.1.2", 12) OTHERS("10.0.1.3", 13)
+          OTHERS("10.0.0.100", 12)
+          "cookie=0x6d69677261746502,table=1,priority=300,arp,"
+              "arp_spa=10.0.0.100,actions=drop\n");
+    f.switches[2].reachable = false;
+    check(&f, 0, flows_add_addresses, GUARD_MIGRATION
+          OTHERS("10.0.1.2", 12) OTHERS("10.0.1.3", 13)
+          OTHERS("10.0.0.100", 13)
+          "cookie=0x6d69677261746502,table=1,priority=300,arp,"
+              "arp_spa=10.0.0.100,actions=drop\n");
+    f.links[2].cost[1] = 5;     /* From spine 0 to leaf 3. */
+    f.switches[2].reachable = true;
+    f.switches[2].ingress = false;
+    f.n_services = 0;
+    check(&f, 0, flows_add_addresses,
+          "cookie=0x6d69677261746502,table=1,priority=300,arp,"
+              "arp_spa=10.0.1.3,actions=drop\n"
+          "cookie=0x6d69677261746502,table=1,priority=300,ip,"
+              "nw_src=10.0.1.3,actions=drop\n"
+          OTHERS("10.0.1.3", 13));
+    fabric_destroy(&f);
+}
+
+static void
+test_ipv6(void)
+{
+    struct fabric f;
+
+    fabric_init(&f);
+    fabric_add_switch(&f, 1)->ingress = true;
+    CU_ASSERT(address_parse("2001:db8::1", &f.switches[0].address));
+    add_service(&f, 9, "2001:db8::80", 80);
+    check(&f, 0, flows_add_addresses,
+          "cookie=0x6d69677261746502,table=1,priority=300,icmp6,"
+              "icmp_type=136,nd_target=2001:db8::1,actions=drop\n"
+          "cookie=0x6d69677261746502,table=1,priority=300,icmp6,"
+              "icmp_type=136,nd_target=2001:db8::80,actions=drop\n"
+          "cookie=0x6d69677261746502,table=1,priority=300,ipv6,"
+              "ipv6_src=2001:db8::1,actions=drop\n"
+          "cookie=0x6d69677261746502,table=2,priority=200,icmp6,"
+              "icmp_type=135,nd_target=2001:db8::1,"
+              "actions=migrate(control,table=3)\n"
+          "cookie=0x6d69677261746502,table=2,priority=200,icmp6,"
+              "icmp_type=135,nd_target=2001:db8::80,"
+              "actions=migrate(control,table=3)\n"
+          "cookie=0x6d69677261746502,table=2,priority=200,icmp6,"
+              "ipv6_dst=2001:db8::1,actions=migrate(control,table=3)\n"
+          "cookie=0x6d69677261746502,table=2,priority=200,icmp6,"
+              "ipv6_dst=2001:db8::80,actions=migrate(control,table=3)\n"
+          "cookie=0x6d69677261746502,table=2,priority=200,udp6,"
+              "ipv6_dst=2001:db8::1,tp_dst=7471,"
+              "actions=migrate(control,table=3)\n"
+          "cookie=0x6d69677261746502,table=2,priority=200,tcp6,"
+              "ipv6_dst=2001:db8::80,tp_dst=80,"
+              "actions=migrate(service=9,table=3)\n"
+          "cookie=0x6d69677261746502,table=2,priority=100,ipv6,"
+              "ipv6_dst=2001:db8::1,actions=drop\n"
+          "cookie=0x6d69677261746502,table=2,priority=100,ipv6,"
+              "ipv6_dst=2001:db8::80,actions=drop\n");
+    fabric_destroy(&f);
+}
+
+static void
+add_stations(const struct fabric *f, const struct fabric_routes *r OVS_UNUSED,
+             size_t sw, struct flow_table *ft)
+{
+    flows_add_stations(f, sw, ft);
+}
+
+static void
+test_stations(void)
+{
+    struct fabric_station *s;
+    struct fabric f;
+
+    leaf_spine(&f);
+    s = fabric_add_station(&f);
+    s->mac = (struct eth_addr) ETH_ADDR_C(02,00,00,00,00,01);
+    s->sw = 2;
+    s->port = u16_to_ofp(3);
+    s = fabric_add_station(&f);
+    s->mac = (struct eth_addr) ETH_ADDR_C(02,00,00,00,00,02);
+    s->sw = 3;
+    s->port = u16_to_ofp(4);
+    check(&f, 2, add_stations,
+          "cookie=0x6d69677261746503,table=1,priority=200,arp,in_port=3,"
+              "dl_src=02:00:00:00:00:01,actions=goto_table:2\n"
+          "cookie=0x6d69677261746503,table=1,priority=200,icmp6,icmp_type=135,"
+              "in_port=3,dl_src=02:00:00:00:00:01,actions=goto_table:2\n"
+          "cookie=0x6d69677261746503,table=1,priority=200,icmp6,icmp_type=136,"
+              "in_port=3,dl_src=02:00:00:00:00:01,actions=goto_table:2\n"
+          "cookie=0x6d69677261746503,table=3,priority=100,"
+              "dl_dst=02:00:00:00:00:01,actions=output:3\n"
+          "cookie=0x6d69677261746503,table=3,priority=100,"
+              "dl_dst=02:00:00:00:00:02,actions=group:13\n");
+    check(&f, 0, add_stations,
+          "cookie=0x6d69677261746503,table=3,priority=100,"
+              "dl_dst=02:00:00:00:00:01,actions=group:12\n"
+          "cookie=0x6d69677261746503,table=3,priority=100,"
+              "dl_dst=02:00:00:00:00:02,actions=group:13\n");
+    fabric_destroy(&f);
+}
+
+/* All of them begin with the cookie that marks them. */
+static void
+test_cookies(void)
+{
+    const struct flow_table_flow *flow;
+    struct fabric_routes routes;
+    struct flow_table ft;
+    struct fabric f;
+
+    leaf_spine(&f);
+    add_service(&f, 7, "10.0.0.100", 80);
+    fabric_add_station(&f);
+    fabric_route(&f, &routes);
+    flow_table_init(&ft);
+    flows_add_ports(&f, &routes, 2, &ft);
+    flows_add_addresses(&f, &routes, 2, &ft);
+    flows_add_stations(&f, 2, &ft);
+    CU_ASSERT(hmap_count(&ft.flows) > 20);
+    HMAP_FOR_EACH (flow, node, &ft.flows) {
+        CHECK_INT(ntohll(flow->cookie) & FLOWS_COOKIE_MASK, FLOWS_COOKIE);
+    }
+    flow_table_destroy(&ft);
+    fabric_routes_uninit(&routes);
+    fabric_destroy(&f);
+}
+
+/* No two switches have the same group, and it does not depend on others. */
+static void
+test_groups(void)
+{
+    struct fabric f, other;
+
+    fabric_init(&f);
+    fabric_init(&other);
+    for (int i = 0; i < 1000; i++) {
+        uint32_t group = fabric_add_switch(&f, i)->group;
+
+        CU_ASSERT(group && group != FLOWS_GROUP_FLOOD
+                  && group <= 0xffffff00);
+        for (int j = 0; j < i; j++) {
+            CU_ASSERT(f.switches[j].group != group);
+        }
+    }
+    CHECK_INT(fabric_add_switch(&other, 500)->group, f.switches[500].group);
+
+    /* Unless they collide. */
+    CU_ASSERT(fabric_add_switch(&f, 500)->group != f.switches[500].group);
+    fabric_destroy(&f);
+    fabric_destroy(&other);
+}
+
+static const struct unit_test tests[] = {
+    { "ports", test_ports },
+    { "no way", test_no_way },
+    { "addresses", test_addresses },
+    { "a switch that only forwards", test_forwarding_switch },
+    { "IPv6", test_ipv6 },
+    { "stations", test_stations },
+    { "cookies", test_cookies },
+    { "groups", test_groups },
+    { NULL, NULL }
+};
+
+const struct unit_suite unit_suite = { "flows", tests };
