@@ -246,30 +246,6 @@ flow_table_add_group(struct flow_table *ft, const char *format, ...)
     free(text);
 }
 
-static void
-copy_flow(struct flow_table *ft, const struct flow_table_flow *flow)
-{
-    struct minimatch match;
-
-    minimatch_clone(&match, &flow->match);
-    put_flow(ft, flow->table, flow->priority, &match, flow->cookie,
-             xmemdup(flow->ofpacts, flow->ofpacts_len), flow->ofpacts_len);
-}
-
-void
-flow_table_merge(struct flow_table *a, const struct flow_table *b)
-{
-    const struct flow_table_group *group;
-    const struct flow_table_flow *flow;
-
-    HMAP_FOR_EACH (flow, node, &b->flows) {
-        copy_flow(a, flow);
-    }
-    HMAP_FOR_EACH (group, node, &b->groups) {
-        flow_table_put_group(a, group->id, group->type, &group->buckets);
-    }
-}
-
 static bool
 flows_differ(const struct flow_table_flow *a, const struct flow_table_flow *b)
 {
@@ -313,8 +289,7 @@ new_mod(struct flow_mods *mods, enum ofptype type)
         mods->msgs = x2nrealloc(mods->msgs, &mods->allocated,
                                 sizeof *mods->msgs);
     }
-    msg = &mods->msgs[mods->n++];
-    memset(msg, 0, sizeof *msg);
+    msg = mods->msgs[mods->n++] = xzalloc(sizeof *msg);
     msg->type = type;
     return msg;
 }
@@ -359,8 +334,6 @@ group_mod(struct flow_mods *mods, uint16_t command,
     }
 }
 
-/* Groups come before the flows that refer to them.  They are removed last:
- * until then flows may refer to them, which would go with them. */
 void
 flow_table_diff(const struct flow_table *wanted,
                 const struct flow_table *there, struct flow_mods *mods)
@@ -368,13 +341,17 @@ flow_table_diff(const struct flow_table *wanted,
     const struct flow_table_group *group, *old_group;
     const struct flow_table_flow *flow, *old_flow;
 
-    memset(mods, 0, sizeof *mods);
     HMAP_FOR_EACH (group, node, &wanted->groups) {
         old_group = find_group(there, group->id);
         if (!old_group) {
             group_mod(mods, OFPGC11_ADD, group);
         } else if (groups_differ(group, old_group)) {
             group_mod(mods, OFPGC11_MODIFY, group);
+        }
+    }
+    HMAP_FOR_EACH (group, node, &there->groups) {
+        if (!find_group(wanted, group->id)) {
+            group_mod(mods, OFPGC11_DELETE, group);
         }
     }
     HMAP_FOR_EACH (flow, node, &wanted->flows) {
@@ -388,18 +365,39 @@ flow_table_diff(const struct flow_table *wanted,
             flow_mod(mods, OFPFC_DELETE_STRICT, flow);
         }
     }
-    HMAP_FOR_EACH (group, node, &there->groups) {
-        if (!find_group(wanted, group->id)) {
-            group_mod(mods, OFPGC11_DELETE, group);
-        }
-    }
+}
+
+/* Groups come before the flows that refer to them.  They are removed last:
+ * until then flows may refer to them, which would go with them. */
+static int
+mod_rank(const struct ofputil_bundle_msg *msg)
+{
+    return (msg->type == OFPTYPE_FLOW_MOD ? 1
+            : msg->gm.command == OFPGC11_DELETE ? 2 : 0);
+}
+
+static int
+compare_mods(const void *a, const void *b)
+{
+    struct ofputil_bundle_msg *const *x = a, *const *y = b;
+
+    return mod_rank(*x) - mod_rank(*y);
+}
+
+void
+flow_mods_sort(struct flow_mods *mods)
+{
+    qsort(mods->msgs, mods->n, sizeof *mods->msgs, compare_mods);
 }
 
 void
 flow_mods_uninit(struct flow_mods *mods)
 {
-    ofputil_free_bundle_msgs(mods->msgs, mods->n);
-    memset(mods, 0, sizeof *mods);
+    for (size_t i = 0; i < mods->n; i++) {
+        ofputil_free_bundle_msgs(mods->msgs[i], 1);
+    }
+    free(mods->msgs);
+    *mods = (struct flow_mods) FLOW_MODS_INITIALIZER;
 }
 
 static void
@@ -430,7 +428,7 @@ void
 flow_table_apply(struct flow_table *ft, const struct flow_mods *mods)
 {
     for (size_t i = 0; i < mods->n; i++) {
-        const struct ofputil_bundle_msg *msg = &mods->msgs[i];
+        const struct ofputil_bundle_msg *msg = mods->msgs[i];
 
         if (msg->type == OFPTYPE_FLOW_MOD) {
             apply_flow_mod(ft, &msg->fm);

@@ -61,21 +61,21 @@ void flow_table_remove_flow(struct flow_table *, uint8_t table,
                             uint16_t priority, const struct match *);
 void flow_table_clear_groups(struct flow_table *);
 
-/* Appends what 'b' has to 'a', which must not have any of it. */
-void flow_table_merge(struct flow_table *a, const struct flow_table *b);
-
-/* Messages for a bundle. */
+/* Messages for a bundle, each of them allocated. */
 struct flow_mods {
-    struct ofputil_bundle_msg *msgs;
+    struct ofputil_bundle_msg **msgs;
     size_t n, allocated;
 };
+#define FLOW_MODS_INITIALIZER { NULL, 0, 0 }
 
-/* Stores in 'mods' the fewest messages that make 'there' like 'wanted', in an
- * order in which a switch can carry them out.  The caller frees them with
- * flow_mods_uninit(). */
+void flow_mods_uninit(struct flow_mods *);
+
+/* Appends to 'mods' the fewest messages that make 'there' like 'wanted'. */
 void flow_table_diff(const struct flow_table *wanted,
                      const struct flow_table *there, struct flow_mods *mods);
-void flow_mods_uninit(struct flow_mods *);
+
+/* Puts 'mods' in an order in which a switch can carry them out. */
+void flow_mods_sort(struct flow_mods *);
 
 /* Does to 'table' what a switch that is sent 'mods' does to its own. */
 void flow_table_apply(struct flow_table *, const struct flow_mods *mods);

@@ -3,16 +3,17 @@
 
 #include "flows.h"
 
+#include "byte-order.h"
 #include "fabric.h"
 #include "flow-table.h"
 #include "openvswitch/dynamic-string.h"
 #include "packets.h"
 #include "util.h"
 
-/* What flows are for, in their cookies. */
-#define COOKIE_PORTS "cookie=0x6d69677261746501,"
-#define COOKIE_ADDRESSES "cookie=0x6d69677261746502,"
-#define COOKIE_STATIONS "cookie=0x6d69677261746503,"
+/* FLOWS_COOKIE() of the sections. */
+#define COOKIE_PORTS "cookie=0x6d69677261746500,"
+#define COOKIE_ADDRESSES "cookie=0x6d69677261746501,"
+#define COOKIE_STATIONS "cookie=0x6d69677261746502,"
 
 /* What is said differently of IPv4 and IPv6. */
 struct words {
@@ -134,9 +135,9 @@ add_learning(struct flow_table *ft)
     }
 }
 
-void
-flows_add_ports(const struct fabric *f, const struct fabric_routes *r,
-                size_t sw, struct flow_table *ft)
+static void
+add_ports(const struct fabric *f, const struct fabric_routes *r,
+          size_t sw, struct flow_table *ft)
 {
     add_open_ports(f, sw, ft);
     add_learning(ft);
@@ -238,9 +239,9 @@ add_service(const struct fabric_service *service, struct flow_table *ft)
                         w->tcp, w->dst, s, service->port, service->id);
 }
 
-void
-flows_add_addresses(const struct fabric *f, const struct fabric_routes *r,
-                    size_t sw, struct flow_table *ft)
+static void
+add_addresses(const struct fabric *f, const struct fabric_routes *r,
+              size_t sw, struct flow_table *ft)
 {
     const struct fabric_switch *own = &f->switches[sw];
     const struct fabric_switch *ingress = (own->ingress ? own
@@ -306,8 +307,8 @@ add_far(const struct fabric_station *s, uint32_t group, struct flow_table *ft)
                         ETH_ADDR_ARGS(s->mac), group);
 }
 
-void
-flows_add_stations(const struct fabric *f, size_t sw, struct flow_table *ft)
+static void
+add_stations(const struct fabric *f, size_t sw, struct flow_table *ft)
 {
     for (size_t i = 0; i < f->n_stations; i++) {
         const struct fabric_station *s = &f->stations[i];
@@ -318,4 +319,33 @@ flows_add_stations(const struct fabric *f, size_t sw, struct flow_table *ft)
             add_far(s, f->switches[s->sw].group, ft);
         }
     }
+}
+
+void
+flows_add(enum flows_section section, const struct fabric *f,
+          const struct fabric_routes *r, size_t sw, struct flow_table *ft)
+{
+    switch (section) {
+    case FLOWS_PORTS:
+        add_ports(f, r, sw, ft);
+        break;
+    case FLOWS_ADDRESSES:
+        add_addresses(f, r, sw, ft);
+        break;
+    case FLOWS_STATIONS:
+        add_stations(f, sw, ft);
+        break;
+    }
+}
+
+enum flows_section
+flows_section_from_cookie(ovs_be64 cookie_)
+{
+    uint64_t cookie = ntohll(cookie_);
+
+    if ((cookie & ~UINT64_C(0xff)) != FLOWS_COOKIE(0)) {
+        return FLOWS_N_SECTIONS;
+    }
+    cookie &= 0xff;
+    return cookie < FLOWS_N_SECTIONS ? cookie : FLOWS_PORTS;
 }

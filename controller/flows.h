@@ -36,27 +36,35 @@
  * groups change.  A port that is down is left out by the switch itself. */
 
 #include <stddef.h>
+#include <stdint.h>
+
+#include "openvswitch/types.h"
 
 struct fabric;
 struct fabric_routes;
 struct flow_table;
 
-/* The cookie of every flow that is the controller's, in the bits of the mask;
- * the other ones tell what it is for.  It spells "migrate". */
-#define FLOWS_COOKIE UINT64_C(0x6d69677261746500)
-#define FLOWS_COOKIE_MASK UINT64_C(0xffffffffffffff00)
+/* Flows are made, and compared, in sections, each of which follows from a part
+ * of the fabric besides the switches. */
+enum flows_section {
+    FLOWS_PORTS,                /* Ports, links; and all groups. */
+    FLOWS_ADDRESSES,            /* Services. */
+    FLOWS_STATIONS,             /* Stations. */
+};
+#define FLOWS_N_SECTIONS 3
+
+/* The cookie of the flows of section S.  It spells "migrate". */
+#define FLOWS_COOKIE(S) (UINT64_C(0x6d69677261746500) | (S))
+
+/* The section of a flow with 'cookie', or FLOWS_N_SECTIONS if the flow is not
+ * the controller's.  (Sections of other versions of it count as the first.) */
+enum flows_section flows_section_from_cookie(ovs_be64 cookie);
 
 /* The group that floods. */
 #define FLOWS_GROUP_FLOOD 1
 
-/* Each adds to the flows of switch 'sw' those that follow from a part of the
- * fabric: ports, links and switches; services and switches; stations and
- * switches. */
-void flows_add_ports(const struct fabric *, const struct fabric_routes *,
-                     size_t sw, struct flow_table *);
-void flows_add_addresses(const struct fabric *, const struct fabric_routes *,
-                         size_t sw, struct flow_table *);
-void flows_add_stations(const struct fabric *, size_t sw,
-                        struct flow_table *);
+/* Adds 'section' of switch 'sw' to 'ft'. */
+void flows_add(enum flows_section section, const struct fabric *,
+               const struct fabric_routes *, size_t sw, struct flow_table *ft);
 
 #endif /* flows.h */

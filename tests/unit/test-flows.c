@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "byte-order.h"
 #include "fabric.h"
 #include "flow.h"
 #include "flow-text.h"
@@ -64,11 +65,9 @@ add_service(struct fabric *f, uint32_t id, const char *address, uint16_t port)
     CU_ASSERT(address_parse(address, &s->address));
 }
 
-/* Checks what 'add' gives switch 'sw'. */
+/* Checks a section of switch 'sw'. */
 static void
-check(const struct fabric *f, size_t sw,
-      void (*add)(const struct fabric *, const struct fabric_routes *,
-                  size_t sw, struct flow_table *),
+check(const struct fabric *f, size_t sw, enum flows_section section,
       const char *expected)
 {
     struct fabric_routes routes;
@@ -77,7 +76,7 @@ check(const struct fabric *f, size_t sw,
 
     fabric_route(f, &routes);
     flow_table_init(&ft);
-    add(f, &routes, sw, &ft);
+    flows_add(section, f, &routes, sw, &ft);
     got = flow_text_lines(&ft);
     flow_text_read(&want, expected);
     wanted = flow_text_lines(&want);
@@ -90,26 +89,26 @@ check(const struct fabric *f, size_t sw,
 }
 
 #define EVERYWHERE \
-    "cookie=0x6d69677261746501,table=0,priority=60000,dl_type=0x88cc," \
+    "cookie=0x6d69677261746500,table=0,priority=60000,dl_type=0x88cc," \
         "actions=CONTROLLER:65535\n" \
-    "cookie=0x6d69677261746501,table=0,priority=59000," \
+    "cookie=0x6d69677261746500,table=0,priority=59000," \
         "dl_dst=01:80:c2:00:00:00/ff:ff:ff:ff:ff:f0,actions=drop\n" \
-    "cookie=0x6d69677261746501,table=1,priority=100,arp," \
+    "cookie=0x6d69677261746500,table=1,priority=100,arp," \
         "actions=CONTROLLER:128,goto_table:2\n" \
-    "cookie=0x6d69677261746501,table=1,priority=100,icmp6,icmp_type=135," \
+    "cookie=0x6d69677261746500,table=1,priority=100,icmp6,icmp_type=135," \
         "actions=CONTROLLER:128,goto_table:2\n" \
-    "cookie=0x6d69677261746501,table=1,priority=100,icmp6,icmp_type=136," \
+    "cookie=0x6d69677261746500,table=1,priority=100,icmp6,icmp_type=136," \
         "actions=CONTROLLER:128,goto_table:2\n" \
-    "cookie=0x6d69677261746501,table=1,priority=0,actions=goto_table:2\n" \
-    "cookie=0x6d69677261746501,table=2,priority=0,actions=goto_table:3\n" \
-    "cookie=0x6d69677261746501,table=3,priority=0,actions=group:1\n"
+    "cookie=0x6d69677261746500,table=1,priority=0,actions=goto_table:2\n" \
+    "cookie=0x6d69677261746500,table=2,priority=0,actions=goto_table:3\n" \
+    "cookie=0x6d69677261746500,table=3,priority=0,actions=group:1\n"
 
 #define PORT(NUMBER, TABLE) \
-    "cookie=0x6d69677261746501,table=0,priority=100,in_port=" #NUMBER "," \
+    "cookie=0x6d69677261746500,table=0,priority=100,in_port=" #NUMBER "," \
         "actions=goto_table:" #TABLE "\n"
 
 #define NOT_IN_TREE(NUMBER) \
-    "cookie=0x6d69677261746501,table=3,priority=10,in_port=" #NUMBER "," \
+    "cookie=0x6d69677261746500,table=3,priority=10,in_port=" #NUMBER "," \
         "actions=drop\n"
 
 static void
@@ -119,7 +118,7 @@ test_ports(void)
 
     /* The tree has the links of leaf 2, and the first one of leaf 3. */
     leaf_spine(&f);
-    check(&f, 2, flows_add_ports, EVERYWHERE
+    check(&f, 2, FLOWS_PORTS, EVERYWHERE
           PORT(1, 2) PORT(2, 2) PORT(3, 1) PORT(4, 1)
           "group_id=1,type=all,bucket=actions=output:3,"
               "bucket=actions=output:4,bucket=actions=output:1,"
@@ -128,7 +127,7 @@ test_ports(void)
           "group_id=11,type=indirect,bucket=actions=output:2\n"
           "group_id=13,type=select,bucket=watch_port:1,actions=output:1,"
               "bucket=watch_port:2,actions=output:2\n");
-    check(&f, 3, flows_add_ports, EVERYWHERE
+    check(&f, 3, FLOWS_PORTS, EVERYWHERE
           PORT(1, 2) PORT(2, 2) PORT(3, 1) PORT(4, 1) NOT_IN_TREE(2)
           "group_id=1,type=all,bucket=actions=output:3,"
               "bucket=actions=output:4,bucket=actions=output:1\n"
@@ -136,7 +135,7 @@ test_ports(void)
           "group_id=11,type=indirect,bucket=actions=output:2\n"
           "group_id=12,type=select,bucket=watch_port:1,actions=output:1,"
               "bucket=watch_port:2,actions=output:2\n");
-    check(&f, 1, flows_add_ports, EVERYWHERE
+    check(&f, 1, FLOWS_PORTS, EVERYWHERE
           PORT(2, 2) PORT(3, 2) NOT_IN_TREE(3)
           "group_id=1,type=all,bucket=actions=output:2\n"
           "group_id=10,type=select,bucket=watch_port:2,actions=output:2,"
@@ -155,34 +154,34 @@ test_no_way(void)
     fabric_init(&f);
     fabric_add_switch(&f, 1)->group = 10;
     fabric_add_switch(&f, 2)->group = 11;
-    check(&f, 0, flows_add_ports, EVERYWHERE
+    check(&f, 0, FLOWS_PORTS, EVERYWHERE
           "group_id=1,type=all\n"
           "group_id=11,type=all\n");
     fabric_destroy(&f);
 }
 
 #define GUARD_MIGRATION \
-    "cookie=0x6d69677261746502,table=1,priority=300,arp,arp_spa=10.0.1.2," \
+    "cookie=0x6d69677261746501,table=1,priority=300,arp,arp_spa=10.0.1.2," \
         "actions=drop\n" \
-    "cookie=0x6d69677261746502,table=1,priority=300,ip,nw_src=10.0.1.2," \
+    "cookie=0x6d69677261746501,table=1,priority=300,ip,nw_src=10.0.1.2," \
         "actions=drop\n" \
-    "cookie=0x6d69677261746502,table=1,priority=300,arp,arp_spa=10.0.1.3," \
+    "cookie=0x6d69677261746501,table=1,priority=300,arp,arp_spa=10.0.1.3," \
         "actions=drop\n" \
-    "cookie=0x6d69677261746502,table=1,priority=300,ip,nw_src=10.0.1.3," \
+    "cookie=0x6d69677261746501,table=1,priority=300,ip,nw_src=10.0.1.3," \
         "actions=drop\n"
 
 #define OWN(ADDRESS) \
-    "cookie=0x6d69677261746502,table=2,priority=200,arp,arp_tpa=" ADDRESS "," \
+    "cookie=0x6d69677261746501,table=2,priority=200,arp,arp_tpa=" ADDRESS "," \
         "actions=migrate(control,table=3)\n" \
-    "cookie=0x6d69677261746502,table=2,priority=200,icmp,nw_dst=" ADDRESS "," \
+    "cookie=0x6d69677261746501,table=2,priority=200,icmp,nw_dst=" ADDRESS "," \
         "actions=migrate(control,table=3)\n" \
-    "cookie=0x6d69677261746502,table=2,priority=100,ip,nw_dst=" ADDRESS "," \
+    "cookie=0x6d69677261746501,table=2,priority=100,ip,nw_dst=" ADDRESS "," \
         "actions=drop\n"
 
 #define OTHERS(ADDRESS, GROUP) \
-    "cookie=0x6d69677261746502,table=2,priority=200,arp,arp_tpa=" ADDRESS "," \
+    "cookie=0x6d69677261746501,table=2,priority=200,arp,arp_tpa=" ADDRESS "," \
         "actions=group:" #GROUP "\n" \
-    "cookie=0x6d69677261746502,table=2,priority=100,ip,nw_dst=" ADDRESS "," \
+    "cookie=0x6d69677261746501,table=2,priority=100,ip,nw_dst=" ADDRESS "," \
         "actions=group:" #GROUP "\n"
 
 static void
@@ -191,26 +190,26 @@ test_addresses(void)
     struct fabric f;
 
     leaf_spine(&f);
-    check(&f, 2, flows_add_addresses, GUARD_MIGRATION OWN("10.0.1.2")
+    check(&f, 2, FLOWS_ADDRESSES, GUARD_MIGRATION OWN("10.0.1.2")
           OTHERS("10.0.1.3", 13)
-          "cookie=0x6d69677261746502,table=2,priority=200,udp,"
+          "cookie=0x6d69677261746501,table=2,priority=200,udp,"
               "nw_dst=10.0.1.2,tp_dst=7471,"
               "actions=migrate(control,table=3)\n");
 
     add_service(&f, 7, "10.0.0.100", 80);
     add_service(&f, 8, "10.0.0.100", 443);
-    check(&f, 2, flows_add_addresses, GUARD_MIGRATION OWN("10.0.1.2")
+    check(&f, 2, FLOWS_ADDRESSES, GUARD_MIGRATION OWN("10.0.1.2")
           OTHERS("10.0.1.3", 13)
-          "cookie=0x6d69677261746502,table=2,priority=200,udp,"
+          "cookie=0x6d69677261746501,table=2,priority=200,udp,"
               "nw_dst=10.0.1.2,tp_dst=7471,"
               "actions=migrate(control,table=3)\n"
           OWN("10.0.0.100")
-          "cookie=0x6d69677261746502,table=1,priority=300,arp,"
+          "cookie=0x6d69677261746501,table=1,priority=300,arp,"
               "arp_spa=10.0.0.100,actions=drop\n"
-          "cookie=0x6d69677261746502,table=2,priority=200,tcp,"
+          "cookie=0x6d69677261746501,table=2,priority=200,tcp,"
               "nw_dst=10.0.0.100,tp_dst=80,"
               "actions=migrate(service=7,table=3)\n"
-          "cookie=0x6d69677261746502,table=2,priority=200,tcp,"
+          "cookie=0x6d69677261746501,table=2,priority=200,tcp,"
               "nw_dst=10.0.0.100,tp_dst=443,"
               "actions=migrate(service=8,table=3)\n");
     fabric_destroy(&f);
@@ -225,25 +224,25 @@ test_forwarding_switch(void)
 
     leaf_spine(&f);
     add_service(&f, 7, "10.0.0.100", 80);
-    check(&f, 0, flows_add_addresses, GUARD_MIGRATION
+    check(&f, 0, FLOWS_ADDRESSES, GUARD_MIGRATION
           OTHERS("10.0.1.2", 12) OTHERS("10.0.1.3", 13)
           OTHERS("10.0.0.100", 12)
-          "cookie=0x6d69677261746502,table=1,priority=300,arp,"
+          "cookie=0x6d69677261746501,table=1,priority=300,arp,"
               "arp_spa=10.0.0.100,actions=drop\n");
     f.switches[2].reachable = false;
-    check(&f, 0, flows_add_addresses, GUARD_MIGRATION
+    check(&f, 0, FLOWS_ADDRESSES, GUARD_MIGRATION
           OTHERS("10.0.1.2", 12) OTHERS("10.0.1.3", 13)
           OTHERS("10.0.0.100", 13)
-          "cookie=0x6d69677261746502,table=1,priority=300,arp,"
+          "cookie=0x6d69677261746501,table=1,priority=300,arp,"
               "arp_spa=10.0.0.100,actions=drop\n");
     f.links[2].cost[1] = 5;     /* From spine 0 to leaf 3. */
     f.switches[2].reachable = true;
     f.switches[2].ingress = false;
     f.n_services = 0;
-    check(&f, 0, flows_add_addresses,
-          "cookie=0x6d69677261746502,table=1,priority=300,arp,"
+    check(&f, 0, FLOWS_ADDRESSES,
+          "cookie=0x6d69677261746501,table=1,priority=300,arp,"
               "arp_spa=10.0.1.3,actions=drop\n"
-          "cookie=0x6d69677261746502,table=1,priority=300,ip,"
+          "cookie=0x6d69677261746501,table=1,priority=300,ip,"
               "nw_src=10.0.1.3,actions=drop\n"
           OTHERS("10.0.1.3", 13));
     fabric_destroy(&f);
@@ -258,41 +257,34 @@ test_ipv6(void)
     fabric_add_switch(&f, 1)->ingress = true;
     CU_ASSERT(address_parse("2001:db8::1", &f.switches[0].address));
     add_service(&f, 9, "2001:db8::80", 80);
-    check(&f, 0, flows_add_addresses,
-          "cookie=0x6d69677261746502,table=1,priority=300,icmp6,"
+    check(&f, 0, FLOWS_ADDRESSES,
+          "cookie=0x6d69677261746501,table=1,priority=300,icmp6,"
               "icmp_type=136,nd_target=2001:db8::1,actions=drop\n"
-          "cookie=0x6d69677261746502,table=1,priority=300,icmp6,"
+          "cookie=0x6d69677261746501,table=1,priority=300,icmp6,"
               "icmp_type=136,nd_target=2001:db8::80,actions=drop\n"
-          "cookie=0x6d69677261746502,table=1,priority=300,ipv6,"
+          "cookie=0x6d69677261746501,table=1,priority=300,ipv6,"
               "ipv6_src=2001:db8::1,actions=drop\n"
-          "cookie=0x6d69677261746502,table=2,priority=200,icmp6,"
+          "cookie=0x6d69677261746501,table=2,priority=200,icmp6,"
               "icmp_type=135,nd_target=2001:db8::1,"
               "actions=migrate(control,table=3)\n"
-          "cookie=0x6d69677261746502,table=2,priority=200,icmp6,"
+          "cookie=0x6d69677261746501,table=2,priority=200,icmp6,"
               "icmp_type=135,nd_target=2001:db8::80,"
               "actions=migrate(control,table=3)\n"
-          "cookie=0x6d69677261746502,table=2,priority=200,icmp6,"
+          "cookie=0x6d69677261746501,table=2,priority=200,icmp6,"
               "ipv6_dst=2001:db8::1,actions=migrate(control,table=3)\n"
-          "cookie=0x6d69677261746502,table=2,priority=200,icmp6,"
+          "cookie=0x6d69677261746501,table=2,priority=200,icmp6,"
               "ipv6_dst=2001:db8::80,actions=migrate(control,table=3)\n"
-          "cookie=0x6d69677261746502,table=2,priority=200,udp6,"
+          "cookie=0x6d69677261746501,table=2,priority=200,udp6,"
               "ipv6_dst=2001:db8::1,tp_dst=7471,"
               "actions=migrate(control,table=3)\n"
-          "cookie=0x6d69677261746502,table=2,priority=200,tcp6,"
+          "cookie=0x6d69677261746501,table=2,priority=200,tcp6,"
               "ipv6_dst=2001:db8::80,tp_dst=80,"
               "actions=migrate(service=9,table=3)\n"
-          "cookie=0x6d69677261746502,table=2,priority=100,ipv6,"
+          "cookie=0x6d69677261746501,table=2,priority=100,ipv6,"
               "ipv6_dst=2001:db8::1,actions=drop\n"
-          "cookie=0x6d69677261746502,table=2,priority=100,ipv6,"
+          "cookie=0x6d69677261746501,table=2,priority=100,ipv6,"
               "ipv6_dst=2001:db8::80,actions=drop\n");
     fabric_destroy(&f);
-}
-
-static void
-add_stations(const struct fabric *f, const struct fabric_routes *r OVS_UNUSED,
-             size_t sw, struct flow_table *ft)
-{
-    flows_add_stations(f, sw, ft);
 }
 
 static void
@@ -310,47 +302,54 @@ test_stations(void)
     s->mac = (struct eth_addr) ETH_ADDR_C(02,00,00,00,00,02);
     s->sw = 3;
     s->port = u16_to_ofp(4);
-    check(&f, 2, add_stations,
-          "cookie=0x6d69677261746503,table=1,priority=200,arp,in_port=3,"
+    check(&f, 2, FLOWS_STATIONS,
+          "cookie=0x6d69677261746502,table=1,priority=200,arp,in_port=3,"
               "dl_src=02:00:00:00:00:01,actions=goto_table:2\n"
-          "cookie=0x6d69677261746503,table=1,priority=200,icmp6,icmp_type=135,"
+          "cookie=0x6d69677261746502,table=1,priority=200,icmp6,icmp_type=135,"
               "in_port=3,dl_src=02:00:00:00:00:01,actions=goto_table:2\n"
-          "cookie=0x6d69677261746503,table=1,priority=200,icmp6,icmp_type=136,"
+          "cookie=0x6d69677261746502,table=1,priority=200,icmp6,icmp_type=136,"
               "in_port=3,dl_src=02:00:00:00:00:01,actions=goto_table:2\n"
-          "cookie=0x6d69677261746503,table=3,priority=100,"
+          "cookie=0x6d69677261746502,table=3,priority=100,"
               "dl_dst=02:00:00:00:00:01,actions=output:3\n"
-          "cookie=0x6d69677261746503,table=3,priority=100,"
+          "cookie=0x6d69677261746502,table=3,priority=100,"
               "dl_dst=02:00:00:00:00:02,actions=group:13\n");
-    check(&f, 0, add_stations,
-          "cookie=0x6d69677261746503,table=3,priority=100,"
+    check(&f, 0, FLOWS_STATIONS,
+          "cookie=0x6d69677261746502,table=3,priority=100,"
               "dl_dst=02:00:00:00:00:01,actions=group:12\n"
-          "cookie=0x6d69677261746503,table=3,priority=100,"
+          "cookie=0x6d69677261746502,table=3,priority=100,"
               "dl_dst=02:00:00:00:00:02,actions=group:13\n");
     fabric_destroy(&f);
 }
 
-/* All of them begin with the cookie that marks them. */
+/* Flows say in their cookies which section they are of. */
 static void
 test_cookies(void)
 {
-    const struct flow_table_flow *flow;
     struct fabric_routes routes;
-    struct flow_table ft;
     struct fabric f;
 
     leaf_spine(&f);
     add_service(&f, 7, "10.0.0.100", 80);
     fabric_add_station(&f);
     fabric_route(&f, &routes);
-    flow_table_init(&ft);
-    flows_add_ports(&f, &routes, 2, &ft);
-    flows_add_addresses(&f, &routes, 2, &ft);
-    flows_add_stations(&f, 2, &ft);
-    CU_ASSERT(hmap_count(&ft.flows) > 20);
-    HMAP_FOR_EACH (flow, node, &ft.flows) {
-        CHECK_INT(ntohll(flow->cookie) & FLOWS_COOKIE_MASK, FLOWS_COOKIE);
+    for (int section = 0; section < FLOWS_N_SECTIONS; section++) {
+        const struct flow_table_flow *flow;
+        struct flow_table ft;
+
+        flow_table_init(&ft);
+        flows_add(section, &f, &routes, 2, &ft);
+        CU_ASSERT(hmap_count(&ft.flows) > 0);
+        HMAP_FOR_EACH (flow, node, &ft.flows) {
+            CHECK_INT(ntohll(flow->cookie), FLOWS_COOKIE(section));
+            CHECK_INT(flows_section_from_cookie(flow->cookie), section);
+        }
+        flow_table_destroy(&ft);
     }
-    flow_table_destroy(&ft);
+    CHECK_INT(flows_section_from_cookie(0), FLOWS_N_SECTIONS);
+    CHECK_INT(flows_section_from_cookie(htonll(FLOWS_COOKIE(0) - 1)),
+              FLOWS_N_SECTIONS);
+    CHECK_INT(flows_section_from_cookie(htonll(FLOWS_COOKIE(0xff))),
+              FLOWS_PORTS);
     fabric_routes_uninit(&routes);
     fabric_destroy(&f);
 }
