@@ -84,14 +84,6 @@ controller_libcontroller_a_SOURCES = \
 	controller/check.h \
 	controller/database.c \
 	controller/database.h \
-	controller/fabric.c \
-	controller/fabric.h \
-	controller/flow-table.c \
-	controller/flow-table.h \
-	controller/flows.c \
-	controller/flows.h \
-	controller/graph.c \
-	controller/graph.h \
 	controller/http.c \
 	controller/http.h \
 	controller/listing.c \
@@ -108,8 +100,6 @@ controller_libcontroller_a_SOURCES = \
 	controller/rest.h \
 	controller/schema.c \
 	controller/schema.h \
-	controller/southbound.c \
-	controller/southbound.h \
 	controller/store.c \
 	controller/store.h \
 	controller/subprocess.c \
@@ -120,6 +110,24 @@ controller_libcontroller_a_SOURCES = \
 	controller/tokens.h \
 	controller/value.c \
 	controller/value.h
+
+# The southbound part.
+controller_libcontroller_a_SOURCES += \
+	controller/fabric.c \
+	controller/fabric.h \
+	controller/flow-table.c \
+	controller/flow-table.h \
+	controller/flows.c \
+	controller/flows.h \
+	controller/graph.c \
+	controller/graph.h \
+	controller/openflow.c \
+	controller/openflow.h \
+	controller/probe.c \
+	controller/probe.h \
+	controller/southbound.c \
+	controller/southbound.h
+
 nodist_controller_libcontroller_a_SOURCES = $(CONTROLLER_IDL)
 controller_libcontroller_a_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
 controller_libcontroller_a_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS)

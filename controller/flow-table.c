@@ -134,7 +134,7 @@ flow_table_put_flow(struct flow_table *ft, uint8_t table, uint16_t priority,
              xmemdup(ofpacts, ofpacts_len), ofpacts_len);
 }
 
-static void
+static bool
 remove_flow(struct flow_table *ft, uint8_t table, uint16_t priority,
             const struct minimatch *match)
 {
@@ -146,17 +146,20 @@ remove_flow(struct flow_table *ft, uint8_t table, uint16_t priority,
         hmap_remove(&ft->flows, &flow->node);
         flow_free(flow);
     }
+    return flow != NULL;
 }
 
-void
+bool
 flow_table_remove_flow(struct flow_table *ft, uint8_t table,
                        uint16_t priority, const struct match *match)
 {
     struct minimatch minimatch;
+    bool removed;
 
     minimatch_init(&minimatch, match);
-    remove_flow(ft, table, priority, &minimatch);
+    removed = remove_flow(ft, table, priority, &minimatch);
     minimatch_destroy(&minimatch);
+    return removed;
 }
 
 static struct flow_table_group *
@@ -387,7 +390,9 @@ compare_mods(const void *a, const void *b)
 void
 flow_mods_sort(struct flow_mods *mods)
 {
-    qsort(mods->msgs, mods->n, sizeof *mods->msgs, compare_mods);
+    if (mods->n) {
+        qsort(mods->msgs, mods->n, sizeof *mods->msgs, compare_mods);
+    }
 }
 
 void
@@ -425,16 +430,12 @@ apply_group_mod(struct flow_table *ft, const struct ofputil_group_mod *gm)
 }
 
 void
-flow_table_apply(struct flow_table *ft, const struct flow_mods *mods)
+flow_table_apply(struct flow_table *ft, const struct ofputil_bundle_msg *msg)
 {
-    for (size_t i = 0; i < mods->n; i++) {
-        const struct ofputil_bundle_msg *msg = mods->msgs[i];
-
-        if (msg->type == OFPTYPE_FLOW_MOD) {
-            apply_flow_mod(ft, &msg->fm);
-        } else {
-            apply_group_mod(ft, &msg->gm);
-        }
+    if (msg->type == OFPTYPE_FLOW_MOD) {
+        apply_flow_mod(ft, &msg->fm);
+    } else {
+        apply_group_mod(ft, &msg->gm);
     }
 }
 

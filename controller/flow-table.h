@@ -5,6 +5,7 @@
 /* A set of OpenFlow flows and groups: what a switch is to have, or what it
  * has, and what to tell it to get from the one to the other. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,8 +57,9 @@ void flow_table_add_flow(struct flow_table *, const char *format, ...)
 void flow_table_add_group(struct flow_table *, const char *format, ...)
     OVS_PRINTF_FORMAT(2, 3);
 
-/* Takes a flow, or all groups, out, if there are such. */
-void flow_table_remove_flow(struct flow_table *, uint8_t table,
+/* Takes a flow, or all groups, out, if there are such.  Returns whether there
+ * was one. */
+bool flow_table_remove_flow(struct flow_table *, uint8_t table,
                             uint16_t priority, const struct match *);
 void flow_table_clear_groups(struct flow_table *);
 
@@ -77,8 +79,8 @@ void flow_table_diff(const struct flow_table *wanted,
 /* Puts 'mods' in an order in which a switch can carry them out. */
 void flow_mods_sort(struct flow_mods *);
 
-/* Does to 'table' what a switch that is sent 'mods' does to its own. */
-void flow_table_apply(struct flow_table *, const struct flow_mods *mods);
+/* Does to a table what a switch that is sent such a message does to its own. */
+void flow_table_apply(struct flow_table *, const struct ofputil_bundle_msg *);
 
 /* Appends to 's' the flows, and then the groups, each in a line as
  * ovs-ofctl(8) takes it, in no order. */

@@ -159,7 +159,8 @@ if OVS
 UNIT_CONTROLLER_TESTS = \
 	tests/unit/test-flow-table \
 	tests/unit/test-flows \
-	tests/unit/test-graph
+	tests/unit/test-graph \
+	tests/unit/test-probe
 check_PROGRAMS += $(UNIT_CONTROLLER_TESTS)
 TESTS += $(UNIT_CONTROLLER_TESTS)
 
@@ -187,4 +188,10 @@ tests_unit_test_graph_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_graph_LDADD = $(UNIT_CONTROLLER_LDADD)
 tests_unit_test_graph_LINK = $(CONTROLLER_LINK)
 $(tests_unit_test_graph_OBJECTS): $(OVS_GENERATED)
+
+tests_unit_test_probe_CPPFLAGS = $(UNIT_CONTROLLER_CPPFLAGS)
+tests_unit_test_probe_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_probe_LDADD = $(UNIT_CONTROLLER_LDADD)
+tests_unit_test_probe_LINK = $(CONTROLLER_LINK)
+$(tests_unit_test_probe_OBJECTS): $(OVS_GENERATED)
 endif
