@@ -309,13 +309,35 @@ set_addresses(struct builder *b, const char *text)
     free(copy);
 }
 
+/* Takes the keys from where 'config' has them. */
+static void
+set_keys(struct builder *b, const struct smap *config)
+{
+    const char *keys = smap_get(config, "migrate-key");
+    const char *file = smap_get(config, "migrate-key-file");
+    char *error;
+
+    if (keys) {
+        if (!keyring_parse(keys, &b->config.keys)) {
+            /* Logs are not as secret as the database. */
+            builder_error(b, "other_config:migrate-key is not one or two keys "
+                          "of 32 hexadecimal digits, with a comma between "
+                          "them");
+        }
+    } else if (!file) {
+        builder_error(b, "other_config:migrate-key-file is missing; make a "
+                      "key with \"openssl rand -hex 16\" and name its file");
+    } else if ((error = keyring_read(file, &b->config.keys))) {
+        builder_error(b, "other_config:migrate-key-file: %s", error);
+        free(error);
+    }
+}
+
 static void
 build(struct builder *b, const struct ovsrec_bridge *row)
 {
     struct migrate_config *c = &b->config;
     const char *address = smap_get(&row->other_config, "migrate-address");
-    const char *key_file = smap_get(&row->other_config, "migrate-key-file");
-    char *error;
 
     c->mtu = get_uint(b, "Bridge", &row->other_config, "migrate-mtu",
                       1500, 1280, MIGRATE_MESSAGE_MAX);
@@ -325,13 +347,7 @@ build(struct builder *b, const struct ovsrec_bridge *row)
         builder_error(b, "other_config:migrate-address is missing; set it to "
                       "an IP address of the switch's own");
     }
-    if (!key_file) {
-        builder_error(b, "other_config:migrate-key-file is missing; make a "
-                      "key with \"openssl rand -hex 16\" and name its file");
-    } else if ((error = keyring_read(key_file, &c->keys))) {
-        builder_error(b, "other_config:migrate-key-file: %s", error);
-        free(error);
-    }
+    set_keys(b, &row->other_config);
     if (!bridge_mac(row->name, c->mac)) {
         builder_error(b, "the Ethernet address of the bridge is not known "
                       "yet");

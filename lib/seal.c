@@ -178,3 +178,27 @@ keyring_read(const char *file_name, struct keyring *ring)
     }
     return problem;
 }
+
+bool
+keyring_parse(const char *text, struct keyring *ring)
+{
+    char copy[SEAL_MAX_KEYS * (2 * MIGRATE_KEY_LEN + 1) + 1];
+    struct keyring new = { .n = 0 };
+    char *save_ptr = NULL;
+
+    if (strlen(text) >= sizeof copy) {
+        return false;
+    }
+    strcpy(copy, text);
+    for (char *s = strtok_r(copy, ",", &save_ptr); s;
+         s = strtok_r(NULL, ",", &save_ptr)) {
+        if (new.n >= SEAL_MAX_KEYS || !parse_key(s, &new.keys[new.n++])) {
+            return false;
+        }
+    }
+    if (!new.n) {
+        return false;
+    }
+    *ring = new;
+    return true;
+}

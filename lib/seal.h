@@ -34,6 +34,11 @@ struct keyring {
  * the remedy and that the caller frees. */
 char *keyring_read(const char *file_name, struct keyring *);
 
+/* Reads a keyring from 'text': one or two keys of 32 hexadecimal digits, the
+ * current one first, with a comma between them.  Returns false, and leaves the
+ * keyring alone, if 'text' is anything else. */
+bool keyring_parse(const char *text, struct keyring *);
+
 /* Makes 'key' from MIGRATE_KEY_LEN bytes. */
 void seal_key_init(struct seal_key *, const __u8 bytes[MIGRATE_KEY_LEN]);
 

@@ -240,16 +240,17 @@ check_read(const char *content, mode_t mode, const char *expected)
     return ring;
 }
 
+static const __u8 key1[MIGRATE_KEY_LEN] = {
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+};
+static const __u8 key2[MIGRATE_KEY_LEN] = {
+    0xf0, 0xe0, 0xd0, 0xc0, 0xb0, 0xa0, 0x90, 0x80,
+    0x70, 0x60, 0x50, 0x40, 0x30, 0x20, 0x10, 0x00
+};
+
 static void
 test_read(void)
 {
-    static const __u8 key1[MIGRATE_KEY_LEN] = {
-        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-    };
-    static const __u8 key2[MIGRATE_KEY_LEN] = {
-        0xf0, 0xe0, 0xd0, 0xc0, 0xb0, 0xa0, 0x90, 0x80,
-        0x70, 0x60, 0x50, 0x40, 0x30, 0x20, 0x10, 0x00
-    };
     static const char *ones[] = {
         KEY1, KEY1 "\n", KEY1 "\r\n", "  " KEY1 " \t\n\n",
         "# current\n\n" KEY1 "\n  # nothing else\n",
@@ -295,6 +296,33 @@ test_read_errors(void)
     free(error);
 }
 
+static void
+test_parse(void)
+{
+    static const char *const bad[] = {
+        "", ",", KEY1 "," KEY2 "," KEY1, KEY1 "0", "0001020304050607",
+        "x" KEY1, KEY1 ";" KEY2,
+    };
+    struct keyring expected, ring;
+
+    expected = make_keyring(key1, NULL);
+    CU_ASSERT(keyring_parse(KEY1, &ring));
+    CHECK_INT(ring.n, 1);
+    CU_ASSERT(!memcmp(&ring.keys[0], &expected.keys[0], sizeof *ring.keys));
+
+    expected = make_keyring(key1, key2);
+    CU_ASSERT(keyring_parse(KEY1 "," KEY2, &ring));
+    CHECK_INT(ring.n, 2);
+    CU_ASSERT(!memcmp(&ring.keys[0].key, &expected.keys[0].key, 16));
+    CU_ASSERT(!memcmp(&ring.keys[1].key, &expected.keys[1].key, 16));
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        ring.n = 77;
+        CU_ASSERT(!keyring_parse(bad[i], &ring));
+        CHECK_INT(ring.n, 77);
+    }
+}
+
 static const struct unit_test tests[] = {
     { "made as documented", test_definition },
     { "header", test_header },
@@ -303,6 +331,7 @@ static const struct unit_test tests[] = {
     { "two keys", test_two_keys },
     { "read key file", test_read },
     { "refuse bad key files", test_read_errors },
+    { "keys in text", test_parse },
     { NULL, NULL }
 };
 const struct unit_suite unit_suite = { "seal", tests };
