@@ -126,7 +126,11 @@ controller_libcontroller_a_SOURCES += \
 	controller/probe.c \
 	controller/probe.h \
 	controller/southbound.c \
-	controller/southbound.h
+	controller/southbound.h \
+	controller/switch-db.c \
+	controller/switch-db.h \
+	controller/topology.c \
+	controller/topology.h
 
 nodist_controller_libcontroller_a_SOURCES = $(CONTROLLER_IDL)
 controller_libcontroller_a_CPPFLAGS = $(CONTROLLER_CPPFLAGS)

@@ -65,12 +65,21 @@ add_open_ports(const struct fabric *f, size_t sw, struct flow_table *ft)
     }
 }
 
-/* The port of 'link' at 'sw', or OFPP_NONE. */
-static ofp_port_t
-port_at(const struct fabric_link *link, size_t sw)
+/* Whether 'port' is an end of a link that broadcasts go along. */
+static bool
+is_in_tree(const struct fabric *f, const struct fabric_routes *r,
+           const struct fabric_port *port)
 {
-    return (link->sw[0] == sw ? link->port[0]
-            : link->sw[1] == sw ? link->port[1] : OFPP_NONE);
+    for (size_t i = 0; i < f->n_links; i++) {
+        const struct fabric_link *link = &f->links[i];
+
+        for (int j = 0; j < 2; j++) {
+            if (link->sw[j] == port->sw && link->port[j] == port->number) {
+                return r->tree[i];
+            }
+        }
+    }
+    return false;
 }
 
 static void
@@ -83,21 +92,15 @@ add_flooding(const struct fabric *f, const struct fabric_routes *r, size_t sw,
     for (size_t i = 0; i < f->n_ports; i++) {
         const struct fabric_port *port = &f->ports[i];
 
-        if (port->sw == sw && port->role == ROLE_EDGE) {
+        if (port->sw != sw) {
+            continue;
+        } else if (port->role == ROLE_EDGE || is_in_tree(f, r, port)) {
             ds_put_format(&group, ",bucket=actions=output:%"PRIu32,
                           port->number);
-        }
-    }
-    for (size_t i = 0; i < f->n_links; i++) {
-        ofp_port_t port = port_at(&f->links[i], sw);
-
-        if (port == OFPP_NONE) {
-            continue;
-        } else if (r->tree[i]) {
-            ds_put_format(&group, ",bucket=actions=output:%"PRIu32, port);
         } else {
             flow_table_add_flow(ft, COOKIE_PORTS "table=3,priority=10,"
-                                "in_port=%"PRIu32",actions=drop", port);
+                                "in_port=%"PRIu32",actions=drop",
+                                port->number);
         }
     }
     flow_table_add_group(ft, "%s", ds_cstr(&group));

@@ -160,7 +160,8 @@ UNIT_CONTROLLER_TESTS = \
 	tests/unit/test-flow-table \
 	tests/unit/test-flows \
 	tests/unit/test-graph \
-	tests/unit/test-probe
+	tests/unit/test-probe \
+	tests/unit/test-topology
 check_PROGRAMS += $(UNIT_CONTROLLER_TESTS)
 TESTS += $(UNIT_CONTROLLER_TESTS)
 
@@ -194,4 +195,10 @@ tests_unit_test_probe_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_probe_LDADD = $(UNIT_CONTROLLER_LDADD)
 tests_unit_test_probe_LINK = $(CONTROLLER_LINK)
 $(tests_unit_test_probe_OBJECTS): $(OVS_GENERATED)
+
+tests_unit_test_topology_CPPFLAGS = $(UNIT_CONTROLLER_CPPFLAGS)
+tests_unit_test_topology_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_topology_LDADD = $(UNIT_CONTROLLER_LDADD)
+tests_unit_test_topology_LINK = $(CONTROLLER_LINK)
+$(tests_unit_test_topology_OBJECTS): $(OVS_GENERATED)
 endif

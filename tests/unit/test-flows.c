@@ -120,17 +120,17 @@ test_ports(void)
     leaf_spine(&f);
     check(&f, 2, FLOWS_PORTS, EVERYWHERE
           PORT(1, 2) PORT(2, 2) PORT(3, 1) PORT(4, 1)
-          "group_id=1,type=all,bucket=actions=output:3,"
-              "bucket=actions=output:4,bucket=actions=output:1,"
-              "bucket=actions=output:2\n"
+          "group_id=1,type=all,bucket=actions=output:1,"
+              "bucket=actions=output:2,bucket=actions=output:3,"
+              "bucket=actions=output:4\n"
           "group_id=10,type=indirect,bucket=actions=output:1\n"
           "group_id=11,type=indirect,bucket=actions=output:2\n"
           "group_id=13,type=select,bucket=watch_port:1,actions=output:1,"
               "bucket=watch_port:2,actions=output:2\n");
     check(&f, 3, FLOWS_PORTS, EVERYWHERE
           PORT(1, 2) PORT(2, 2) PORT(3, 1) PORT(4, 1) NOT_IN_TREE(2)
-          "group_id=1,type=all,bucket=actions=output:3,"
-              "bucket=actions=output:4,bucket=actions=output:1\n"
+          "group_id=1,type=all,bucket=actions=output:1,"
+              "bucket=actions=output:3,bucket=actions=output:4\n"
           "group_id=10,type=indirect,bucket=actions=output:1\n"
           "group_id=11,type=indirect,bucket=actions=output:2\n"
           "group_id=12,type=select,bucket=watch_port:1,actions=output:1,"
@@ -142,6 +142,23 @@ test_ports(void)
               "bucket=watch_port:3,actions=output:3\n"
           "group_id=12,type=indirect,bucket=actions=output:2\n"
           "group_id=13,type=indirect,bucket=actions=output:3\n");
+    fabric_destroy(&f);
+}
+
+/* Nothing is flooded from a link that is down. */
+static void
+test_link_down(void)
+{
+    struct fabric f;
+
+    leaf_spine(&f);
+    f.n_links = 3;
+    check(&f, 1, FLOWS_PORTS, EVERYWHERE
+          PORT(2, 2) PORT(3, 2) NOT_IN_TREE(3)
+          "group_id=1,type=all,bucket=actions=output:2\n"
+          "group_id=10,type=indirect,bucket=actions=output:2\n"
+          "group_id=12,type=indirect,bucket=actions=output:2\n"
+          "group_id=13,type=indirect,bucket=actions=output:2\n");
     fabric_destroy(&f);
 }
 
@@ -381,6 +398,7 @@ test_groups(void)
 
 static const struct unit_test tests[] = {
     { "ports", test_ports },
+    { "a link down", test_link_down },
     { "no way", test_no_way },
     { "addresses", test_addresses },
     { "a switch that only forwards", test_forwarding_switch },
