@@ -23,6 +23,8 @@ agent_ovs_migrate_agent_SOURCES = \
 	agent/ovs-migrate-agent.c \
 	agent/peers.c \
 	agent/peers.h \
+	agent/privileges.c \
+	agent/privileges.h \
 	agent/reaper.c \
 	agent/reaper.h \
 	agent/reports.c \
@@ -51,8 +53,22 @@ agent_ovs_migrate_agent_LDADD = $(AGENT_LDADD)
 
 AGENT_CPPFLAGS = -I. -I$(srcdir)
 AGENT_CFLAGS = $(AM_CFLAGS) $(LIBBPF_CFLAGS) $(LIBMNL_CFLAGS) \
-	$(JANSSON_CFLAGS)
-AGENT_LDADD = lib/libcommon.a $(LIBBPF_LIBS) $(LIBMNL_LIBS) $(JANSSON_LIBS)
+	$(JANSSON_CFLAGS) $(LIBCAP_NG_CFLAGS)
+AGENT_LDADD = lib/libcommon.a $(LIBBPF_LIBS) $(LIBMNL_LIBS) \
+	$(JANSSON_LIBS) $(LIBCAP_NG_LIBS)
+
+# Templates, whose instances are interfaces.
+AGENT_UNITS = \
+	agent/ovs-migrate-agent@.service \
+	agent/ovs-migrate-agent-prepare@.service
+systemdsystemunit_DATA = $(AGENT_UNITS)
+EXTRA_DIST += $(AGENT_UNITS:@.service=.service.in)
+CLEANFILES += $(AGENT_UNITS)
+
+$(AGENT_UNITS): agent/%@.service: agent/%.service.in Makefile
+	@$(MKDIR_P) agent
+	$(AM_V_GEN)sed 's,@''sbindir@,$(sbindir),g' $< > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
 
 # The BPF programs.  They need no kernel headers but the user API's, whose
 # directories clang forgets when its target is not this machine.

@@ -58,20 +58,30 @@ open_used(const char *name, int prog_fd)
     return -1;
 }
 
-/* Opens map 'name' of the program at work at 'point'. */
+/* Opens the program at work at 'point'.  Returns its file descriptor, or a
+ * negative errno. */
 static int
-open_attached(const char *name, int ifindex, enum bpf_tc_attach_point point)
+open_program(int ifindex, enum bpf_tc_attach_point point)
 {
     DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
                         .attach_point = point);
     DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HERITAGE_TC_HANDLE,
                         .priority = HERITAGE_TC_PRIORITY);
-    int prog_fd, fd;
+    int fd;
 
     if (bpf_tc_query(&hook, &opts)) {
-        return -1;
+        return -ENOENT;
     }
-    prog_fd = bpf_prog_get_fd_by_id(opts.prog_id);
+    fd = bpf_prog_get_fd_by_id(opts.prog_id);
+    return fd < 0 ? -errno : fd;
+}
+
+/* Opens map 'name' of the program at work at 'point'. */
+static int
+open_attached(const char *name, int ifindex, enum bpf_tc_attach_point point)
+{
+    int prog_fd = open_program(ifindex, point), fd;
+
     if (prog_fd < 0) {
         return -1;
     }
@@ -161,6 +171,18 @@ reuse(struct bpf_object *obj, const int fds[])
     return 0;
 }
 
+/* Whether an agent's program is at work that this process may not open. */
+static bool
+is_out_of_reach(int ifindex)
+{
+    int fd = open_program(ifindex, BPF_TC_INGRESS);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd == -EPERM;
+}
+
 int
 heritage_reuse(struct bpf_object *obj, int ifindex, const struct rundir *rd,
                bool *inherited)
@@ -174,7 +196,12 @@ heritage_reuse(struct bpf_object *obj, int ifindex, const struct rundir *rd,
         found = found || fds[i] >= 0;
     }
     *inherited = found && layout_fits(obj, fds);
-    if (*inherited) {
+    if (!found && is_out_of_reach(ifindex)) {
+        log_error("an agent's programs are at work here, but their tables are "
+                  "not in %s: start with CAP_SYS_ADMIN, which can find them, "
+                  "or lose them with --cleanup", rd->pins);
+        status = EXIT_MISSING;
+    } else if (*inherited) {
         status = reuse(obj, fds);
     } else if (found && fds[1] >= 0 && !is_empty(fds[1])) {
         log_error("%s: an agent of an incompatible version left connections "

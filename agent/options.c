@@ -26,6 +26,7 @@ print_help(void)
            "[OPTION]...\n"
            "       ovs-migrate-agent --interface IF --status [--json]\n"
            "       ovs-migrate-agent --interface IF --cleanup\n"
+           "       ovs-migrate-agent --interface IF --prepare\n"
            "\n"
            "  --interface IF         where switches and clients are\n"
            "  --key-file FILE        the fabric's keys; SIGHUP rereads it\n"
@@ -34,6 +35,7 @@ print_help(void)
            "  --detach               run in the background, log to syslog\n"
            "  --status [--json]      print a running agent's state\n"
            "  --cleanup              remove all that an agent left at work\n"
+           "  --prepare              make the run directory, and exit\n"
            "  -h, --help             print this\n"
            "  -V, --version          print the version\n"
            "\n"
@@ -85,7 +87,7 @@ void
 options_parse(struct options *o, int argc, char *argv[])
 {
     enum { OPT_INTERFACE = 256, OPT_KEY_FILE, OPT_RUN_DIR, OPT_MAX,
-           OPT_DETACH, OPT_STATUS, OPT_JSON, OPT_CLEANUP };
+           OPT_DETACH, OPT_STATUS, OPT_JSON, OPT_CLEANUP, OPT_PREPARE };
     static const struct option long_options[] = {
         { "interface", required_argument, NULL, OPT_INTERFACE },
         { "key-file", required_argument, NULL, OPT_KEY_FILE },
@@ -95,6 +97,7 @@ options_parse(struct options *o, int argc, char *argv[])
         { "status", no_argument, NULL, OPT_STATUS },
         { "json", no_argument, NULL, OPT_JSON },
         { "cleanup", no_argument, NULL, OPT_CLEANUP },
+        { "prepare", no_argument, NULL, OPT_PREPARE },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },
@@ -115,6 +118,7 @@ options_parse(struct options *o, int argc, char *argv[])
         case OPT_STATUS: o->action = ACTION_STATUS; break;
         case OPT_JSON: o->json = true; break;
         case OPT_CLEANUP: o->action = ACTION_CLEANUP; break;
+        case OPT_PREPARE: o->action = ACTION_PREPARE; break;
         case 'h':
             print_help();
             exit(0);

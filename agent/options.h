@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum action { ACTION_RUN, ACTION_STATUS, ACTION_CLEANUP };
+enum action { ACTION_RUN, ACTION_PREPARE, ACTION_STATUS, ACTION_CLEANUP };
 
 struct options {
     enum action action;

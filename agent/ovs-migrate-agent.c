@@ -27,6 +27,7 @@
 #include "log.h"
 #include "netlink.h"
 #include "options.h"
+#include "privileges.h"
 #include "require.h"
 #include "status.h"
 #include "udp.h"
@@ -130,6 +131,7 @@ static int
 agent_start(struct agent *agent)
 {
     struct migrator *m = &agent->migrator;
+    int status;
 
     find_own_addresses(m);
     migrator_set_keys(m, &agent->keyring);
@@ -142,7 +144,8 @@ agent_start(struct agent *agent)
     events_init(&agent->events, m, &agent->reports, &agent->reaper);
     peers_init(&agent->peers, agent->udp_fd, m, &agent->reports,
                &agent->services, &agent->switches, &agent->keyring);
-    return migrator_attach(m, &agent->rundir);
+    status = migrator_attach(m, &agent->rundir);
+    return status || privileges_drop() ? status : EXIT_SYSTEM;
 }
 
 /* Returns whether to go on. */
@@ -302,6 +305,8 @@ main(int argc, char *argv[])
         return status_ask(&agent.rundir, agent.options.json);
     case ACTION_CLEANUP:
         return cleanup(&agent);
+    case ACTION_PREPARE:
+        return rundir_prepare(&agent.rundir);
     case ACTION_RUN:
     default:
         return run(&agent);

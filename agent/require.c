@@ -15,42 +15,10 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "privileges.h"
 #include "util.h"
 
 #define VMLINUX_BTF "/sys/kernel/btf/vmlinux"
-
-static bool
-require_capabilities(void)
-{
-    static const struct {
-        int number;
-        const char *name;
-    } needed[] = {
-        { 12, "CAP_NET_ADMIN" }, { 21, "CAP_SYS_ADMIN" },
-        { 38, "CAP_PERFMON" }, { 39, "CAP_BPF" },
-    };
-    unsigned long long effective = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    char line[256];
-    bool ok = true;
-
-    while (f && fgets(line, sizeof line, f)) {
-        if (sscanf(line, "CapEff: %llx", &effective) == 1) {
-            break;
-        }
-    }
-    if (f) {
-        fclose(f);
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
-        if (!(effective >> needed[i].number & 1)) {
-            log_error("capability %s is missing: run the agent as root",
-                      needed[i].name);
-            ok = false;
-        }
-    }
-    return ok;
-}
 
 static bool
 require_kernel(void)
@@ -195,7 +163,7 @@ require_interface(const char *interface)
 bool
 require_all(const char *interface)
 {
-    bool ok = require_capabilities();
+    bool ok = privileges_check();
 
     ok &= require_interface(interface);
     ok &= require_sysctls(interface);

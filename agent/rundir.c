@@ -91,16 +91,17 @@ mount_pins(struct rundir *rd)
     }
     if (mount("bpf", rd->pins, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC,
               "mode=0700")) {
-        log_error("%s: cannot mount a BPF file system: %s; the agent needs "
-                  "CAP_SYS_ADMIN, and a kernel with CONFIG_BPF_SYSCALL",
-                  rd->pins, strerror(errno));
+        log_error("%s: cannot mount a BPF file system: %s; this needs "
+                  "CAP_SYS_ADMIN, or an earlier --prepare that has it, and a "
+                  "kernel with CONFIG_BPF_SYSCALL", rd->pins,
+                  strerror(errno));
         return EXIT_MISSING;
     }
     return 0;
 }
 
 int
-rundir_open(struct rundir *rd)
+rundir_prepare(struct rundir *rd)
 {
     int error = make_directory(rd->path);
 
@@ -109,8 +110,15 @@ rundir_open(struct rundir *rd)
                   "--run-dir", rd->path, strerror(error));
         return EXIT_SYSTEM;
     }
-    error = take_lock(rd);
-    return error ? error : mount_pins(rd);
+    return mount_pins(rd);
+}
+
+int
+rundir_open(struct rundir *rd)
+{
+    int error = rundir_prepare(rd);
+
+    return error ? error : take_lock(rd);
 }
 
 void

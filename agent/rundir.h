@@ -22,8 +22,11 @@ struct rundir {
  * and does nothing else.  Returns 0 or a positive errno. */
 int rundir_name(struct rundir *rd, const char *base, const char *interface);
 
-/* Makes the directory, takes its lock and mounts its BPF file system.
- * Returns 0, or an exit status after it has logged what is wrong. */
+/* Makes the directory and mounts its BPF file system, if need be.  Returns 0,
+ * or an exit status after it has logged what is wrong. */
+int rundir_prepare(struct rundir *rd);
+
+/* The same, and takes the directory's lock. */
 int rundir_open(struct rundir *rd);
 
 /* Writes this process's id into the lock file, for people to read. */

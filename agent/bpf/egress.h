@@ -76,7 +76,6 @@ egress_nd(struct __sk_buff *skb)
     struct migrate_address source, own;
     struct migrator_config *c;
     __u32 zero = 0;
-    __u64 flags = BPF_F_PSEUDO_HDR;
     struct nd nd;
 
     if (bpf_skb_load_bytes(skb, MAX_HEADERS, &nd, sizeof nd)) {
@@ -97,16 +96,10 @@ egress_nd(struct __sk_buff *skb)
         return drop(COUNTER_NEIGHBOR_SILENCED);
     }
     own = c->own_v6;
-    if (bpf_core_enum_value_exists(enum l4_csum_flags___new,
-                                   BPF_F_IPV6___new)) {
-        flags |= BPF_F_IPV6___new;
-    }
     if (!((__be32 *) &own)[0]
-        || bpf_l4_csum_replace(skb, MAX_HEADERS
-                               + offsetof(struct nd, checksum), 0,
-                               bpf_csum_diff((__be32 *) &source,
-                                             sizeof source, (__be32 *) &own,
-                                             sizeof own, 0), flags)
+        || replace_checksum6(skb, MAX_HEADERS + offsetof(struct nd, checksum),
+                             bpf_csum_diff((__be32 *) &source, sizeof source,
+                                           (__be32 *) &own, sizeof own, 0))
         || bpf_skb_store_bytes(skb, ETH_LEN + offsetof(struct ipv6hdr, saddr),
                                &own, sizeof own, 0)) {
         return drop(COUNTER_NEIGHBOR_SILENCED);

@@ -50,13 +50,8 @@ rewrite6(struct __sk_buff *skb, const struct packet *p, const struct tuple *t)
     /* 'client' and 'service' are one after the other, as in the packet. */
     __s64 diff = bpf_csum_diff((__be32 *) &p->src, 32,
                                (__be32 *) &t->client, 32, 0);
-    __u64 flags = BPF_F_PSEUDO_HDR;
 
-    if (bpf_core_enum_value_exists(enum l4_csum_flags___new,
-                                   BPF_F_IPV6___new)) {
-        flags |= BPF_F_IPV6___new;
-    }
-    return bpf_l4_csum_replace(skb, p->l4 + TCP_CHECK, 0, diff, flags)
+    return replace_checksum6(skb, p->l4 + TCP_CHECK, diff)
            || bpf_skb_store_bytes(skb,
                                   ETH_LEN + offsetof(struct ipv6hdr, saddr),
                                   &t->client, 32, 0);

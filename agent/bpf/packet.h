@@ -150,6 +150,20 @@ tuple_socket(struct __sk_buff *skb, const struct tuple *t)
                               BPF_F_CURRENT_NETNS, 0);
 }
 
+/* Changes the checksum at 'offset' of an IPv6 packet by the difference 'diff'
+ * of its addresses.  Newer kernels want to be told that it is IPv6, since
+ * there an address is no part of what CHECKSUM_COMPLETE sums up; older ones
+ * want no flag that they do not know. */
+static __always_inline int
+replace_checksum6(struct __sk_buff *skb, __u32 offset, __s64 diff)
+{
+    int error = bpf_l4_csum_replace(skb, offset, 0, diff,
+                                    BPF_F_PSEUDO_HDR | CSUM_IPV6);
+
+    return error == -EINVAL ? bpf_l4_csum_replace(skb, offset, 0, diff,
+                                                  BPF_F_PSEUDO_HDR) : error;
+}
+
 /* Whether 'sk' is a connection's own full socket; '*rcv_nxt' is what it
  * expects next. */
 static __always_inline int

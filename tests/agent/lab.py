@@ -73,11 +73,11 @@ class Lab:
             f.write('\n'.join(keys) + '\n')
         os.chmod(self.key_file, 0o600)
 
-    def spawn(self, *args, log, netns=None):
+    def spawn(self, *args, log, netns=None, through=()):
         # nsenter, not "ip netns exec": the latter's mounts, and so pins,
         # end with the process.
         ns = '/run/netns/' + (netns or self.host_ns)
-        p = subprocess.Popen(('nsenter', '--net=' + ns) + args,
+        p = subprocess.Popen(('nsenter', '--net=' + ns) + through + args,
                              stdout=log, stderr=subprocess.STDOUT)
         self.processes.append(p)
         return p
@@ -86,12 +86,12 @@ class Lab:
         return (self.agent_path, '--interface', 'eth0', '--run-dir',
                 os.path.join(self.dir, 'run')) + args
 
-    def start_agent(self, *args, wait=True):
+    def start_agent(self, *args, wait=True, through=()):
         self.log = os.path.join(self.dir, 'agent.log')
         with open(self.log, 'a') as log:
             start = log.tell()
             self.agent = self.spawn(*self.agent_command(
-                '--key-file', self.key_file, *args), log=log)
+                '--key-file', self.key_file, *args), log=log, through=through)
         if wait and not wait_until(lambda: 'ready' in self.log_from(start)
                                    or self.agent.poll() is not None, 10):
             raise RuntimeError('agent did not start')
@@ -115,6 +115,13 @@ class Lab:
 
     def status(self):
         return json.loads(self.agent_run('--status', '--json').stdout)
+
+    def privileges(self):
+        """The agent's capability sets, as in /proc/PID/status."""
+        with open('/proc/%d/status' % self.agent.pid) as f:
+            fields = dict(line.split(':') for line in f)
+        return {name: int(value, 16) for name, value in fields.items()
+                if name.startswith(('Cap', 'NoNewPrivs'))}
 
     def counter(self, name):
         return self.status()['counters'][name]

@@ -4,6 +4,7 @@
 without offloads, and a system that lacks something: listener_test.py AGENT.
 Needs root."""
 
+import glob
 import os
 import signal
 import sys
@@ -376,6 +377,55 @@ def replay():
     s.close()
 
 
+CAP_NET_ADMIN = 1 << 12
+
+
+def privileges():
+    """the running agent has CAP_NET_ADMIN and nothing else"""
+    only = {'CapInh': 0, 'CapPrm': CAP_NET_ADMIN, 'CapEff': CAP_NET_ADMIN,
+            'CapBnd': CAP_NET_ADMIN, 'CapAmb': 0, 'NoNewPrivs': 1}
+    check(lab.privileges() == only, lab.privileges())
+
+
+def bounded():
+    """what its systemd unit leaves it is enough, and connections last"""
+    lab.stop_agent()
+    check(lab.agent_run('--cleanup').returncode == 0, 'cleanup')
+    check(lab.agent_run('--prepare').returncode == 0, 'prepare')
+    through = ('setpriv', '--inh-caps=-all',
+               '--bounding-set=-all,+net_admin,+perfmon,+bpf')
+    lab.start_agent(through=through)
+    check(lab.privileges()['CapEff'] == CAP_NET_ADMIN, lab.privileges())
+    check(lab.privileges()['NoNewPrivs'] == 1, lab.privileges())
+    lab.hello()
+    s = listener(8090)
+    c = client(8090)
+    f = sw.infuse(c, b'x')
+    c.seq += 1
+    check(sw.wait_report(f, CONFIRM), 'CONFIRM')
+    conn = s.accept()[0]
+    for sig in signal.SIGTERM, signal.SIGKILL:
+        lab.stop_agent(sig)
+        lab.start_agent(through=through)
+        check(lab.status()['connections'] == 1, 'it is still there')
+    sw.say(f, c, b'y')
+    check(conn.recv(1) + conn.recv(1) == b'xy', 'data')
+    sw.send(ABORT, struct.pack('!II', f, 0), 1)
+    check(sw.wait_report(f, RELEASE), 'ABORT')
+
+    # Without the pins the tables are out of reach: none must be made anew
+    # beside them.
+    lab.stop_agent()
+    run('umount', glob.glob(lab.dir + '/run/*/bpf')[0])
+    check(lab.agent_run('--prepare').returncode == 0, 'prepare')
+    lab.start_agent(wait=False, through=through)
+    check(lab.agent.wait(10) == 2, 'exit status')
+    check('CAP_SYS_ADMIN' in lab.log_from(), lab.log_from())
+    lab.start_agent()
+    conn.close()
+    s.close()
+
+
 def missing():
     """what the system lacks is named, with the remedy"""
     lab.stop_agent()
@@ -407,7 +457,8 @@ lab.start_nginx()
 lab.start_agent()
 lab.hello()
 TESTS = [ipv6, dual_stack, mptcp, reuseport, offload, unfinished_bundle, many,
-         unpinned, table_full, linger, replay, missing]
+         unpinned, table_full, linger, replay, privileges,
+         bounded, missing]
 if len(sys.argv) > 2:
     TESTS = [t for t in TESTS if t.__name__ in sys.argv[2:]]
 tap(TESTS)
