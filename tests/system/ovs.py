@@ -220,7 +220,8 @@ class Switch:
                    "ovs-vswitchd's socket")
 
     def vsctl(self, *args):
-        return self.run("ovs-vsctl", f"--db={self.db}", "--timeout=10", *args)
+        return self.run("ovs-vsctl", f"--db={self.db}", "--retry",
+                        "--timeout=10", *args)
 
     def ofctl(self, *args):
         return self.run("ovs-ofctl", *args)

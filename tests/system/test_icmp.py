@@ -21,7 +21,7 @@ from scapy.layers.l2 import Ether
 import tap
 from lab import SERVICE_ADDRESS, SERVICE_ADDRESS6
 from labtest import LabTest, curl
-from netns import Node, cable
+from netns import Node, cable, offload
 from ovs import SWITCH_MAC
 from servers import Nginx, random_file, sha256
 from workspace import CommandError, wait_until
@@ -64,9 +64,7 @@ class NarrowPathTests:
         cable(cls.far, "eth0", r1, "far")
         cable(r1, "r2", r2, "r1", mtu=MTU)
         cable(cls.switch.node, "r2", r2, "eth0")
-        # No offload: a router that finds a frame of 64 KiB too long for its
-        # next link does not see the segments that others would.
-        r2.run("ethtool", "-K", "eth0", "tx", "off", "gro", "off")
+        offload(r2, "eth0", cls.TSO)
         for node, interface, address in (
                 (cls.far, "eth0", "{1}.1/{n}"), (r1, "far", "{1}.254/{n}"),
                 (r1, "r2", "{2}.1/{n}"), (r2, "r1", "{2}.2/{n}"),
@@ -176,6 +174,12 @@ class NarrowTable(NarrowPathTests, IcmpTest):
                 sock.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
                 wait_until(lambda: f"pmtu:{MTU}" in host.run(*words),
                            "the socket to hear of it")
+
+
+class NarrowTableTso(NarrowPathTests, IcmpTest):
+    VARIANT = "placement=table tso=true"
+    PLACEMENT = "table"
+    TSO = True
 
 
 class NarrowFlow(NarrowPathTests, IcmpTest):
