@@ -4,6 +4,8 @@
 # Needs no root.
 CONTROLLER_TESTS = \
 	tests/controller/test_database.py \
+	tests/controller/test_durable.py \
+	tests/controller/test_limits.py \
 	tests/controller/test_rest.py
 
 EXTRA_DIST += \

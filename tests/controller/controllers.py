@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import ssl
 import sys
 import unittest
@@ -13,7 +14,8 @@ import urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../system"))
 
 from ovs import REPOSITORY, Tools       # noqa: E402
-from workspace import CommandError, Workspace, run, wait_until  # noqa: E402
+from workspace import (CommandError, Workspace, descendants,   # noqa: E402
+                       run, wait_until)
 
 SCHEMA = f"{REPOSITORY}/controller/ovs-migrate.ovsschema"
 TOOLS = Tools.default()
@@ -30,6 +32,14 @@ def transact(remote, *operations):
         if result and "error" in result:
             raise CommandError(f"{operations}: {result}")
     return results
+
+
+def free_port():
+    """A TCP port of the loopback interface that nobody uses."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
 
 
 class Server:
@@ -49,6 +59,52 @@ class Server:
             f"--unixctl={self.workspace.path(self.name)}.ctl", self.file])
         wait_until(lambda: os.path.exists(self.remote[len("unix:"):]),
                    "ovsdb-server to listen")
+
+
+class Cluster:
+    """Three ovsdb-servers with one clustered OVS_Migrate."""
+
+    def __init__(self, workspace):
+        self.workspace = workspace
+        self.processes = {}
+        first = f"unix:{workspace.path('r1')}"
+        run(["ovsdb-tool", "create-cluster", workspace.path("n1.db"), SCHEMA,
+             first])
+        self.start(1)
+        for n in (2, 3):
+            run(["ovsdb-tool", "join-cluster", workspace.path(f"n{n}.db"),
+                 "OVS_Migrate", f"unix:{workspace.path(f'r{n}')}", first])
+            self.start(n)
+        self.remote = ",".join(map(self.member, (1, 2, 3)))
+        wait_until(lambda: self.leader(), "a leader")
+
+    def start(self, n):
+        self.processes[n] = self.workspace.start(f"n{n}", [
+            "ovsdb-server", f"--remote=p{self.member(n)}",
+            f"--unixctl={self.workspace.path(f'n{n}.ctl')}",
+            self.workspace.path(f"n{n}.db")])
+        wait_until(lambda: os.path.exists(self.member(n)[len("unix:"):]),
+                   "ovsdb-server to listen")
+        run(["ovsdb-client", "--timeout=10", "wait", self.member(n),
+             "OVS_Migrate", "connected"])
+
+    def member(self, n):
+        """Its remote."""
+        return f"unix:{self.workspace.path(f'n{n}.sock')}"
+
+    def leader(self):
+        """Its number, or None."""
+        for n, process in self.processes.items():
+            if process.alive() and "Role: leader" in run(
+                    ["ovs-appctl", "--timeout=5", "-t",
+                     self.workspace.path(f"n{n}.ctl"), "cluster/status",
+                     "OVS_Migrate"], check=False):
+                return n
+        return None
+
+    def kill(self, n):
+        self.processes[n].send(signal.SIGKILL)
+        self.processes[n].wait()
 
 
 class Response:
@@ -99,9 +155,9 @@ class Client:
 class Controller:
     """A controller with a directory of its own.  'db': the remote of another
     database than its own.  'args': more of the command line; without --rest in
-    it, a port is chosen."""
+    it, a port is chosen.  'prefix': the beginning of the command line."""
 
-    def __init__(self, workspace, name="c1", db=None, args=()):
+    def __init__(self, workspace, name="c1", db=None, args=(), prefix=()):
         if not any(arg.startswith("--rest=") for arg in args):
             args = ["--rest=http:127.0.0.1:0", *args]
         self.workspace = workspace
@@ -109,7 +165,7 @@ class Controller:
         self.dir = workspace.mkdir(name)
         self.file = f"{self.dir}/fabric.db"
         self.remote = db or f"unix:{self.dir}/ovs-migrate-db.sock"
-        self.argv = [TOOLS.find("ovs-migrate-controller"),
+        self.argv = [*prefix, TOOLS.find("ovs-migrate-controller"),
                      f"--name={name}", f"--unixctl={self.dir}/ctl",
                      "-vconsole:info", "-vsyslog:off",
                      f"--db={db}" if db else f"--db-file={self.file}", *args]
@@ -129,6 +185,11 @@ class Controller:
     def status(self):
         """"active", "standby", or "" if it does not answer."""
         return self.appctl("status", check=False)
+
+    def server(self):
+        """Its ovsdb-server, as (pid, start time)."""
+        return wait_until(lambda: descendants(self.process.pid),
+                          "an ovsdb-server")[0]
 
     def wait_active(self, seconds=5):
         wait_until(lambda: self.status() == "active",

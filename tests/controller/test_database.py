@@ -7,7 +7,7 @@ import os
 import signal
 
 from controllers import (SCHEMA, Controller, ControllerTest, Server, transact)
-from workspace import alive, descendants, run, wait_until
+from workspace import alive, run, wait_until
 import tap
 
 
@@ -20,11 +20,6 @@ def active_name(remote):
 
 class Private(ControllerTest):
     """A database of the controller's own."""
-
-    def server(self, controller):
-        """Its ovsdb-server, as (pid, start time)."""
-        return wait_until(lambda: descendants(controller.process.pid),
-                          "an ovsdb-server")[0]
 
     def test_created(self):
         c = Controller(self.workspace)
@@ -39,7 +34,7 @@ class Private(ControllerTest):
             with self.subTest(sig):
                 c = Controller(self.workspace, f"c{sig}")
                 c.wait_active()
-                server = self.server(c)
+                server = c.server()
                 c.process.send(sig)
                 self.assertEqual(c.process.wait(5), status)
                 wait_until(lambda: not alive(server), "ovsdb-server's end")
@@ -52,11 +47,11 @@ class Private(ControllerTest):
     def test_server_restarted(self):
         c = Controller(self.workspace)
         c.wait_active()
-        old = self.server(c)
+        old = c.server()
         os.kill(old[0], signal.SIGKILL)
         wait_until(lambda: c.status() == "standby", "the loss of the lock")
         c.wait_active()
-        self.assertNotEqual(self.server(c), old)
+        self.assertNotEqual(c.server(), old)
 
     def test_restart_at_once(self):
         c = Controller(self.workspace)
