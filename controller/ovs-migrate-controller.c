@@ -20,6 +20,8 @@
 #include "dirs.h"
 #include "fatal-signal.h"
 #include "http.h"
+#include "openapi.h"
+#include "openvswitch/json.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "rest.h"
@@ -69,6 +71,8 @@ usage(void)
            "write, TOKEN;\n"
            "                          needed, with https, for other than "
            "loopback addresses\n", DEFAULT_LISTEN);
+    printf("  --print-openapi         print what it can do, as OpenAPI has "
+           "it, and end\n");
     stream_usage("REMOTE", true, false, false);
     daemon_usage();
     vlog_usage();
@@ -76,6 +80,18 @@ usage(void)
            "  --unixctl=SOCKET        override default control socket name\n"
            "  -h, --help              display this help message\n"
            "  -V, --version           display version information\n");
+    exit(EXIT_SUCCESS);
+}
+
+static void OVS_NO_RETURN
+print_openapi(void)
+{
+    struct json *json = openapi_create();
+    char *text = json_to_string(json, JSSF_SORT | JSSF_PRETTY);
+
+    puts(text);
+    free(text);
+    json_destroy(json);
     exit(EXIT_SUCCESS);
 }
 
@@ -98,6 +114,7 @@ parse_options(struct options *o, int argc, char *argv[])
         OPT_DB = UCHAR_MAX + 1,
         OPT_DB_FILE,
         OPT_NAME,
+        OPT_PRINT_OPENAPI,
         OPT_REST,
         OPT_REST_CERTIFICATE,
         OPT_REST_PRIVATE_KEY,
@@ -111,6 +128,7 @@ parse_options(struct options *o, int argc, char *argv[])
         {"db", required_argument, NULL, OPT_DB},
         {"db-file", required_argument, NULL, OPT_DB_FILE},
         {"name", required_argument, NULL, OPT_NAME},
+        {"print-openapi", no_argument, NULL, OPT_PRINT_OPENAPI},
         {"rest", required_argument, NULL, OPT_REST},
         {"rest-certificate", required_argument, NULL, OPT_REST_CERTIFICATE},
         {"rest-private-key", required_argument, NULL, OPT_REST_PRIVATE_KEY},
@@ -140,6 +158,8 @@ parse_options(struct options *o, int argc, char *argv[])
         case OPT_NAME:
             o->name = xstrdup(optarg);
             break;
+        case OPT_PRINT_OPENAPI:
+            print_openapi();
         case OPT_REST:
             svec_add(&o->listen, optarg);
             break;

@@ -5,4 +5,6 @@ EXTRA_DIST += \
 	docs/claims.md \
 	docs/design.md \
 	docs/operations.md \
-	docs/protocol.md
+	docs/protocol.md \
+	docs/rest-tables.py \
+	docs/rest.md

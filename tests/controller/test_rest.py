@@ -9,7 +9,8 @@ import re
 import socket
 import urllib.parse
 
-from controllers import Client, Controller, ControllerTest, transact
+from controllers import (REPOSITORY, Client, Controller, ControllerTest,
+                         transact)
 from openapi import Document, bad_values
 from workspace import run
 import tap
@@ -84,6 +85,14 @@ class Operations(RestTest):
         for path in ("services", "rules", "pools", "hosts", "switches",
                      "links", "events"):
             self.assertTrue(self.document.get("GET", f"/v1/{path}"))
+
+    def test_documentation(self):
+        """docs/rest.md is of this very interface."""
+        tables = run(["/usr/bin/python3", f"{REPOSITORY}/docs/rest-tables.py"],
+                     stdin=None, input=json.dumps(self.document.json))
+        with open(f"{REPOSITORY}/docs/rest.md") as file:
+            self.assertTrue(file.read().endswith(tables), "remake its second "
+                            "part with docs/rest-tables.py")
 
     def test_good(self):
         put = self.put_all()
