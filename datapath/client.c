@@ -149,14 +149,21 @@ reply_ack(struct migrate *m, struct pending *pending, int64_t now)
     client_reply(m, pending, SEG_ACK, pending->record->isn + 1, NULL, 0, now);
 }
 
-/* Keeps the memory of unfinished requests within its bounds, at the expense
- * of the oldest. */
+/* Keeps the memory of pending connections within its bounds, at the expense of
+ * the oldest: first of those that have been told an error, then of unfinished
+ * requests. */
 static void
 evict(struct migrate *m, const struct pending *keep)
 {
     while (m->pending_bytes > MAX_PENDING_BYTES) {
-        struct pending *oldest = TAILQ_FIRST(&m->gathering);
+        struct pending *oldest = TAILQ_FIRST(&m->rejecting);
 
+        if (oldest) {
+            count(m, COUNTER_DROP_EVICTED);
+            reject_end(m, oldest, oldest->rejected);
+            continue;
+        }
+        oldest = TAILQ_FIRST(&m->gathering);
         if (!oldest || oldest == keep) {
             break;
         }
@@ -356,7 +363,9 @@ connection_new(struct migrate *m, struct arrival *a,
                const struct syn_options *syn_options)
 {
     const struct packet *p = &a->packet;
-    struct record *r = record_add(m->records, &a->tuple);
+    /* If eviction did not help, hosts do not keep up. */
+    bool room = m->pending_bytes <= MAX_PENDING_BYTES;
+    struct record *r = room ? record_add(m->records, &a->tuple) : NULL;
     struct pending *pending = r ? calloc(1, sizeof *pending) : NULL;
 
     if (!pending) {

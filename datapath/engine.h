@@ -38,7 +38,8 @@ struct generation {
 
 /* What a connection needs until its host has confirmed. */
 struct pending {
-    TAILQ_ENTRY(pending) by_age;    /* In migrate's 'gathering'. */
+    TAILQ_ENTRY(pending) by_age;    /* In migrate's 'gathering' or
+                                     * 'rejecting'. */
     struct timer timer;
     struct record *record;
     struct generation *generation;
@@ -110,7 +111,7 @@ struct migrate {
     uint32_t ts_offset;         /* Of the engine's timestamp clock. */
     struct cookie_secrets secrets;
     struct record_table *records;
-    struct pending_list gathering;  /* Oldest first. */
+    struct pending_list gathering, rejecting;   /* Oldest first. */
     size_t pending_bytes;
     struct timers timers;
     struct migrate_address vips[MAX_VIPS];
@@ -254,6 +255,9 @@ void reject_start(struct migrate *, struct pending *, unsigned int status,
 void reject_packet(struct migrate *, struct pending *, const struct packet *,
                    int64_t now);
 void reject_timeout(struct migrate *, struct pending *, int64_t now);
+
+/* Ends a rejected 'pending' now, however far it is. */
+void reject_end(struct migrate *, struct pending *, int64_t now);
 
 /* control.c. */
 

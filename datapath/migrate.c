@@ -43,6 +43,7 @@ migrate_create(const struct migrate_ops *ops, void *aux,
     memcpy(&m->ts_offset, seed + 8, 4);
     memcpy(&m->first_sequence, seed + 12, 4);
     TAILQ_INIT(&m->gathering);
+    TAILQ_INIT(&m->rejecting);
     timers_init(&m->timers);
     return m;
 }
@@ -250,6 +251,8 @@ pending_destroy(struct migrate *m, struct pending *pending)
 {
     if (pending->record->state == RECORD_GATHER) {
         TAILQ_REMOVE(&m->gathering, pending, by_age);
+    } else if (pending->record->state == RECORD_REJECTED) {
+        TAILQ_REMOVE(&m->rejecting, pending, by_age);
     }
     timers_cancel(&m->timers, &pending->timer);
     m->pending_bytes -= pending->charged;

@@ -105,6 +105,7 @@ reject_start(struct migrate *m, struct pending *pending, unsigned int status,
         }
     }
     r->state = RECORD_REJECTED;
+    TAILQ_INSERT_TAIL(&m->rejecting, pending, by_age);
     pending->discarded = pending->assembly.len;
     count(m, pending->rejection->counter);
     if (!format_response(pending, response)) {
@@ -169,8 +170,14 @@ reject_timeout(struct migrate *m, struct pending *pending, int64_t now)
             timers_set(&m->timers, &pending->timer,
                        pending->rejected + REJECT_TIMEOUT);
         }
-        return;
+    } else {
+        reject_end(m, pending, now);
     }
+}
+
+void
+reject_end(struct migrate *m, struct pending *pending, int64_t now)
+{
     if (!pending->response_acked || !pending->fin) {
         count(m, COUNTER_RESET);
         client_reply(m, pending, SEG_RST | SEG_ACK, response_end(pending),

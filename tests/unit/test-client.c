@@ -798,6 +798,68 @@ test_eviction(void)
     bed_close();
 }
 
+/* Who has been told an error goes first. */
+static void
+test_eviction_of_rejected(void)
+{
+    struct bed_client oldest, first, last, c;
+    unsigned int n = 0;
+
+    bed_open(4, 10000);
+    half_request(&oldest, n++, HTTP_MAX_HEAD - 1);
+    do {
+        last = bed_client(n++, BED_HTTP);
+        bed_connect(&last);
+        bed_text(&last, "nonsense\r\n");
+        CHECK_STR(bed_state(&last), "rejected");
+        bed_clear();
+        if (n == 2) {
+            first = last;
+        }
+    } while (n < 200);
+    while (BED_COUNT(DROP_EVICTED) == 0 && n < 10000) {
+        half_request(&c, n++, HTTP_MAX_HEAD - 1);
+    }
+    CHECK_STR(bed_state(&first), "none");
+    CHECK_STR(bed_state(&last), "rejected");
+    CHECK_STR(bed_state(&oldest), "gather");
+    CHECK_STR(bed_state(&c), "gather");
+    CHECK_INT(BED_COUNT(RESET), BED_COUNT(DROP_EVICTED));
+    CU_ASSERT(bed.engine->pending_bytes <= MAX_PENDING_BYTES);
+    bed_close();
+}
+
+/* Connections that hosts do not answer for are not given up for new ones. */
+static void
+test_hosts_do_not_keep_up(void)
+{
+    static char data[HTTP_MAX_HEAD];
+    struct bed_client c, first;
+    unsigned int n;
+
+    memset(data, 'x', sizeof data);
+    memcpy(data, "GET / HTTP/1.1\r\nX: ", 19);
+    memcpy(data + sizeof data - 4, "\r\n\r\n", 4);
+    bed_open(4, 10000);
+    for (n = 0; n < 10000; n++) {
+        c = bed_client(n & 0xff, BED_HTTP);
+        c.tuple.client_port = n;
+        bed_connect(&c);
+        bed_data(&c, data, sizeof data);
+        bed_clear();
+        if (n == 0) {
+            first = c;
+        } else if (BED_COUNT(DROP_TABLE_FULL)) {
+            break;
+        }
+    }
+    CU_ASSERT(n > 3000 && n < 4500);
+    CHECK_STR(bed_state(&c), "none");
+    CHECK_STR(bed_state(&first), "offered");
+    CHECK_INT(BED_COUNT(DROP_EVICTED), 0);
+    bed_close();
+}
+
 static void
 test_table_full(void)
 {
@@ -888,6 +950,8 @@ static const struct unit_test tests[] = {
     { "HTTP/2 client that waits", test_h2_waits },
     { "new SYN replaces a record once proven", test_replaced },
     { "eviction of the oldest request", test_eviction },
+    { "eviction of rejected ones first", test_eviction_of_rejected },
+    { "hosts that do not keep up", test_hosts_do_not_keep_up },
     { "table full", test_table_full },
     { "packets carry the flow ID", test_forward },
     { NULL, NULL }
