@@ -63,6 +63,8 @@ FLOWS = (
     "actions=migrate(control,table=1)",
     f"table=0,priority=100,tcp,nw_dst={SERVICE_ADDRESS},tp_dst=80,"
     "actions=migrate(service=1,table=1)",
+    f"table=0,priority=100,icmp,nw_dst={SERVICE_ADDRESS},"
+    "actions=migrate(service=1,table=1)",
     f"table=0,priority=100,udp,nw_dst={MIGRATE_ADDRESS},tp_dst=7471,"
     "actions=migrate(control,table=1)",
     "table=1,actions=NORMAL",

@@ -76,6 +76,7 @@ struct sim_host {
 
 struct sim {
     const struct sim_config *config;
+    bool v6;
     uint64_t random;
     int64_t now;
     struct migrate *engine;
@@ -323,8 +324,9 @@ client_init(struct sim *s, struct client *c, unsigned int i)
     int head;
 
     memcpy(c->mac, mac, 6);
-    address_parse("192.0.2.1", &c->tuple.client);
-    address_parse("198.51.100.1", &c->tuple.service);
+    address_parse(s->v6 ? "2001:db8:2::1" : "192.0.2.1", &c->tuple.client);
+    address_parse(s->v6 ? "2001:db8:1::1" : "198.51.100.1",
+                  &c->tuple.service);
     c->tuple.client.byte[15] += i;
     c->tuple.client_port = htons(1024 + rnd_below(s, 60000));
     c->tuple.service_port = htons(80);
@@ -542,7 +544,8 @@ host_infuse(struct sim *s, struct sim_host *h,
         i = h->sockets[k].used ? NULL : &h->sockets[k];
     }
     memset(buf, 0, ETH_LEN);
-    buf[12] = 8;
+    buf[12] = s->v6 ? 0x86 : 0x08;
+    buf[13] = s->v6 ? 0xdd : 0x00;
     frame.len = ETH_LEN + ntohs(b->packet_len);
     memcpy(buf + ETH_LEN, b + 1, ntohs(b->packet_len));
     if (!i || frame_parse(&frame, &p) != FRAME_TCP
@@ -640,6 +643,43 @@ host_message(struct sim *s, struct sim_host *h, const struct frame *frame,
 }
 
 static void
+host_arp(struct sim *s, struct sim_host *h, const struct frame *frame,
+         const struct packet *p)
+{
+    uint8_t buf[ARP_FRAME_LEN];
+    struct arp arp;
+
+    arp_read(frame, p, &arp);
+    if (arp.op == ARP_REQUEST && address_equals(&arp.target, &h->address)) {
+        arp.op = ARP_REPLY;
+        arp.target = arp.sender;
+        arp.sender = h->address;
+        memcpy(arp.target_mac, arp.sender_mac, 6);
+        memcpy(arp.sender_mac, h->mac, 6);
+        arp_build(&arp, s->mac, buf);
+        fly(s, &s->config->host_link, buf, sizeof buf);
+    }
+}
+
+static void
+host_icmp(struct sim *s, struct sim_host *h, const struct frame *frame,
+          const struct packet *p)
+{
+    uint8_t buf[ND_FRAME_LEN];
+    struct nd nd;
+
+    if (frame->data[p->l4] == ND_SOLICIT && frame_csum_ok(frame, p)
+        && nd_read(frame, p, &nd) && nd.type == ND_SOLICIT
+        && address_equals(&nd.target, &h->address)) {
+        nd.type = ND_ADVERTISE;
+        nd.solicited = true;
+        memcpy(nd.mac, h->mac, 6);
+        nd_build(&nd, s->mac, &h->address, &p->src, buf);
+        fly(s, &s->config->host_link, buf, sizeof buf);
+    }
+}
+
+static void
 host_frame(struct sim *s, struct sim_host *h, const struct frame *frame,
            enum frame_kind kind, const struct packet *p)
 {
@@ -647,20 +687,9 @@ host_frame(struct sim *s, struct sim_host *h, const struct frame *frame,
         return;
     }
     if (kind == FRAME_ARP) {
-        uint8_t buf[ARP_FRAME_LEN];
-        struct arp arp;
-
-        arp_read(frame, p, &arp);
-        if (arp.op == ARP_REQUEST && address_equals(&arp.target,
-                                                    &h->address)) {
-            arp.op = ARP_REPLY;
-            arp.target = arp.sender;
-            arp.sender = h->address;
-            memcpy(arp.target_mac, arp.sender_mac, 6);
-            memcpy(arp.sender_mac, h->mac, 6);
-            arp_build(&arp, s->mac, buf);
-            fly(s, &s->config->host_link, buf, sizeof buf);
-        }
+        host_arp(s, h, frame, p);
+    } else if (kind == FRAME_ICMP) {
+        host_icmp(s, h, frame, p);
     } else if (!address_equals(&p->dst, &h->address)
                || !frame_csum_ok(frame, p)) {
         return;
@@ -709,7 +738,7 @@ deliver(struct sim *s, struct flight *f)
         return;
     }
     if (!memcmp(f->data, s->mac, 6)) {
-        if (kind == FRAME_ARP || kind == FRAME_UDP) {
+        if (kind == FRAME_ARP || kind == FRAME_ICMP || kind == FRAME_UDP) {
             migrate_control_frame(s->engine, &frame, s->now);
         } else if (migrate_service_frame(s->engine, 1, &frame, s->now)
                    == MIGRATE_FORWARD) {
@@ -717,7 +746,8 @@ deliver(struct sim *s, struct flight *f)
         }
         return;
     }
-    if (kind != FRAME_TCP && kind != FRAME_UDP && kind != FRAME_ARP) {
+    if (kind != FRAME_TCP && kind != FRAME_UDP && kind != FRAME_ARP
+        && kind != FRAME_ICMP) {
         return;
     }
     for (size_t i = 0; i < SIM_HOSTS; i++) {
@@ -746,7 +776,7 @@ configure(struct sim *s)
         .default_pool = 0,
     };
     struct migrate_config config = {
-        .address4 = s->address, .mtu = 1500, .keys = s->keys,
+        .mtu = 1500, .keys = s->keys,
         .hosts = hosts, .n_hosts = SIM_HOSTS,
         .pools = &pool, .n_pools = 1,
         .services = &service, .n_services = 1,
@@ -754,6 +784,7 @@ configure(struct sim *s)
     char names[SIM_HOSTS][8];
     char *error;
 
+    *(s->v6 ? &config.address6 : &config.address4) = s->address;
     memcpy(config.mac, s->mac, 6);
     for (size_t i = 0; i < SIM_HOSTS; i++) {
         snprintf(names[i], sizeof names[i], "h%zu", i + 1);
@@ -778,16 +809,17 @@ sim_init(struct sim *s, const struct sim_config *config, uint64_t seed)
 
     memset(s, 0, sizeof *s);
     s->config = config;
+    s->v6 = seed & 1;
     s->random = seed * 0x9e3779b97f4a7c15ULL + 1;
     memcpy(s->mac, mac, 6);
-    address_parse("10.0.0.254", &s->address);
+    address_parse(s->v6 ? "2001:db8::fe" : "10.0.0.254", &s->address);
     seal_key_init(&s->keys.keys[0], key);
     s->keys.n = 1;
     for (unsigned int i = 0; i < SIM_HOSTS; i++) {
         struct sim_host *h = &s->hosts[i];
         uint8_t host_mac[6] = { 2, 0, 0, 0, 2, i };
 
-        address_parse("10.0.0.11", &h->address);
+        address_parse(s->v6 ? "2001:db8::11" : "10.0.0.11", &h->address);
         h->address.byte[15] += i;
         memcpy(h->mac, host_mac, 6);
         h->mood = config->moods[i];

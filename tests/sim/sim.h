@@ -4,7 +4,7 @@
 
 /* A world of clients, hosts and one engine between them, with links that lose,
  * duplicate, delay and corrupt.  Everything follows from a seed: the same
- * seed gives the same run, to the last bit. */
+ * seed gives the same run, to the last bit.  An odd one gives it in IPv6. */
 
 #include "migrate.h"
 
