@@ -54,7 +54,7 @@ reply_stateless(struct migrate *m, const struct arrival *a, uint8_t flags,
 
     options->tsecr = options->tsval;
     options->tsval = ts_clock(m, a->now);
-    engine_output(m, segment_build(&s, m->scratch));
+    engine_output(m, segment_build(&s, m->scratch), a->frame->tag);
 }
 
 /* Remembers that hosts must know the service address 'vip'. */
@@ -140,7 +140,7 @@ client_reply(struct migrate *m, struct pending *pending, uint8_t flags,
         pending->acked = pending->assembly.len;
         pending->ack_due = 0;
     }
-    engine_output(m, segment_build(&s, m->scratch));
+    engine_output(m, segment_build(&s, m->scratch), pending->tag);
 }
 
 static void
@@ -376,6 +376,7 @@ connection_new(struct migrate *m, struct arrival *a,
     }
     r->state = RECORD_GATHER;
     r->service_id = a->service->id;
+    r->vlan = vlan_tag_vid(a->frame->tag);
     r->isn = p->ack - 1;
     r->touched = r->made = a->now;
     r->pending = pending;
@@ -386,6 +387,7 @@ connection_new(struct migrate *m, struct arrival *a,
     pending->started = a->now;
     memcpy(pending->client_mac, a->frame->data + 6, 6);
     memcpy(pending->switch_mac, a->frame->data, 6);
+    pending->tag = a->frame->tag;
     pending->client_isn = p->seq - 1;
     pending->syn = *syn_options;
     pending->tstamp_ok = a->options.tstamp_ok;
@@ -461,6 +463,7 @@ forward(struct migrate *m, struct record *r, struct arrival *a)
         r->touched = a->now;
     }
     r->packets++;
+    r->vlan = vlan_tag_vid(a->frame->tag);
     r->bytes += a->frame->len;
     m->counters[COUNTER_ENCAPSULATED_BYTES] += a->frame->len;
     count(m, COUNTER_ENCAPSULATED);
@@ -470,6 +473,7 @@ forward(struct migrate *m, struct record *r, struct arrival *a)
                    engine_address(m, &host->address), &host->address,
                    htons(flow_id_src_port(r->flow_id)),
                    htons(flow_id_dst_port(r->flow_id)));
+    a->frame->tag = vlan_tag_make(host->vlan, a->frame->tag);
     return MIGRATE_FORWARD;
 }
 

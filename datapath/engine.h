@@ -48,6 +48,7 @@ struct pending {
 
     /* Layer 2 and TCP as the client has them. */
     uint8_t client_mac[6], switch_mac[6];
+    vlan_tag tag;
     uint32_t client_isn;
     struct syn_options syn;
     bool tstamp_ok;
@@ -172,11 +173,11 @@ void pending_destroy(struct migrate *, struct pending *);
 struct host *engine_find_host(struct migrate *,
                               const struct migrate_address *address);
 
-/* Sends the 'len' bytes in 'scratch'. */
+/* Sends the 'len' bytes in 'scratch' with 'tag'. */
 static inline void
-engine_output(struct migrate *m, size_t len)
+engine_output(struct migrate *m, size_t len, vlan_tag tag)
 {
-    m->ops->output(m->aux, m->scratch, len);
+    m->ops->output(m->aux, m->scratch, len, tag);
 }
 
 /* Seals the message at engine_message(), whose header but for type-specific

@@ -19,10 +19,29 @@
 #define SEG_PSH 0x08
 #define SEG_ACK 0x10
 
+/* The tag that puts a frame in a VLAN (IEEE 802.1Q 9.3): TPID in the high 16
+ * bits, PCP and VID in the low 16; 0 for none.  It travels beside its frame,
+ * which does not contain it. */
+typedef uint32_t vlan_tag;
+
+/* The tag of VLAN 'vid' (0: none) with the priority that 'other' has. */
+static inline vlan_tag
+vlan_tag_make(uint16_t vid, vlan_tag other)
+{
+    return vid ? 0x81000000 | (other & 0xe000) | vid : 0;
+}
+
+static inline uint16_t
+vlan_tag_vid(vlan_tag tag)
+{
+    return tag & 0xfff;
+}
+
 /* A frame in a buffer of the caller's. */
 struct frame {
     uint8_t *data;
     size_t len;                 /* Bytes; with TSO, up to 64 KiB. */
+    vlan_tag tag;
     bool csum_good;             /* The TCP checksum was verified below. */
     bool csum_partial;          /* The TCP checksum field holds only the sum
                                  * of the pseudo-header (a sender's offload,

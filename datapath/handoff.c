@@ -83,7 +83,8 @@ send_continuation(struct migrate *m, struct pending *pending, size_t from,
         s.flags = (SEG_ACK | (from == a->len ? SEG_PSH : 0)
                    | (from == a->len && fin ? SEG_FIN : 0));
         count(m, COUNTER_CONTINUATION);
-        engine_output(m, segment_build(&s, m->scratch));
+        engine_output(m, segment_build(&s, m->scratch),
+                      vlan_tag_make(host->vlan, pending->tag));
     }
 }
 
@@ -211,6 +212,8 @@ record_flow(const struct migrate *m, const struct record *r)
         .flow_id = r->flow_id,
         .src = *engine_address(m, &host->address),
         .dst = host->address,
+        .client_vlan = r->vlan,
+        .host_vlan = host->vlan,
     };
 
     memcpy(flow.eth_dst, host->mac, 6);

@@ -31,6 +31,7 @@ struct host {
     char *name;
     struct migrate_address address;
     uint16_t index;             /* In the engine's host table. */
+    uint16_t vlan;              /* That it is in; 0: frames are untagged. */
     bool configured;            /* Some pool may name it; false: leaving, kept
                                  * while it has connections. */
     bool mac_known;             /* Whether 'mac' (next hop) was learned. */

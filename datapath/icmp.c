@@ -62,6 +62,7 @@ error(struct migrate *m, struct frame *frame, const struct packet *p)
     }
     count(m, COUNTER_ICMP_ERROR);
     frame_readdress(frame, p, host->mac, m->mac, &host->address);
+    frame->tag = vlan_tag_make(host->vlan, frame->tag);
     return MIGRATE_FORWARD;
 }
 

@@ -34,6 +34,7 @@ enum pool_policy {
 struct host_config {
     char *name;
     struct migrate_address address;
+    uint16_t vlan;              /* That it is in; 0: frames are untagged. */
 };
 
 struct member_config {

@@ -85,6 +85,7 @@ add_host(struct builder *b, const struct ovsrec_migration_host *row)
     host = &c->hosts[i];
     memset(host, 0, sizeof *host);
     host->name = xstrdup(row->name);
+    host->vlan = row->n_tag ? row->tag[0] : 0;
     c->n_hosts++;
     if (!address_parse(row->ip, &host->address)) {
         builder_error(b, "Migration_Host \"%s\": ip \"%s\" is not an IPv4 or "

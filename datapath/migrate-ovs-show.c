@@ -28,9 +28,13 @@ show_host(struct ds *ds, const struct host *host)
 {
     char address[ADDRESS_STRLEN];
 
-    ds_put_format(ds, "    host %s (%s): %s, %"PRIu32" connections, "
+    ds_put_format(ds, "    host %s (%s", host->name,
+                  address_format(&host->address, address));
+    if (host->vlan) {
+        ds_put_format(ds, ", VLAN %"PRIu16, host->vlan);
+    }
+    ds_put_format(ds, "): %s, %"PRIu32" connections, "
                   "%"PRIu64" handoffs, %"PRIu64" refused, %"PRIu64" silent",
-                  host->name, address_format(&host->address, address),
                   host->up ? "up" : host->mac_known ? "down" : "unreachable",
                   host->n_connections, host->n_handoffs, host->n_refused,
                   host->n_silent);
@@ -124,6 +128,9 @@ show_connection(const struct migrate *m, const struct record *r,
     }
     ds_put_cstr(q->ds, "    client=");
     put_endpoint(q->ds, &r->tuple.client, r->tuple.client_port);
+    if (r->vlan) {
+        ds_put_format(q->ds, ",vlan=%"PRIu16, r->vlan);
+    }
     ds_put_cstr(q->ds, ",service=");
     put_endpoint(q->ds, &r->tuple.service, r->tuple.service_port);
     ds_put_format(q->ds, ",name=%s,state=%s",

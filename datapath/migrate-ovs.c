@@ -130,10 +130,35 @@ provider_engine_id(const char *bridge)
     return engine ? engine->id : MAX_ENGINES + 1;
 }
 
+/* Takes the outermost VLAN tag of 'packet' out of it. */
+static vlan_tag
+pop_tag(struct dp_packet *packet)
+{
+    const struct vlan_eth_header *veh = dp_packet_data(packet);
+    vlan_tag tag;
+
+    if (dp_packet_size(packet) < sizeof *veh
+        || !eth_type_vlan(veh->veth_type)) {
+        return 0;
+    }
+    tag = (uint32_t) ntohs(veh->veth_type) << 16;
+    tag |= ntohs(veh->veth_tci) & (VLAN_PCP_MASK | VLAN_VID_MASK);
+    eth_pop_vlan(packet);
+    return tag;
+}
+
+static void
+push_tag(struct dp_packet *packet, vlan_tag tag)
+{
+    if (tag) {
+        eth_push_vlan(packet, htons(tag >> 16), htons(tag & 0xffff));
+    }
+}
+
 /* Operations of the engine.  All are called with the engine's mutex held. */
 
 static void
-op_output(void *engine_, const void *frame, size_t len)
+op_output(void *engine_, const void *frame, size_t len, vlan_tag tag)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     struct ovs_engine *engine = engine_;
@@ -142,6 +167,7 @@ op_output(void *engine_, const void *frame, size_t len)
     struct queued_frame *q;
 
     packet = dp_packet_clone_data_with_headroom(frame, len, 128);
+    push_tag(packet, tag);
     if (w && w->n + w->reserved < NETDEV_MAX_BURST) {
         pkt_metadata_init(&packet->md, ODPP_NONE);
         packet->md = w->model->md;
@@ -260,17 +286,24 @@ process_packet(struct ovs_engine *engine, const struct migrate_action *action,
                struct dp_packet *packet, long long int now)
     OVS_REQUIRES(engine->mutex)
 {
+    vlan_tag tag = pop_tag(packet);
     struct frame frame = {
         .data = dp_packet_data(packet),
         .len = dp_packet_size(packet),
+        .tag = tag,
         .csum_partial = dp_packet_hwol_tx_l4_checksum(packet),
         .csum_good = dp_packet_l4_checksum_valid(packet),
     };
+    enum migrate_verdict verdict;
 
-    return (action->flags & MIGRATE_F_CONTROL
-            ? migrate_control_frame(engine->migrate, &frame, now)
-            : migrate_service_frame(engine->migrate, action->service,
-                                    &frame, now));
+    verdict = (action->flags & MIGRATE_F_CONTROL
+               ? migrate_control_frame(engine->migrate, &frame, now)
+               : migrate_service_frame(engine->migrate, action->service,
+                                       &frame, now));
+    if (verdict == MIGRATE_FORWARD) {
+        push_tag(packet, frame.tag);
+    }
+    return verdict;
 }
 
 static void
@@ -385,6 +418,15 @@ put_flow_actions(struct ofpbuf *ofpacts, const struct queued_flow *q)
     /* As the action does, so that the packet may also leave where it came
      * in. */
     put_set_field(ofpacts, MFF_IN_PORT, &no_port, sizeof no_port);
+    if (f->host_vlan) {
+        struct ofpact_vlan_vid *vid = ofpact_put_SET_VLAN_VID(ofpacts);
+
+        vid->vlan_vid = f->host_vlan;
+        vid->push_vlan_if_needed = true;
+    } else if (f->client_vlan) {
+        ofpact_put_STRIP_VLAN(ofpacts);     /* A frame of an access port has
+                                             * none, which is no matter. */
+    }
     put_set_field(ofpacts, MFF_ETH_SRC, f->eth_src, 6);
     put_set_field(ofpacts, MFF_ETH_DST, f->eth_dst, 6);
     put_set_field(ofpacts, v4 ? MFF_IPV4_SRC : MFF_IPV6_SRC,

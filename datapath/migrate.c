@@ -215,6 +215,10 @@ migrate_configure(struct migrate *m, const struct migrate_config *config,
         struct host *host = m->hosts[index[i]];
 
         host->configured = true;
+        if (host->vlan != config->hosts[i].vlan) {
+            host->vlan = config->hosts[i].vlan;
+            host->mac_known = host->up = false;     /* There, as it may be. */
+        }
         free(host->name);
         host->name = strdup(config->hosts[i].name);
     }
@@ -298,7 +302,8 @@ engine_send(struct migrate *m, const struct host *host, uint8_t type,
     seal(&m->keys, src, &host->address, message);
     m->ops->output(m->aux, frame,
                    udp_build(frame, len, host->mac, m->mac, src,
-                             &host->address, MIGRATE_PORT));
+                             &host->address, MIGRATE_PORT),
+                   vlan_tag_make(host->vlan, 0));
 }
 
 /* A connection in use gets its flow only now, because most do not live to see

@@ -29,11 +29,13 @@ struct migrate_flow {
     struct migrate_address dst;     /* The host. */
     uint8_t eth_dst[6];             /* Of the host... */
     uint8_t eth_src[6];             /* ...and of the switch. */
+    uint16_t client_vlan, host_vlan;    /* 0: none. */
 };
 
 struct migrate_ops {
-    /* Sends the 'len' bytes at 'frame', which the callee copies. */
-    void (*output)(void *aux, const void *frame, size_t len);
+    /* Sends the 'len' bytes at 'frame', which the callee copies, with 'tag'
+     * put in. */
+    void (*output)(void *aux, const void *frame, size_t len, vlan_tag tag);
 
     /* Installs a flow, unless there are too many: returns whether it did.
      * Either way, the engine's table knows the connection. */
@@ -61,7 +63,8 @@ char *migrate_configure(struct migrate *, const struct migrate_config *,
 
 enum migrate_verdict {
     MIGRATE_DROP,               /* Done with the frame. */
-    MIGRATE_FORWARD,            /* Send the frame on, as it is now. */
+    MIGRATE_FORWARD,            /* Send the frame on, as it is now, with the
+                                 * tag that it has now. */
 };
 
 /* Takes a frame from a client to service 'service_id'. */

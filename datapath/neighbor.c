@@ -21,7 +21,7 @@ ask_arp(struct migrate *m, const struct host *host)
 
     memcpy(arp.sender_mac, m->mac, 6);
     arp_build(&arp, broadcast, m->scratch);
-    engine_output(m, ARP_FRAME_LEN);
+    engine_output(m, ARP_FRAME_LEN, vlan_tag_make(host->vlan, 0));
 }
 
 static void
@@ -32,7 +32,7 @@ ask_nd(struct migrate *m, const struct host *host)
 
     memcpy(nd.mac, m->mac, 6);
     nd_build(&nd, NULL, &m->address6, &group, m->scratch);
-    engine_output(m, ND_FRAME_LEN);
+    engine_output(m, ND_FRAME_LEN, vlan_tag_make(host->vlan, 0));
 }
 
 void
@@ -45,15 +45,17 @@ neighbor_ask(struct migrate *m, const struct host *host)
     }
 }
 
-/* Learns that 'address' is at 'mac', if it is that of a host that does not
- * answer: that of one that does is proven by a seal. */
+/* Learns from 'frame' that 'address' is at 'mac', if it is that of a host in
+ * this VLAN that does not answer: that of one that does is proven by a
+ * seal. */
 static void
-learn(struct migrate *m, const struct migrate_address *address,
-      const uint8_t mac[6])
+learn(struct migrate *m, const struct frame *frame,
+      const struct migrate_address *address, const uint8_t mac[6])
 {
     struct host *host = engine_find_host(m, address);
 
-    if (host && host->configured && !host->up) {
+    if (host && host->configured && !host->up
+        && host->vlan == vlan_tag_vid(frame->tag)) {
         if (!host->mac_known || memcmp(host->mac, mac, 6)) {
             m->next_hello = 0;
         }
@@ -69,7 +71,7 @@ neighbor_arp(struct migrate *m, const struct frame *frame,
     struct arp arp;
 
     arp_read(frame, p, &arp);
-    learn(m, &arp.sender, arp.sender_mac);
+    learn(m, frame, &arp.sender, arp.sender_mac);
     if (arp.op == ARP_REQUEST) {
         struct arp reply = {
             .op = ARP_REPLY,
@@ -80,7 +82,7 @@ neighbor_arp(struct migrate *m, const struct frame *frame,
         memcpy(reply.sender_mac, m->mac, 6);
         memcpy(reply.target_mac, arp.sender_mac, 6);
         arp_build(&reply, arp.sender_mac, m->scratch);
-        engine_output(m, ARP_FRAME_LEN);
+        engine_output(m, ARP_FRAME_LEN, frame->tag);
         count(m, COUNTER_ARP_REPLY);
         return MIGRATE_DROP;
     }
@@ -107,7 +109,7 @@ advertise(struct migrate *m, const struct frame *frame,
     memcpy(reply.mac, m->mac, 6);
     nd_build(&reply, nd->mac_given ? nd->mac : frame->data + 6,
              &nd->target, dst, m->scratch);
-    engine_output(m, ND_FRAME_LEN);
+    engine_output(m, ND_FRAME_LEN, frame->tag);
     count(m, COUNTER_ND_ADVERTISE);
 }
 
@@ -124,7 +126,7 @@ neighbor_nd(struct migrate *m, const struct frame *frame,
     }
     if (nd.type == ND_ADVERTISE) {
         if (nd.mac_given) {
-            learn(m, &nd.target, nd.mac);
+            learn(m, frame, &nd.target, nd.mac);
         }
         count(m, COUNTER_NEIGHBOR);
         return MIGRATE_DROP;
@@ -138,7 +140,7 @@ neighbor_nd(struct migrate *m, const struct frame *frame,
         return MIGRATE_DROP;
     }
     if (nd.mac_given) {
-        learn(m, &p->src, nd.mac);
+        learn(m, frame, &p->src, nd.mac);
     }
     advertise(m, frame, p, &nd);
     return MIGRATE_DROP;

@@ -15,7 +15,8 @@ SYSTEM_TESTS = \
 	tests/system/test_refuse.py \
 	tests/system/test_rules.py \
 	tests/system/test_servers.py \
-	tests/system/test_show.py
+	tests/system/test_show.py \
+	tests/system/test_vlan.py
 
 EXTRA_DIST += \
 	$(SYSTEM_TESTS) \

@@ -90,7 +90,8 @@ check(bool ok, const char *what)
 }
 
 static void
-op_output(void *b_, const void *frame, size_t len)
+op_output(void *b_, const void *frame, size_t len,
+          vlan_tag tag __attribute__((unused)))
 {
     struct bench *b = b_;
     struct buffer *out = &b->out[b->n_out++ % BURST];

@@ -108,7 +108,8 @@ check_message(const struct frame *frame, const struct packet *p)
 }
 
 static void
-op_output(void *aux __attribute__((unused)), const void *data, size_t len)
+op_output(void *aux __attribute__((unused)), const void *data, size_t len,
+          vlan_tag tag __attribute__((unused)))
 {
     struct frame frame = { .data = fuzz_copy(data, len), .len = len };
     enum frame_kind kind;
@@ -252,8 +253,9 @@ configure(unsigned int which_hosts, unsigned int which_services)
 
     for (size_t i = 0; i < N_HOSTS; i++) {
         if (which_hosts & 1 << i) {
-            hosts[config.n_hosts].name = names[i];
-            hosts[config.n_hosts].address = f.hosts[i];
+            hosts[config.n_hosts] = (struct host_config) {
+                .name = names[i], .address = f.hosts[i],
+            };
             members[config.n_hosts].host = config.n_hosts;
             members[config.n_hosts].weight = 1 + i;
             config.n_hosts++;

@@ -144,7 +144,8 @@ link_of(const struct sim *s, const uint8_t *mac)
 }
 
 static void
-op_output(void *s_, const void *frame, size_t len)
+op_output(void *s_, const void *frame, size_t len,
+          vlan_tag tag __attribute__((unused)))
 {
     struct sim *s = s_;
 
@@ -742,7 +743,7 @@ deliver(struct sim *s, struct flight *f)
             migrate_control_frame(s->engine, &frame, s->now);
         } else if (migrate_service_frame(s->engine, 1, &frame, s->now)
                    == MIGRATE_FORWARD) {
-            op_output(s, frame.data, frame.len);
+            op_output(s, frame.data, frame.len, frame.tag);
         }
         return;
     }
@@ -788,8 +789,7 @@ configure(struct sim *s)
     memcpy(config.mac, s->mac, 6);
     for (size_t i = 0; i < SIM_HOSTS; i++) {
         snprintf(names[i], sizeof names[i], "h%zu", i + 1);
-        hosts[i].name = names[i];
-        hosts[i].address = s->hosts[i].address;
+        hosts[i] = (struct host_config) { names[i], s->hosts[i].address, 0 };
         members[i].host = i;
         members[i].weight = 1;
     }

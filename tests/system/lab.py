@@ -114,6 +114,26 @@ class Lab:
         self.switch.add_port(name)
         return machine
 
+    def add_plain_switch(self):
+        """Debian's own ovs-vswitchd, with bridge br1, on the other end of a
+        cable: each of the two has the port "trunk"."""
+        node = Node.create(self.workspace, "plain")
+        plain = Switch(node, Tools.debian(), self.tso, bridge="br1",
+                       mac="02:00:00:00:00:fd")
+        plain.start()
+        cable(node, "trunk", self.switch.node, "trunk")
+        plain.add_port("trunk")
+        self.switch.add_port("trunk")
+        return plain
+
+    def move(self, machine, switch):
+        """Plugs a machine into another switch."""
+        self.switch.del_port(machine.port)
+        self.switch.node.run("ip", "link", "set", machine.port, "netns",
+                             switch.node.path)
+        switch.node.run("ip", "link", "set", machine.port, "up")
+        switch.add_port(machine.port)
+
     def host(self, name):
         name = name.removesuffix("-6")
         return next(host for host in self.hosts if host.name == name)

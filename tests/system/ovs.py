@@ -94,6 +94,7 @@ class Service:
     pools: dict = None
     rules: list = ()
     default_pool: str = "all"
+    tags: dict = dataclasses.field(default_factory=dict)    # Hosts' VLANs.
     other_config: dict = dataclasses.field(default_factory=dict)
 
     def flows(self):
@@ -134,7 +135,7 @@ class Service:
         pools = self.used_pools()
         for name in self.used_hosts():
             create(f"h_{name}", "Migration_Host", name=name,
-                   ip=_quote(hosts[name]))
+                   ip=_quote(hosts[name]), tag=self.tags.get(name))
         for name, pool in pools.items():
             create(f"p_{name}", "Migration_Pool", name=name,
                    hosts=",".join(f"@h_{host}" for host in pool.hosts),

@@ -9,8 +9,6 @@ import tap
 from capture import Capture
 from lab import MIGRATE_ADDRESS, SERVICE_ADDRESS
 from labtest import LabTest
-from netns import Node, cable
-from ovs import Switch, Tools
 from workspace import CommandError, wait_until
 
 REQUEST = b"GET /name HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -155,18 +153,8 @@ class Unpatched(Placement):
 
     @classmethod
     def configure(cls):
-        node = Node.create(cls.lab.workspace, "plain")
-        cls.plain = Switch(node, Tools.debian(), bridge="br1",
-                           mac="02:00:00:00:00:fd")
-        cls.plain.start()
-        cable(node, "trunk", cls.switch.node, "trunk")
-        cls.plain.add_port("trunk")
-        cls.switch.add_port("trunk")
-        port = cls.lab.clients[0].port
-        cls.switch.del_port(port)
-        cls.switch.node.run("ip", "link", "set", port, "netns", node.path)
-        node.run("ip", "link", "set", port, "up")
-        cls.plain.add_port(port)
+        cls.plain = cls.lab.add_plain_switch()
+        cls.lab.move(cls.lab.clients[0], cls.plain)
         super().configure()
 
     def test_forwards_an_existing_connection(self):

@@ -11,8 +11,6 @@ import re
 
 import tap
 from labtest import LabTest, curl
-from netns import Node, cable
-from ovs import Switch, Tools
 from servers import random_file, sha256
 
 MEGABYTES = 20
@@ -23,19 +21,9 @@ class OneArm:
 
     @classmethod
     def configure(cls):
-        node = Node.create(cls.lab.workspace, "plain")
-        cls.plain = Switch(node, Tools.debian(), cls.TSO, bridge="br1",
-                           mac="02:00:00:00:00:fd")
-        cls.plain.start()
+        cls.plain = cls.lab.add_plain_switch()
         for machine in [*cls.lab.clients, *cls.lab.hosts]:
-            cls.switch.del_port(machine.port)
-            cls.switch.node.run("ip", "link", "set", machine.port, "netns",
-                                node.path)
-            node.run("ip", "link", "set", machine.port, "up")
-            cls.plain.add_port(machine.port)
-        cable(node, "trunk", cls.switch.node, "trunk")
-        cls.plain.add_port("trunk")
-        cls.switch.add_port("trunk")
+            cls.lab.move(machine, cls.plain)
         cls.lab.add_service(placement=cls.PLACEMENT)
 
     def tearDown(self):

@@ -28,7 +28,8 @@ UNIT_TESTS = \
 	tests/unit/test-seal \
 	tests/unit/test-siphash \
 	tests/unit/test-timers \
-	tests/unit/test-tls
+	tests/unit/test-tls \
+	tests/unit/test-vlan
 
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -153,6 +154,10 @@ tests_unit_test_timers_LDADD = $(UNIT_LDADD)
 tests_unit_test_tls_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_tls_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_tls_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_vlan_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_vlan_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_vlan_LDADD = $(UNIT_LDADD)
 
 # The modules of the controller, which need libopenvswitch.
 if OVS

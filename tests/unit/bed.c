@@ -17,13 +17,13 @@ struct bed bed;
 static struct guard guard;
 
 static struct bed_frame *
-frame_new(const void *data, size_t len)
+frame_new(const void *data, size_t len, vlan_tag tag)
 {
     struct bed_frame *f = unit_malloc(sizeof *f + len);
 
     memcpy(f->data, data, len);
     f->when = bed.now;
-    f->frame = (struct frame) { .data = f->data, .len = len };
+    f->frame = (struct frame) { .data = f->data, .len = len, .tag = tag };
     f->kind = frame_parse(&f->frame, &f->packet);
     return f;
 }
@@ -48,13 +48,14 @@ is_question(const struct bed_frame *f)
 }
 
 static void
-op_output(void *aux __attribute__((unused)), const void *data, size_t len)
+op_output(void *aux __attribute__((unused)), const void *data, size_t len,
+          vlan_tag tag)
 {
     struct bed_frame *f;
 
     bed.n_sent++;
     if (!bed.discard) {
-        f = frame_new(data, len);
+        f = frame_new(data, len, tag);
         TAILQ_INSERT_TAIL(&bed.frames, f, next);
     }
 }
@@ -90,6 +91,14 @@ static const struct migrate_ops ops = {
 
 /* Hosts. */
 
+static vlan_tag
+host_tag(unsigned int host)
+{
+    uint16_t vlan = bed.hosts[host].vlan;
+
+    return vlan ? 0x81000000 | vlan : 0;
+}
+
 size_t
 bed_build_message(unsigned int host, uint8_t type, const void *body,
                   size_t len, uint16_t n, uint8_t *buf)
@@ -116,13 +125,20 @@ bed_build_message(unsigned int host, uint8_t type, const void *body,
 }
 
 enum migrate_verdict
-bed_control(const void *data, size_t len)
+bed_control_tagged(const void *data, size_t len, vlan_tag tag)
 {
     struct frame frame = {
-        .data = (uint8_t *) guard_copy(&guard, data, len), .len = len
+        .data = (uint8_t *) guard_copy(&guard, data, len), .len = len,
+        .tag = tag,
     };
 
     return migrate_control_frame(bed.engine, &frame, bed.now);
+}
+
+enum migrate_verdict
+bed_control(const void *data, size_t len)
+{
+    return bed_control_tagged(data, len, 0);
 }
 
 void
@@ -131,8 +147,8 @@ bed_message(unsigned int host, uint8_t type, const void *body, size_t len,
 {
     uint8_t buf[MIGRATE_MESSAGE_MAX + 64];
 
-    CHECK_INT(bed_control(buf, bed_build_message(host, type, body, len, n,
-                                                 buf)), MIGRATE_DROP);
+    len = bed_build_message(host, type, body, len, n, buf);
+    CHECK_INT(bed_control_tagged(buf, len, host_tag(host)), MIGRATE_DROP);
 }
 
 void
@@ -174,7 +190,7 @@ host_arp_reply(unsigned int host)
     memcpy(arp.sender_mac, bed.hosts[host].mac, 6);
     memcpy(arp.target_mac, bed.mac, 6);
     arp_build(&arp, bed.mac, buf);
-    bed_control(buf, sizeof buf);
+    bed_control_tagged(buf, sizeof buf, host_tag(host));
 }
 
 static void
@@ -188,7 +204,7 @@ host_advertise(unsigned int host)
 
     memcpy(nd.mac, bed.hosts[host].mac, 6);
     nd_build(&nd, bed.mac, &nd.target, &bed.address, buf);
-    bed_control(buf, sizeof buf);
+    bed_control_tagged(buf, sizeof buf, host_tag(host));
 }
 
 void
@@ -292,7 +308,7 @@ host_answer(unsigned int host, const struct bed_frame *f)
     struct arp arp;
     struct nd nd;
 
-    if (!bed.hosts[host].alive) {
+    if (!bed.hosts[host].alive || f->frame.tag != host_tag(host)) {
         return;
     }
     if (f->kind == FRAME_ARP) {
@@ -353,6 +369,12 @@ bed_configure(void)
 
     CHECK_STR(error ? error : "no error", "no error");
     free(error);
+}
+
+void
+bed_host_vlan(unsigned int host, uint16_t vlan)
+{
+    bed.hosts[host].vlan = bed.host_configs[host].vlan = vlan;
 }
 
 static void
@@ -552,17 +574,18 @@ build(const struct bed_client *c, uint8_t flags, uint32_t seq,
 }
 
 static enum migrate_verdict
-give(uint32_t service_id, const uint8_t *buf, size_t len)
+give(const struct bed_client *c, const uint8_t *buf, size_t len)
 {
     struct frame frame = {
-        .data = (uint8_t *) guard_copy(&guard, buf, len), .len = len
+        .data = (uint8_t *) guard_copy(&guard, buf, len), .len = len,
+        .tag = c->tag,
     };
     enum migrate_verdict verdict = migrate_service_frame(
-        bed.engine, service_id, &frame, bed.now);
+        bed.engine, c->service_id, &frame, bed.now);
 
     if (verdict == MIGRATE_FORWARD) {
         free(bed.forwarded);
-        bed.forwarded = frame_new(frame.data, frame.len);
+        bed.forwarded = frame_new(frame.data, frame.len, frame.tag);
     }
     return verdict;
 }
@@ -573,7 +596,7 @@ bed_segment(const struct bed_client *c, uint8_t flags, uint32_t seq,
 {
     static uint8_t buf[66000];
 
-    return give(c->service_id, buf, build(c, flags, seq, data, len, buf));
+    return give(c, buf, build(c, flags, seq, data, len, buf));
 }
 
 enum migrate_verdict
@@ -584,7 +607,7 @@ bed_corrupted(const struct bed_client *c, uint8_t flags, uint32_t seq,
     size_t frame_len = build(c, flags, seq, data, len, buf);
 
     buf[frame_len - 1 - ofs] ^= 4;
-    return give(c->service_id, buf, frame_len);
+    return give(c, buf, frame_len);
 }
 
 void
@@ -736,6 +759,7 @@ bed_expect(const struct bed_client *c, uint8_t flags, uint32_t ack)
     CU_ASSERT_FATAL(f && f->kind == FRAME_TCP);
     p = &f->packet;
     CU_ASSERT(frame_csum_ok(&f->frame, p));
+    CHECK_INT(f->frame.tag, c->tag);
     CU_ASSERT(!memcmp(f->data, c->mac, 6));
     CU_ASSERT(!memcmp(f->data + 6, bed.mac, 6));
     CU_ASSERT(address_equals(&p->dst, &c->tuple.client));
@@ -770,6 +794,7 @@ bed_expect_message(enum migrate_type type, void *message, size_t size)
     }
     CU_ASSERT_FATAL(host < BED_HOSTS);
     CU_ASSERT(frame_csum_ok(&f->frame, p));
+    CHECK_INT(f->frame.tag, host_tag(host));
     CU_ASSERT(!memcmp(f->data, bed.hosts[host].mac, 6));
     CU_ASSERT(address_equals(&p->src, &bed.address));
     CHECK_INT(p->dst_port, htons(MIGRATE_PORT));
@@ -804,7 +829,7 @@ bed_expect_bundle(void)
     packet[12] = bundle.b.family == 4 ? 0x08 : 0x86;
     packet[13] = bundle.b.family == 4 ? 0x00 : 0xdd;
     memcpy(packet + ETH_LEN, message + sizeof bundle.b, len);
-    bundle.inner = frame_new(packet, ETH_LEN + len);
+    bundle.inner = frame_new(packet, ETH_LEN + len, 0);
     CHECK_INT(bundle.inner->kind, FRAME_TCP);
     CU_ASSERT(frame_csum_ok(&bundle.inner->frame, &bundle.inner->packet));
     return bundle;

@@ -38,6 +38,7 @@ struct bed_host {
     struct migrate_address address;
     uint8_t mac[6];
     uint32_t epoch;
+    uint16_t vlan;
     bool alive;                 /* Answers HELLO, ARP and ND at once. */
     uint32_t heard;             /* Sequence number of its last HELLO... */
     uint32_t asked;             /* ...and AUDIT. */
@@ -48,6 +49,7 @@ struct bed_client {
     struct tuple tuple;
     uint32_t service_id;
     uint8_t mac[6];
+    vlan_tag tag;
     uint16_t window;
     struct tcp_options options; /* Of its SYN; its clock is the bed's. */
     uint32_t isn;
@@ -112,6 +114,9 @@ void bed_restart(void);
 /* Applies 'bed.config'. */
 void bed_configure(void);
 
+/* Puts host 'host' in VLAN 'vlan', and says so in 'bed.config'. */
+void bed_host_vlan(unsigned int host, uint16_t vlan);
+
 /* Lets 'ms' milliseconds pass, in which the engine runs whenever it asked
  * to. */
 void bed_wait(unsigned int ms);
@@ -167,7 +172,7 @@ struct bed_frame *bed_take(void);
 void bed_expect_none(void);
 
 /* The next frame is a segment for the client with 'flags', the expected
- * acknowledgment and right checksums. */
+ * acknowledgment, its tag and right checksums. */
 struct bed_frame *bed_expect(const struct bed_client *, uint8_t flags,
                              uint32_t ack);
 
@@ -212,6 +217,8 @@ struct migrate_mapping bed_mapping(const struct bed_client *,
 
 /* Gives the engine a frame for the switch itself. */
 enum migrate_verdict bed_control(const void *data, size_t len);
+enum migrate_verdict bed_control_tagged(const void *data, size_t len,
+                                        vlan_tag);
 
 /* Builds a message as bed_message() would send it and returns its length. */
 size_t bed_build_message(unsigned int host, uint8_t type, const void *body,

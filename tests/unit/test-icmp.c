@@ -172,6 +172,34 @@ test_forwarded(void)
     }
 }
 
+/* An error on its way from the client's VLAN to the host's. */
+static void
+test_vlan(void)
+{
+    struct bed_client c;
+    struct frame frame;
+    unsigned int host;
+    uint8_t buf[256];
+
+    bed_open(4, 64);
+    for (unsigned int i = 0; i < BED_HOSTS; i++) {
+        bed_host_vlan(i, 10);
+    }
+    bed_configure();
+    bed_wait(1);
+    c = bed_client(0, BED_HTTP);
+    c.tag = 0x81000014;
+    bed_live(&c, &host);
+    frame = (struct frame) {
+        .data = buf, .len = build_too_big(&c, 64, buf), .tag = c.tag,
+    };
+    CHECK_INT(migrate_control_frame(bed.engine, &frame, bed.now),
+              MIGRATE_FORWARD);
+    CHECK_INT(frame.tag, 0x8100000a);
+    CU_ASSERT(!memcmp(buf, bed.hosts[host].mac, 6));
+    bed_close();
+}
+
 /* Which types are errors. */
 static void
 test_types(void)
@@ -505,6 +533,7 @@ test_echo_options(void)
 }
 
 static const struct unit_test tests[] = {
+    { "an error changes the VLAN", test_vlan },
     { "errors go to the host", test_forwarded },
     { "types", test_types },
     { "errors end nothing", test_ignored },
