@@ -76,6 +76,8 @@ CONTROLLER_CPPFLAGS = $(OVS_CPPFLAGS) -I. -I$(srcdir)/controller \
 # All of the controller but main(), for the tests as well.
 noinst_LIBRARIES += controller/libcontroller.a
 controller_libcontroller_a_SOURCES = \
+	controller/batch.c \
+	controller/batch.h \
 	controller/bootstrap.c \
 	controller/bootstrap.h \
 	controller/change.c \
@@ -94,6 +96,10 @@ controller_libcontroller_a_SOURCES = \
 	controller/openapi.h \
 	controller/problem.c \
 	controller/problem.h \
+	controller/reply.c \
+	controller/reply.h \
+	controller/represent.c \
+	controller/represent.h \
 	controller/resource.c \
 	controller/resource.h \
 	controller/rest.c \
@@ -109,7 +115,9 @@ controller_libcontroller_a_SOURCES = \
 	controller/tokens.c \
 	controller/tokens.h \
 	controller/value.c \
-	controller/value.h
+	controller/value.h \
+	controller/writes.c \
+	controller/writes.h
 
 # The southbound part.
 controller_libcontroller_a_SOURCES += \

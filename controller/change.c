@@ -3,7 +3,6 @@
 
 #include "change.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +11,7 @@
 #include "openvswitch/json.h"
 #include "openvswitch/shash.h"
 #include "problem.h"
-#include "sha1.h"
+#include "represent.h"
 #include "store.h"
 #include "util.h"
 #include "value.h"
@@ -23,82 +22,13 @@ change_uninit(struct change *change)
     free(change->key);
     json_destroy(change->body);
     free(change->if_match);
+    free(change->pointer);
 }
-
-/* Representations. */
 
 static bool
 is_null(const struct json *json)
 {
     return !json || json->type == JSON_NULL;
-}
-
-struct json *
-represent(const struct store *store, const struct resource *resource,
-          const struct ovsdb_idl_row *row)
-{
-    struct json *json = json_object_create();
-
-    for (size_t i = 0; i < resource->n_fields; i++) {
-        const struct field *field = &resource->fields[i];
-
-        if (!(field->flags & FIELD_SECRET)) {
-            json_object_put(json, field->name,
-                            value_format(store, field, row, true));
-        }
-    }
-    return json;
-}
-
-/* What clients have written of 'row', without what was left out. */
-static struct json *
-written(const struct store *store, const struct resource *resource,
-        const struct ovsdb_idl_row *row)
-{
-    struct json *json = json_object_create();
-
-    for (size_t i = 0; i < resource->n_fields; i++) {
-        const struct field *field = &resource->fields[i];
-
-        if (!(field->flags & FIELD_READONLY)) {
-            struct json *value = value_format(store, field, row, false);
-
-            if (is_null(value)) {
-                json_destroy(value);
-            } else {
-                json_object_put(json, field->name, value);
-            }
-        }
-    }
-    return json;
-}
-
-static char *
-json_etag(const struct json *json)
-{
-    char *text = json_to_string(json, JSSF_SORT);
-    uint8_t digest[SHA1_DIGEST_SIZE];
-    struct ds ds = DS_EMPTY_INITIALIZER;
-
-    sha1_bytes(text, strlen(text), digest);
-    ds_put_char(&ds, '"');
-    for (size_t i = 0; i < 10; i++) {
-        ds_put_format(&ds, "%02x", digest[i]);
-    }
-    ds_put_char(&ds, '"');
-    free(text);
-    return ds_steal_cstr(&ds);
-}
-
-char *
-etag(const struct store *store, const struct resource *resource,
-     const struct ovsdb_idl_row *row)
-{
-    struct json *json = written(store, resource, row);
-    char *tag = json_etag(json);
-
-    json_destroy(json);
-    return tag;
 }
 
 /* RFC 7396: 'target', which is taken over, after 'patch'. */
@@ -164,7 +94,7 @@ conditions_hold(const struct change *change, const struct store *store,
                     change->key);
         return false;
     } else if (change->if_match && strcmp(change->if_match, "*")) {
-        char *tag = etag(store, change->resource, row);
+        char *tag = represent_etag(store, change->resource, row);
         bool ok = names_tag(change->if_match, tag);
 
         if (!ok) {
@@ -387,13 +317,12 @@ count(const struct store *store, struct ovsdb_idl_txn *txn)
 }
 
 /* Makes of 'row', or a new one, what 'body' says. */
-static enum change_result
-apply_body(const struct change *change, struct store *store,
+static void
+apply_body(struct change *change, struct store *store,
            struct ovsdb_idl_txn *txn, const struct ovsdb_idl_row *row,
            struct json *body, struct problem *problem)
 {
     const struct resource *resource = change->resource;
-    const struct ovsdb_idl_row *owner;
     bool creates = !row;
     struct values values;
 
@@ -406,15 +335,11 @@ apply_body(const struct change *change, struct store *store,
                 resource->create(store, row);
             }
         }
-        owner = write_row(store, resource, row, &values);
-        if (resource->check) {
-            resource->check(store, row, owner, problem);
-        }
-        count(store, txn);
+        change->owner = write_row(store, resource, row, &values);
+        change->row = row;
+        change->result = creates ? CHANGE_CREATES : CHANGE_UPDATES;
     }
     values_uninit(&values, resource);
-    return (problem->status ? CHANGE_REFUSED
-            : creates ? CHANGE_CREATES : CHANGE_UPDATES);
 }
 
 static void
@@ -464,101 +389,140 @@ check_unused(const struct change *change, const struct store *store,
     }
 }
 
-static enum change_result
-apply_delete(const struct change *change, struct store *store,
-             struct ovsdb_idl_txn *txn, const struct ovsdb_idl_row *row,
-             struct problem *problem)
+static void
+apply_delete(struct change *change, struct store *store,
+             const struct ovsdb_idl_row *row, struct problem *problem)
 {
     const struct resource *resource = change->resource;
 
     check_unused(change, store, row, problem);
     if (problem->status) {
-        return CHANGE_REFUSED;
+        return;
     }
     for (size_t i = 0; i < resource->n_fields; i++) {
         const struct field *field = &resource->fields[i];
 
         if (field->owner) {
-            disown(field, store_referrer(store, row, field->owner,
-                                         field->column, NULL), row);
+            const struct ovsdb_idl_row *owner = store_referrer(
+                store, row, field->owner, field->column, NULL);
+
+            if (owner) {
+                disown(field, owner, row);
+            }
         }
     }
     ovsdb_idl_txn_delete(row);
-    count(store, txn);
-    return CHANGE_DELETES;
+    change->result = CHANGE_DELETES;
 }
 
-/* Whether the open transaction leaves 'row' as it is. */
-static bool
-is_so_already(const struct store *store, const struct resource *resource,
-              const struct ovsdb_idl_row *row, const char *tag_before)
-{
-    char *tag = etag(store, resource, row);
-    bool so = !strcmp(tag, tag_before);
-
-    free(tag);
-    return so;
-}
-
-static enum change_result
-apply_put_or_patch(const struct change *change, struct store *store,
+static void
+apply_put_or_patch(struct change *change, struct store *store,
                    struct ovsdb_idl_txn *txn, const struct ovsdb_idl_row *row,
                    struct problem *problem)
 {
     struct json *body = (change->verb == CHANGE_PATCH
-                         ? merge(written(store, change->resource, row),
-                                 change->body)
+                         ? merge(represent_written(store, change->resource,
+                                                   row), change->body)
                          : json_deep_clone(change->body));
-    enum change_result result = apply_body(change, store, txn, row, body,
-                                           problem);
 
+    apply_body(change, store, txn, row, body, problem);
     json_destroy(body);
-    return result;
 }
 
 /* When the conditions do not hold for a change that was tried before: whether
  * that is because it was made then (RFC 9110 13.1.1). */
 static bool
-was_made(const struct change *change, struct store *store,
+was_made(struct change *change, struct store *store,
          struct ovsdb_idl_txn *txn, const struct ovsdb_idl_row *row)
 {
     struct problem problem = PROBLEM_INITIALIZER;
-    char *tag = etag(store, change->resource, row);
-    bool made = (apply_put_or_patch(change, store, txn, row, &problem)
-                 != CHANGE_REFUSED
-                 && is_so_already(store, change->resource, row, tag));
+    char *before = represent_etag(store, change->resource, row);
+    bool made = false;
 
-    free(tag);
+    apply_put_or_patch(change, store, txn, row, &problem);
+    if (!problem.status) {
+        char *after = represent_etag(store, change->resource, row);
+
+        made = !strcmp(before, after);
+        free(after);
+    }
+    free(before);
     problem_uninit(&problem);
     return made;
 }
 
-enum change_result
-change_apply(const struct change *change, struct store *store,
-             struct ovsdb_idl_txn *txn, bool again, struct problem *problem)
+/* Puts 'change' into 'txn', without a look at other rows. */
+static void
+apply(struct change *change, struct store *store, struct ovsdb_idl_txn *txn,
+      bool again, struct problem *problem)
 {
     const struct ovsdb_idl_row *row = store_find(store, change->resource,
                                                  change->key);
 
+    change->result = CHANGE_NONE;
+    change->row = row;
     if (!row && change->verb != CHANGE_PUT) {
-        if (change->verb == CHANGE_DELETE && again) {
-            return CHANGE_NONE;
+        if (change->verb != CHANGE_DELETE || !again) {
+            not_found(change, problem);
         }
-        not_found(change, problem);
-        return CHANGE_REFUSED;
-    }
-    if (!conditions_hold(change, store, row, problem)) {
+    } else if (!conditions_hold(change, store, row, problem)) {
         if (again && row && change->verb != CHANGE_DELETE
             && was_made(change, store, txn, row)) {
             problem_uninit(problem);
-            return CHANGE_NONE;
+            change->result = CHANGE_NONE;
         }
-        return CHANGE_REFUSED;
+    } else {
+        if (row) {
+            verify(change->resource, row);
+        }
+        if (change->verb == CHANGE_DELETE) {
+            apply_delete(change, store, row, problem);
+        } else {
+            apply_put_or_patch(change, store, txn, row, problem);
+        }
     }
-    if (row) {
-        verify(change->resource, row);
+}
+
+/* Moves the problem of one change to that of all. */
+static void
+take_problem(const struct change *change, struct problem *one,
+             struct problem *all)
+{
+    if (!one->status) {
+        return;
+    } else if (change->pointer) {
+        problem_nest(all, one, change->pointer, "/body");
+        problem_uninit(one);
+    } else {
+        *all = *one;
     }
-    return (change->verb == CHANGE_DELETE
-            ? apply_delete(change, store, txn, row, problem)
-            : apply_put_or_patch(change, store, txn, row, problem));
+}
+
+bool
+changes_apply(struct change *changes, size_t n, struct store *store,
+              struct ovsdb_idl_txn *txn, bool again, struct problem *problem)
+{
+    bool ok;
+
+    for (size_t i = 0; i < n; i++) {
+        struct problem one = PROBLEM_INITIALIZER;
+
+        apply(&changes[i], store, txn, again, &one);
+        take_problem(&changes[i], &one, problem);
+    }
+    ok = !problem->status;
+    for (size_t i = 0; i < n && ok; i++) {
+        const struct change *c = &changes[i];
+        struct problem one = PROBLEM_INITIALIZER;
+
+        if (c->resource->check && (c->result == CHANGE_CREATES
+                                   || c->result == CHANGE_UPDATES)) {
+            c->resource->check(store, c->row, c->owner, &one);
+            take_problem(c, &one, problem);
+        }
+    }
+    if (!problem->status) {
+        count(store, txn);
+    }
+    return !problem->status;
 }

@@ -31,6 +31,24 @@ conflict(struct problem *problem, const char *pointer, const char *value,
     free(remedy);
 }
 
+/* Notes if 'address', at 'pointer', is that of a host other than 'self'.
+ * (There may be thousands of them.) */
+static void
+check_hosts(struct store *store, const struct ovsdb_idl_row *self,
+            const char *address, const char *pointer, struct problem *problem)
+{
+    struct omrec_host *key = omrec_host_index_init_row(store->hosts_by_ip);
+    const struct omrec_host *host;
+
+    omrec_host_index_set_ip(key, address);
+    OMREC_HOST_FOR_EACH_EQUAL (host, key, store->hosts_by_ip) {
+        if (&host->header_ != self) {
+            conflict(problem, pointer, address, "host", host->name);
+        }
+    }
+    omrec_host_index_destroy_row(key);
+}
+
 /* Notes if 'address', at 'pointer', is also that of a row other than 'self'.
  * Services may share one, if 'self' is one. */
 static void
@@ -40,13 +58,8 @@ check_address(struct store *store, const struct ovsdb_idl_row *self,
 {
     const struct omrec_service *service;
     const struct omrec_switch *sw;
-    const struct omrec_host *host;
 
-    OMREC_HOST_FOR_EACH (host, store->idl) {
-        if (&host->header_ != self && !strcmp(host->ip, address)) {
-            conflict(problem, pointer, address, "host", host->name);
-        }
-    }
+    check_hosts(store, self, address, pointer, problem);
     OMREC_SWITCH_FOR_EACH (sw, store->idl) {
         if (&sw->header_ != self && sw->migrate_address
             && !strcmp(sw->migrate_address, address)) {
@@ -195,7 +208,9 @@ check_service(struct store *store, const struct ovsdb_idl_row *row,
     check_address(store, row, service->address, "/address", problem);
     omrec_service_verify_rules(service);
     for (size_t i = 0; i < service->n_rules; i++) {
-        check_rule_of_service(service, service->rules[i], problem);
+        if (store_exists(&service->rules[i]->header_)) {
+            check_rule_of_service(service, service->rules[i], problem);
+        }
     }
 }
 

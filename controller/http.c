@@ -33,7 +33,7 @@ VLOG_DEFINE_THIS_MODULE(http);
 #define CONNECTIONS_MAX 20000
 #define OTHER_FILES 1000
 #define HEAD_MAX (16 * 1024)                    /* Bytes, a connection. */
-#define BODY_MAX (1024 * 1024)                  /* Bytes, a request. */
+#define BODY_MAX (4 * 1024 * 1024)                  /* Bytes, a request. */
 #define BODIES_MAX (64 * 1024 * 1024)           /* Bytes, all requests. */
 
 /* Times, in ms.  A connection may be idle so long, and a request, or taking

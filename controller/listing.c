@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "change.h"
 #include "http.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
 #include "problem.h"
+#include "represent.h"
 #include "smap.h"
 #include "store.h"
 #include "util.h"

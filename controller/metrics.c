@@ -6,9 +6,9 @@
 #include "controller/ovs-migrate-idl.h"
 #include "http.h"
 #include "openvswitch/dynamic-string.h"
-#include "rest.h"
 #include "smap.h"
 #include "store.h"
+#include "writes.h"
 
 static void
 put_head(struct ds *ds, const char *name, const char *type, const char *help)
@@ -44,7 +44,7 @@ put_http(struct ds *ds)
 }
 
 static void
-put_writes(struct ds *ds, const struct rest_statistics *statistics)
+put_writes(struct ds *ds, const struct write_statistics *statistics)
 {
     put_one(ds, "writes_committed_total", "counter",
             "REST writes that were committed.", statistics->committed);
@@ -125,7 +125,7 @@ put_services(struct ds *ds, struct ovsdb_idl *idl, const char *metric,
 
 char *
 metrics_format(const struct store *store,
-               const struct rest_statistics *statistics)
+               const struct write_statistics *statistics)
 {
     struct ovsdb_idl *idl = store->idl;
     struct ds ds = DS_EMPTY_INITIALIZER;

@@ -4,10 +4,10 @@
 
 /* /metrics: counters and gauges in the text format of Prometheus. */
 
-struct rest_statistics;
+struct write_statistics;
 struct store;
 
 /* Returns the text, which the caller frees. */
-char *metrics_format(const struct store *, const struct rest_statistics *);
+char *metrics_format(const struct store *, const struct write_statistics *);
 
 #endif /* metrics.h */

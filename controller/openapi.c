@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "batch.h"
 #include "listing.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
@@ -226,11 +227,17 @@ add_key(struct json *parameters, const struct resource *resource)
 }
 
 static void
-add_conditions(struct json *parameters, bool creates)
+add_dry_run(struct json *parameters)
 {
     json_array_add(parameters, parameter(
         "query", "dry_run", "\"true\": only tell whether the change would be "
         "accepted, with 204.", json_literal("{\"type\": \"boolean\"}")));
+}
+
+static void
+add_conditions(struct json *parameters, bool creates)
+{
+    add_dry_run(parameters);
     json_array_add(parameters, parameter(
         "header", "If-Match", "An ETag: change it only if it is as it was "
         "then.", json_literal("{\"type\": \"string\"}")));
@@ -304,8 +311,7 @@ add_access_problems(struct json *responses, bool writes)
 }
 
 static void
-add_write_problems(struct json *responses, const struct resource *resource,
-                   bool body, bool must_exist)
+add_write_problems(struct json *responses, bool body, bool may_lack)
 {
     add_access_problems(responses, true);
     add_problem(responses, 409, "Something else that exists is in the way.");
@@ -316,7 +322,7 @@ add_write_problems(struct json *responses, const struct resource *resource,
         add_problem(responses, 415, "The body is not said to be JSON.");
         add_problem(responses, 422, "The body is not acceptable.");
     }
-    if (must_exist && !(resource->flags & RESOURCE_SINGLE)) {
+    if (may_lack) {
         add_problem(responses, 404, "There is none of this name.");
     }
 }
@@ -402,7 +408,8 @@ write_operation(const struct resource *resource, const char *what,
         add_response(responses, 201, "It, now that it is created.",
                      resource_content(resource));
     }
-    add_write_problems(responses, resource, true, !puts);
+    add_write_problems(responses, true,
+                       !puts && !(resource->flags & RESOURCE_SINGLE));
     json_object_put(body, "required", json_boolean_create(true));
     json_object_put(body, "content", content(type, schema, example));
     json = operation(verb, what, summary, parameters, responses);
@@ -419,7 +426,7 @@ delete_operation(const struct resource *resource, const char *what)
     add_key(parameters, resource);
     add_conditions(parameters, false);
     add_response(responses, 204, "It is deleted.", NULL);
-    add_write_problems(responses, resource, false, true);
+    add_write_problems(responses, false, true);
     return operation("delete", what, "Delete one.", parameters, responses);
 }
 
@@ -485,6 +492,39 @@ add_other_path(struct json *paths, const char *name, const char *what,
     json_object_put(paths, name, path);
 }
 
+static void
+add_changes_path(struct json *paths)
+{
+    struct json *parameters = json_array_create_empty();
+    struct json *responses = json_object_create();
+    struct json *body = json_object_create();
+    struct json *path = json_object_create();
+    struct json *post;
+
+    add_dry_run(parameters);
+    add_response(responses, 200, "They are made.", content(
+        "application/json", json_literal(
+            "{\"type\": \"object\", \"required\": [\"results\"],"
+            " \"properties\": {\"results\": {\"type\": \"array\","
+            "  \"items\": {\"type\": \"object\","
+            "   \"required\": [\"status\"], \"properties\": {"
+            "    \"status\": {\"type\": \"integer\"},"
+            "    \"etag\": {\"type\": \"string\"}}}}}}"), NULL));
+    add_response(responses, 204, "With dry_run: they would be accepted.",
+                 NULL);
+    add_write_problems(responses, true, true);
+    post = operation("post", "Changes", "Make several changes, all or none.",
+                     parameters, responses);
+    json_object_put(body, "required", json_boolean_create(true));
+    json_object_put(body, "content", content(
+        "application/json", reference("schemas", "Changes"), json_literal(
+            "{\"changes\": [{\"method\": \"PATCH\","
+            " \"path\": \"/v1/fabric\", \"body\": {}}]}")));
+    json_object_put(post, "requestBody", body);
+    json_object_put(path, "post", post);
+    json_object_put(paths, "/v1/changes", path);
+}
+
 static struct json *
 all_paths(void)
 {
@@ -499,6 +539,7 @@ all_paths(void)
         add_item_path(paths, &resources[i], what);
         free(what);
     }
+    add_changes_path(paths);
     add_other_path(paths, "/healthz", "Health", "Whether the controller can "
                    "do its work, and whether it is the active one.",
                    "application/json", true);
@@ -521,6 +562,7 @@ components(void)
         json_object_put_nocopy(schemas, capitalized(resources[i].name),
                                resource_schema(&resources[i]));
     }
+    json_object_put(schemas, "Changes", batch_schema());
     json_object_put(schemas, "Problem", problem_schema());
     json_object_put(json, "schemas", schemas);
     return json;

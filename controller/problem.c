@@ -7,7 +7,10 @@
 #include <stdlib.h>
 
 #include "openvswitch/json.h"
+#include "openvswitch/shash.h"
 #include "util.h"
+
+#define ERRORS_MAX 100          /* That are told. */
 
 void
 problem_uninit(struct problem *p)
@@ -33,22 +36,33 @@ problem_set(struct problem *p, int status, const char *remedy,
     }
 }
 
-static void OVS_PRINTF_FORMAT(5, 0)
-add(struct problem *p, int status, const char *pointer, const char *remedy,
-    const char *detail, va_list args)
+static void
+add_error(struct problem *p, int status, const char *pointer,
+          const char *remedy, const char *detail)
 {
-    struct json *error = json_object_create();
-
     if (!p->errors) {
         p->errors = json_array_create_empty();
     }
-    json_object_put_string(error, "field", pointer);
-    json_object_put(error, "detail",
-                    json_string_create_nocopy(xvasprintf(detail, args)));
-    json_object_put_string(error, "remedy", remedy);
-    json_array_add(p->errors, error);
+    if (json_array(p->errors)->n < ERRORS_MAX) {
+        struct json *error = json_object_create();
+
+        json_object_put_string(error, "field", pointer);
+        json_object_put_string(error, "detail", detail);
+        json_object_put_string(error, "remedy", remedy);
+        json_array_add(p->errors, error);
+    }
     problem_set(p, status, NULL, "what was sent is not acceptable, so nothing "
                 "was changed; \"errors\" tells what and where");
+}
+
+static void OVS_PRINTF_FORMAT(5, 0)
+add(struct problem *p, int status, const char *pointer, const char *remedy,
+    const char *format, va_list args)
+{
+    char *detail = xvasprintf(format, args);
+
+    add_error(p, status, pointer, remedy, detail);
+    free(detail);
 }
 
 void
@@ -71,6 +85,32 @@ problem_conflict(struct problem *p, const char *pointer, const char *remedy,
     va_start(args, detail);
     add(p, 409, pointer, remedy, detail, args);
     va_end(args);
+}
+
+static const char *
+member(const struct json *object, const char *name)
+{
+    return json_string(shash_find_data(json_object(object), name));
+}
+
+void
+problem_nest(struct problem *outer, const struct problem *inner,
+             const char *pointer, const char *sub)
+{
+    if (!inner->errors) {
+        add_error(outer, inner->status, pointer,
+                  inner->remedy ? inner->remedy : "", inner->detail);
+        return;
+    }
+    for (size_t i = 0; i < json_array(inner->errors)->n; i++) {
+        const struct json *error = json_array(inner->errors)->elems[i];
+        char *field = xasprintf("%s%s%s", pointer, sub,
+                                member(error, "field"));
+
+        add_error(outer, inner->status, field, member(error, "remedy"),
+                  member(error, "detail"));
+        free(field);
+    }
 }
 
 struct json *

@@ -37,6 +37,11 @@ void problem_conflict(struct problem *, const char *pointer,
                       const char *remedy, const char *detail, ...)
     OVS_PRINTF_FORMAT(4, 5);
 
+/* Adds to 'outer' what is in 'inner', the problem of a part of the request:
+ * with its members below 'pointer' and 'sub', and all else at 'pointer'. */
+void problem_nest(struct problem *outer, const struct problem *inner,
+                  const char *pointer, const char *sub);
+
 /* The body.  The caller destroys it. */
 struct json *problem_to_json(const struct problem *);
 

@@ -34,14 +34,4 @@ void rest_wait(struct rest *);
 /* The URLs where it listens, a line for each.  The caller frees it. */
 char *rest_show(const struct rest *);
 
-/* Counters since it was created. */
-struct rest_statistics {
-    unsigned long long int committed;   /* Writes that were. */
-    unsigned long long int retried;     /* Transactions that were tried again:
-                                         * others changed the same rows, or
-                                         * the database went away. */
-    unsigned long long int expired;     /* Writes not committed in time. */
-    unsigned int pending;               /* Writes that are under way. */
-};
-
 #endif /* rest.h */

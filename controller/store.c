@@ -17,6 +17,8 @@ store_init(struct store *store, const char *remote)
         store->by_key[i] = ovsdb_idl_index_create1(
             store->idl, resources[i].fields[0].column);
     }
+    store->hosts_by_ip = ovsdb_idl_index_create1(store->idl,
+                                                 &omrec_host_col_ip);
 }
 
 void
@@ -29,6 +31,13 @@ bool
 store_is_filled(const struct store *store)
 {
     return ovsdb_idl_has_ever_connected(store->idl);
+}
+
+bool
+store_is_writable(const struct store *store)
+{
+    return (ovsdb_idl_is_connected(store->idl)
+            && omrec_fabric_first(store->idl));
 }
 
 static struct ovsdb_idl_index *
@@ -80,6 +89,12 @@ store_find(const struct store *store, const struct resource *resource,
     found = ovsdb_idl_index_find(index_of(store, resource), row);
     ovsdb_idl_index_destroy_row(row);
     return found;
+}
+
+bool
+store_exists(const struct ovsdb_idl_row *row)
+{
+    return row->new_datum != NULL;
 }
 
 struct ovsdb_idl_cursor

@@ -10,6 +10,7 @@
 struct store {
     struct ovsdb_idl *idl;
     struct ovsdb_idl_index *by_key[N_RESOURCES];
+    struct ovsdb_idl_index *hosts_by_ip;
 };
 
 void store_init(struct store *, const char *remote);
@@ -18,11 +19,17 @@ void store_uninit(struct store *);
 /* Whether the replica has ever been filled. */
 bool store_is_filled(const struct store *);
 
+/* Whether the database can be written, as far as can be told. */
+bool store_is_writable(const struct store *);
+
 /* The row of 'resource' whose key is 'key', in the text form that paths have;
  * NULL if there is none.  A single one has no key. */
 const struct ovsdb_idl_row *store_find(const struct store *,
                                        const struct resource *,
                                        const char *key);
+
+/* Whether the open transaction does not delete 'row'. */
+bool store_exists(const struct ovsdb_idl_row *row);
 
 /* A cursor at the first row of 'resource' whose key is greater than 'key', or
  * at the first of all if that is NULL. */

@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import socket
+import time
 import urllib.parse
 
 from controllers import (REPOSITORY, Client, Controller, ControllerTest,
@@ -107,13 +108,13 @@ class Operations(RestTest):
                     self.assertEqual(got.json[name], value)
                 self.check(200, "PUT", operation.url, got.json)
         for operation in self.document.operations:
-            if operation.method in ("GET", "PATCH"):
+            if operation.method in ("GET", "PATCH", "POST"):
                 with self.subTest(f"{operation.method} {operation.path}"):
                     response = self.check(
                         200, operation.method, operation.url,
                         operation.example, {"Content-Type": operation.media})
                     self.document.validate(operation, response)
-                    if operation.media:
+                    if operation.method == "PATCH":
                         for name, value in operation.example.items():
                             self.assertEqual(response.json[name], value)
         deletes = [o for o in self.document.operations
@@ -133,7 +134,7 @@ class Operations(RestTest):
         before = self.state()
         n = 0
         for operation in self.document.operations:
-            if not operation.media:
+            if operation.method not in ("PUT", "PATCH"):
                 continue
             schema = self.document.item_schema(operation)
             headers = {"Content-Type": operation.media}
@@ -174,7 +175,7 @@ class Operations(RestTest):
                   (b"null", 400), (b"{}{}", 400), (b'{"a": 1\0}', 400),
                   (b'{"a": "\xff"}', 400), (b"[" * 5000, 400),
                   (b'{"x":' * 900 + b"1" + b"}" * 900, 422),
-                  (b" " * 1048577, 413)]
+                  (b" " * 4194305, 413)]
         for operation in self.document.operations:
             if operation.media:
                 for body, status in bodies:
@@ -198,7 +199,7 @@ class Operations(RestTest):
                          if o.method == "PUT")
         connection = http.client.HTTPConnection(
             self.client.url.netloc, timeout=20)
-        connection.request("PUT", operation.url, iter([b" " * 65536] * 17),
+        connection.request("PUT", operation.url, iter([b" " * 65536] * 65),
                            {"Content-Type": "application/json"},
                            encode_chunked=True)
         self.assertEqual(connection.getresponse().status, 413)
@@ -223,12 +224,18 @@ class Operations(RestTest):
         self.put_all()
         paths = {o.path: o.url for o in self.document.operations}
         for path, url in paths.items():
-            for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS",
+            allowed = {o.method for o in self.document.operations
+                       if o.path == path}
+            if "GET" in allowed:
+                allowed.add("HEAD")
+            for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
                            "TRACE", "BREW"):
-                if not self.document.get(method, path):
+                if method not in allowed:
                     with self.subTest(f"{method} {path}"):
                         response = self.check(405, method, url)
-                        self.assertIn("GET", response.headers["Allow"])
+                        self.assertEqual(
+                            set(response.headers["Allow"].split(", ")),
+                            allowed)
         for path in ("/", "/v1", "/v1/", "/v2/hosts", "/v1/hosts/",
                      "/v1/fabric/x", "/v1/host", "/healthz/", "//v1/hosts"):
             self.check(404, "GET", path)
@@ -443,6 +450,155 @@ class Meaning(RestTest):
                              ("127.0.0.1:1", 200), ("[::1]:7480", 200),
                              ("evil.example", 403)):
             self.check(status, "GET", "/v1/hosts", headers={"Host": host})
+
+
+class Changes(RestTest):
+    """POST /v1/changes."""
+
+    def post(self, status, *changes, query=""):
+        response = self.check(status, "POST", "/v1/changes" + query,
+                              {"changes": list(changes)})
+        self.document.validate(self.document.get("POST", "/v1/changes"),
+                               response)
+        return response
+
+    def put(self, path, **body):
+        return {"method": "PUT", "path": f"/v1/{path}", "body": body}
+
+    def fabric(self):
+        """Changes that make a whole fabric."""
+        return [self.put("hosts/h1", ip="192.0.2.11"),
+                self.put("hosts/h2", ip="192.0.2.12"),
+                self.put("pools/all", hosts={"h1": 1, "h2": 2}),
+                self.put("services/web", address="192.0.2.100", port=80,
+                         default_pool="all"),
+                self.put("services/other", address="192.0.2.100", port=81),
+                self.put("rules/r1", service="web", pool="all", priority=1,
+                         match={"method": "GET"})]
+
+    def test_all(self):
+        response = self.post(200, *self.fabric())
+        self.assertEqual([r["status"] for r in response.json["results"]],
+                         [201] * 6)
+        rule = self.check(200, "GET", "/v1/rules/r1")
+        self.assertEqual(rule.json["service"], "web")
+        self.assertEqual(rule.headers["ETag"],
+                         response.json["results"][5]["etag"])
+        ids = {self.check(200, "GET", f"/v1/services/{name}").json["id"]
+               for name in ("web", "other")}
+        self.assertEqual(ids, {1, 2})
+        response = self.post(200, *self.fabric())
+        self.assertEqual([r["status"] for r in response.json["results"]],
+                         [200] * 6)
+
+    def test_none(self):
+        """One that is wrong, and nothing is made."""
+        before = self.state()
+        for change, field in (
+                (self.put("hosts/h3", ip="x"), "/changes/6/body/ip"),
+                (self.put("hosts/h3", ip="192.0.2.11"),
+                 "/changes/6/body/ip"),
+                (self.put("pools/p", hosts={"h9": 1}),
+                 "/changes/6/body/hosts/h9"),
+                ({"method": "DELETE", "path": "/v1/hosts/h1"},
+                 "/changes/6/path"),
+                ({"method": "DELETE", "path": "/v1/hosts/h9"}, "/changes/6"),
+                ({"method": "PATCH", "path": "/v1/hosts/h9", "body": {}},
+                 "/changes/6"),
+                ({**self.put("hosts/h3", ip="192.0.2.13"), "if_match": "*"},
+                 "/changes/6")):
+            with self.subTest(change):
+                response = self.client("POST", "/v1/changes", {
+                    "changes": self.fabric() + [change]})
+                self.assertIn(response.status, (404, 409, 412, 422))
+                self.assertIn(field, self.fields(response), response)
+                self.assertEqual(self.state(), before)
+
+    def test_malformed(self):
+        change = self.put("hosts/h1", ip="192.0.2.1")
+        for bad, field in ((1, ""), ({}, "/path"),
+                           ({**change, "x": 1}, "/x"),
+                           ({**change, "method": "GET"}, "/method"),
+                           ({**change, "method": "PUT", "path":
+                             "/v1/links/x"}, "/method"),
+                           ({**change, "path": "/v1/hosts"}, "/path"),
+                           ({**change, "path": "/v1/fabric/x"}, "/path"),
+                           ({**change, "path": 7}, "/path"),
+                           ({**change, "body": []}, "/body"),
+                           ({**change, "method": "DELETE"}, "/body"),
+                           ({**change, "if_match": 1}, "/if_match"),
+                           ({**change, "if_none_match": "x"},
+                            "/if_none_match")):
+            with self.subTest(bad):
+                response = self.post(422, bad)
+                self.assertEqual(self.fields(response),
+                                 [f"/changes/0{field}"])
+        self.assertEqual(self.fields(self.post(422, change, change)),
+                         ["/changes/1/path"])
+        for body in ({}, {"changes": []}, {"changes": {}},
+                     {"changes": [change], "x": 1}):
+            response = self.check(422, "POST", "/v1/changes", body)
+            self.assertEqual(self.fields(response), ["/changes"])
+
+    def test_many_errors(self):
+        response = self.post(422, *(self.put(f"hosts/h{n}", ip="x")
+                                    for n in range(1000)))
+        self.assertEqual(len(self.fields(response)), 100)
+
+    def test_dry_run(self):
+        before = self.state()
+        self.post(204, *self.fabric(), query="?dry_run=true")
+        self.assertEqual(self.state(), before)
+
+    def test_conditions(self):
+        created = {**self.put("hosts/h1", ip="192.0.2.11"),
+                   "if_none_match": "*"}
+        tag = self.post(200, created).json["results"][0]["etag"]
+        self.post(412, created)
+        change = {"method": "PATCH", "path": "/v1/hosts/h1",
+                  "body": {"state": "draining"}, "if_match": tag}
+        self.post(200, change)
+        self.post(412, change)
+
+    def test_exchange(self):
+        """What is only right as a whole."""
+        self.post(200, *self.fabric())
+        self.post(200, self.put("hosts/h1", ip="192.0.2.12"),
+                  self.put("hosts/h2", ip="192.0.2.11"))
+        self.assertEqual(self.check(200, "GET", "/v1/hosts/h1").json["ip"],
+                         "192.0.2.12")
+        self.post(200, {"method": "DELETE", "path": "/v1/rules/r1"},
+                  {"method": "PATCH", "path": "/v1/services/web",
+                   "body": {"protocol": "tcp"}})
+        deletes = [{"method": "DELETE", "path": change["path"]}
+                   for change in reversed(self.fabric())
+                   if "rules" not in change["path"]]
+        response = self.post(200, *deletes)
+        self.assertEqual([r["status"] for r in response.json["results"]],
+                         [204] * 5)
+        self.assertEqual(self.check(200, "GET", "/v1/hosts").json["items"],
+                         [])
+
+    def test_delete_service_before_rule(self):
+        self.post(200, *self.fabric())
+        self.post(200, {"method": "DELETE", "path": "/v1/services/web"},
+                  {"method": "DELETE", "path": "/v1/rules/r1"})
+        self.check(404, "GET", "/v1/rules/r1")
+
+    def test_thousands(self):
+        hosts = [self.put(f"hosts/h{n}", ip=f"10.1.{n // 250}.{n % 250 + 1}")
+                 for n in range(5000)]
+        begin = time.monotonic()
+        self.post(200, *hosts, self.put("pools/all", hosts={
+            f"h{n}": 1 for n in range(5000)}))
+        made = time.monotonic() - begin
+        begin = time.monotonic()
+        self.assertEqual(len(self.check(200, "GET", "/v1/hosts?limit=10000")
+                             .json["items"]), 5000)
+        read = time.monotonic() - begin
+        print(f"# 5000 hosts: made in {made:.1f} s, read in {read:.1f} s")
+        self.assertLess(made, 10)
+        self.assertLess(read, 2)
 
 
 class Access(ControllerTest):
