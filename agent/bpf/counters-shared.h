@@ -49,7 +49,8 @@
     COUNTER(EARLY, "early", "packets that came before their connection")    \
     COUNTER(STALE, "stale", "packets of connections replaced or aborted")   \
     COUNTER(FLOW_SYN, "flow_syn", "packets of a flow ID with SYN set")      \
-    COUNTER(FLOW_FRAGMENT, "flow_fragment", "IP fragments from a switch")   \
+    COUNTER(FLOW_FRAGMENT, "flow_fragment", "IP fragments, or packets with " \
+            "IPv6 extension headers, from a switch")                         \
     COUNTER(FLOW_ERROR, "flow_error", "packets that could not be rewritten") \
     /* Egress. */                                                           \
     COUNTER(NEIGHBOR_SILENCED, "neighbor_silenced",                         \

@@ -151,7 +151,7 @@ egress(struct __sk_buff *skb)
         }
         return TC_ACT_UNSPEC;
     }
-    if (p.protocol == IPPROTO_TCP
+    if (p.protocol == IPPROTO_TCP && !p.fragment
         && !bpf_skb_load_bytes(skb, p.l4 + TCP_FLAGS, &flags, sizeof flags)
         && flags & TCP_FLAG_RST) {
         return egress_reset(skb, &p);

@@ -13,7 +13,8 @@ struct packet {
     __u32 end;                  /* Offset past the IP packet. */
     __u8 family;                /* 4 or 6. */
     __u8 protocol;              /* IPPROTO_TCP or IPPROTO_UDP. */
-    __u8 fragment;
+    __u8 fragment;              /* Or behind IPv6 extension headers; then
+                                 * 'protocol' and 'ports' mean nothing. */
 };
 
 #define ETH_LEN ((__u32) sizeof(struct ethhdr))
@@ -63,12 +64,21 @@ packet_ipv4(const struct iphdr *ip, struct packet *p)
     p->end = ETH_LEN + bpf_ntohs(ip->tot_len);
 }
 
+static __always_inline int
+is_extension(__u8 protocol)
+{
+    return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING
+           || protocol == IPPROTO_FRAGMENT || protocol == IPPROTO_DSTOPTS;
+}
+
 static __always_inline void
 packet_ipv6(const struct ipv6hdr *ip, struct packet *p)
 {
     p->family = 6;
-    p->protocol = ip->nexthdr;
-    p->fragment = 0;
+    p->fragment = is_extension(ip->nexthdr);
+    /* Switches send nothing with extension headers, but a flow of placement
+     * "flow" may: it must not reach the stack. */
+    p->protocol = p->fragment ? IPPROTO_TCP : ip->nexthdr;
     __builtin_memcpy(&p->src, &ip->saddr, sizeof p->src);
     __builtin_memcpy(&p->dst, &ip->daddr, sizeof p->dst);
     p->l4 = MAX_HEADERS;

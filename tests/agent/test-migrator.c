@@ -557,6 +557,16 @@ check_forward(const struct cast *c)
     CHECK_INT(ingress(&in, NULL), TC_ACT_SHOT);
     CHECK_INT(counter(COUNTER_FLOW_SYN) - n, 1);
 
+    n = counter(COUNTER_FLOW_FRAGMENT);
+    for (int i = 0; i < 4; i++) {
+        static const uint8_t extensions[] = { 0, 43, 44, 60 };
+
+        frame_tcp(&in, &sw, &host, 1, 0, T_ACK, "data", 4);
+        in.bytes[20] = (address_is_v4(&host.address) ? 0x20 : extensions[i]);
+        CHECK_INT(ingress(&in, NULL), TC_ACT_SHOT);
+        CHECK_INT(counter(COUNTER_FLOW_FRAGMENT) - n, i + 1);
+    }
+
     n = counter(COUNTER_UNKNOWN_FLOW);
     host.port++;
     frame_tcp(&in, &sw, &host, 1, 0, T_ACK, "", 0);
