@@ -51,9 +51,11 @@ reply_stateless(struct migrate *m, const struct arrival *a, uint8_t flags,
         .flags = flags,
         .options = options,
     };
+    uint32_t tsval = (flags & SEG_SYN ? ts_clock(m, a->now)
+                      : options->tsecr);    /* The client heard no later. */
 
     options->tsecr = options->tsval;
-    options->tsval = ts_clock(m, a->now);
+    options->tsval = tsval;
     engine_output(m, segment_build(&s, m->scratch), a->frame->tag);
 }
 
@@ -119,7 +121,7 @@ client_reply(struct migrate *m, struct pending *pending, uint8_t flags,
                          ? pending->discarded : pending->assembly.len);
     struct tcp_options options = {
         .tstamp_ok = pending->tstamp_ok,
-        .tsval = ts_clock(m, now),
+        .tsval = pending_ts_clock(pending, now),
         .tsecr = pending->tsval,
     };
     struct segment s = {
@@ -392,6 +394,7 @@ connection_new(struct migrate *m, struct arrival *a,
     pending->syn = *syn_options;
     pending->tstamp_ok = a->options.tstamp_ok;
     pending->tsval = a->options.tsval;
+    pending->ts_start = a->options.tsecr;
     assembly_init(&pending->assembly);
     TAILQ_INSERT_TAIL(&m->gathering, pending, by_age);
     pending->window = p->window;

@@ -53,6 +53,7 @@ struct pending {
     struct syn_options syn;
     bool tstamp_ok;
     uint32_t tsval;             /* The client's latest. */
+    uint32_t ts_start;          /* The switch's, when it 'started'. */
     uint16_t window;            /* As in its latest header. */
     int64_t ack_due;            /* When data is ACKed at the latest; 0: all
                                  * was. */
@@ -145,7 +146,17 @@ engine_address(const struct migrate *m, const struct migrate_address *peer)
     return address_is_v4(peer) ? &m->address4 : &m->address6;
 }
 
-/* The engine's TCP timestamp clock. */
+/* The switch's TCP timestamp clock towards a client.  It goes on from what
+ * the client has heard in the SYN-ACK, and not from the engine's own: an
+ * earlier engine, or another switch, may have sent that, and what is older
+ * the client would drop (PAWS, RFC 7323 5). */
+static inline uint32_t
+pending_ts_clock(const struct pending *pending, int64_t now)
+{
+    return pending->ts_start + (uint32_t) (now - pending->started);
+}
+
+/* The engine's, for SYN-ACKs. */
 static inline uint32_t
 ts_clock(const struct migrate *m, int64_t now)
 {

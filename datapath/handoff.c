@@ -61,7 +61,7 @@ send_continuation(struct migrate *m, struct pending *pending, size_t from,
     struct tcp_options options = {
         .tstamp_ok = pending->tstamp_ok,
         .tsval = pending->tsval,
-        .tsecr = ts_clock(m, now),
+        .tsecr = pending_ts_clock(pending, now),
     };
     struct segment s = {
         .eth_dst = host->mac, .eth_src = m->mac,
@@ -105,7 +105,7 @@ transmit(struct migrate *m, struct pending *pending, int64_t now)
         .rcv_wscale = RCV_WSCALE,
         .tstamp_ok = pending->tstamp_ok,
         .tsval = pending->tsval,
-        .tsecr = ts_clock(m, now),
+        .tsecr = pending_ts_clock(pending, now),
         .window = pending->window,
         .tuple = r->tuple,
         .flow_id = r->flow_id,

@@ -125,7 +125,7 @@ host_obtain(struct migrate *m, const struct host_config *config)
     host->address = config->address;
     host->index = free_slot;
     host->asked = host->answered = m->first_sequence;
-    host->audit.sequence = m->first_sequence;
+    host->audit.sequence = host->audit.number = m->first_sequence;
     m->hosts[free_slot] = host;
     if (free_slot == m->n_hosts) {
         m->n_hosts++;

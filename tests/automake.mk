@@ -13,6 +13,7 @@ SYSTEM_TESTS = \
 	tests/system/test_loss.py \
 	tests/system/test_one_arm.py \
 	tests/system/test_refuse.py \
+	tests/system/test_restart.py \
 	tests/system/test_rules.py \
 	tests/system/test_servers.py \
 	tests/system/test_show.py \
@@ -22,6 +23,7 @@ EXTRA_DIST += \
 	$(SYSTEM_TESTS) \
 	tests/system/autotest.py \
 	tests/system/capture.py \
+	tests/system/crowd.py \
 	tests/system/lab.py \
 	tests/system/labtest.py \
 	tests/system/load.py \

@@ -310,6 +310,24 @@ class Switch:
         return {name: int(value) for name, value in re.findall(
             r"^\s*(\S+)\s+(\d+)", self.appctl("migrate/counters"), re.M)}
 
+    def restart(self, kill=False):
+        """Ends ovs-vswitchd, politely or not, starts it again and gives it
+        its flows back, which are not in the database."""
+        flows = self.node.workspace.write(
+            f"{self.node.name}/flows",
+            "".join(flow + "\n" for flow in self.flows("cookie=0/-1")
+                    if not flow.startswith("table=254,")))
+        if kill:
+            self.vswitchd.kill()
+            os.remove(f"{self.dir}/ovs-vswitchd.ctl")
+        else:
+            self.appctl("exit")
+            self.vswitchd.wait(20)
+        self.start_vswitchd()
+        wait_until(lambda: self.run("ovs-ofctl", "show", self.bridge,
+                                    check=False), "the bridge")
+        self.ofctl("--bundle", "replace-flows", self.bridge, flows)
+
     def stop(self):
         """Ends the switch as an operator would; returns the exit status of
         ovs-vswitchd."""

@@ -570,6 +570,7 @@ build(const struct bed_client *c, uint8_t flags, uint32_t seq,
     };
 
     options.tsval = bed.now;
+    options.tsecr = c->ts_recent;
     return segment_build(&s, buf);
 }
 
@@ -613,12 +614,15 @@ bed_corrupted(const struct bed_client *c, uint8_t flags, uint32_t seq,
 void
 bed_connect(struct bed_client *c)
 {
+    struct tcp_options options;
     struct bed_frame *f;
 
     c->seq = c->isn + 1;
     bed_segment(c, SEG_SYN, c->isn, NULL, 0);
     f = bed_expect(c, SEG_SYN | SEG_ACK, c->isn + 1);
     c->ack = f->packet.seq + 1;
+    tcp_options_parse(&f->frame, &f->packet, &options);
+    c->ts_recent = options.tsval;
     free(f);
     if (c->service_id != BED_TCP && c->service_id != BED_AUTO) {
         CHECK_INT(bed_segment(c, SEG_ACK, c->seq, NULL, 0), MIGRATE_DROP);

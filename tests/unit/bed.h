@@ -52,6 +52,7 @@ struct bed_client {
     vlan_tag tag;
     uint16_t window;
     struct tcp_options options; /* Of its SYN; its clock is the bed's. */
+    uint32_t ts_recent;         /* The switch's clock, in the SYN-ACK. */
     uint32_t isn;
     uint32_t seq;               /* Next byte to send. */
     uint32_t ack;               /* One past the switch's ISN. */

@@ -102,8 +102,10 @@ test_rebuild(void)
     struct bed_client c[3];
     struct migrate_mapping maps[3];
     const struct record *r;
-    uint32_t after;
+    uint32_t after, number;
 
+    bed_open(4, 64);
+    number = engine_host(1)->audit.number;
     open_silent();
     for (unsigned int i = 0; i < 3; i++) {
         c[i] = old_client(i);
@@ -113,6 +115,8 @@ test_rebuild(void)
     wake(1);
     CHECK_INT(bed_expect_audit(&after), 1);
     CHECK_INT(after, 0);
+    /* The list of its predecessor's last audit would not do. */
+    CU_ASSERT(engine_host(1)->audit.number != number);
     bed_expect_none();
     bed_mappings(1, 0, false, maps, 2);
     CHECK_INT(bed_expect_audit(&after), 1);
@@ -209,6 +213,41 @@ test_unsettled(void)
     b = bed_expect_bundle();
     bed_bundle_free(&b);
     CHECK_INT(BED_COUNT(DROP_UNSETTLED), 5);
+    bed_close();
+}
+
+/* A connection whose SYN another engine has answered: what is said to the
+ * client next must not be older by the clock that it has heard. */
+static void
+test_timestamps(void)
+{
+    struct bed_client c;
+    struct bed_bundle b;
+    struct bed_frame *f;
+    struct tcp_options o;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    bed_restart();
+    bed_wait(MIGRATE_HELLO_INTERVAL);
+    CU_ASSERT(bed.engine->ts_offset + (uint32_t) bed.now - c.ts_recent > 1000);
+    bed_segment(&c, SEG_ACK, c.seq - 1, NULL, 0);      /* Keepalive. */
+    f = bed_expect(&c, SEG_ACK, c.seq);
+    CU_ASSERT(tcp_options_parse(&f->frame, &f->packet, &o));
+    CHECK_INT(o.tsval, c.ts_recent);
+    CHECK_INT(o.tsecr, (uint32_t) bed.now);
+    free(f);
+    bed_text(&c, "GET / HTTP/1.1\r\n");
+    bed_wait(DELAYED_ACK + 1);
+    f = bed_expect(&c, SEG_ACK, c.seq);
+    CU_ASSERT(tcp_options_parse(&f->frame, &f->packet, &o));
+    CHECK_INT(o.tsval, c.ts_recent + DELAYED_ACK);
+    free(f);
+    bed_text(&c, "Host: a\r\n\r\n");
+    b = bed_expect_bundle();
+    CHECK_INT(ntohl(b.b.tsecr), c.ts_recent + DELAYED_ACK + 1);
+    bed_bundle_free(&b);
     bed_close();
 }
 
@@ -322,9 +361,11 @@ static void
 test_periodic(void)
 {
     int64_t asked[BED_HOSTS] = { 0 };
+    uint32_t number;
     uint64_t n;
 
     bed_open(4, 64);
+    number = engine_host(0)->audit.number;
     n = BED_COUNT(AUDIT);
     CHECK_INT(n, BED_HOSTS);
     bed_wait(29000);
@@ -333,7 +374,7 @@ test_periodic(void)
         bed_wait(0);
         bed.now++;
         for (unsigned int i = 0; i < BED_HOSTS; i++) {
-            if (!asked[i] && engine_host(i)->audit.number == 2) {
+            if (!asked[i] && engine_host(i)->audit.number != number) {
                 asked[i] = bed.now;
             }
         }
@@ -695,6 +736,7 @@ static const struct unit_test tests[] = {
     { "rebuild", test_rebuild },
     { "rebuild: placement=flow", test_rebuild_placed },
     { "unsettled engine drops what a cookie proves", test_unsettled },
+    { "timestamps go on", test_timestamps },
     { "settled in time", test_settle_time },
     { "host with much to tell", test_settle_long },
     { "lost, late and wrong answers", test_lost_slices },
