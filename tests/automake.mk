@@ -7,6 +7,7 @@ SYSTEM_TESTS = \
 	tests/system/test_clean.py \
 	tests/system/test_demo.py \
 	tests/system/test_flows.py \
+	tests/system/test_h2c.py \
 	tests/system/test_http.py \
 	tests/system/test_icmp.py \
 	tests/system/test_ipv6.py \
@@ -17,6 +18,8 @@ SYSTEM_TESTS = \
 	tests/system/test_rules.py \
 	tests/system/test_servers.py \
 	tests/system/test_show.py \
+	tests/system/test_tcp.py \
+	tests/system/test_tls.py \
 	tests/system/test_vlan.py
 
 EXTRA_DIST += \

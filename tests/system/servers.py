@@ -8,6 +8,7 @@ what every server can deliver: plain files below 'root'.
 import json
 import os
 import re
+import shutil
 
 from workspace import run, wait_until
 
@@ -146,6 +147,46 @@ class Nginx(_Nginx):
 """
 
 
+class NginxH2(Nginx):
+    """nginx with HTTP/2 and no TLS."""
+
+    name = "nginx-h2"
+
+    def __init__(self, node, port=80):
+        super().__init__(node, port, "http2")
+
+
+class NginxTls(Nginx):
+    """nginx with TLS and a certificate for each of NAMES, which is chosen by
+    SNI; "" is that of clients without.  The certificates, which sign
+    themselves, are the same on all hosts: NAME.crt in 'certificates'."""
+
+    name = "nginx-tls"
+    NAMES = "", "a.example", "www.b.example", "c.example"
+
+    def __init__(self, node, port=443):
+        self.certificates = certificates(node.workspace, self.NAMES)
+        super().__init__(node, port, "ssl http2", f"""\
+ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_certificate {self.certificates}/$ssl_server_name.crt;
+        ssl_certificate_key {self.certificates}/$ssl_server_name.key;""")
+
+
+def certificates(workspace, names):
+    """The directory with certificates and keys for 'names', made when it is
+    asked for first."""
+    path = workspace.path("certificates")
+    if not os.path.exists(path):
+        os.mkdir(path)
+        for name in names:
+            run(["openssl", "req", "-x509", "-nodes", "-days", "2",
+                 "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                 "-keyout", f"{path}/{name}.key", "-out",
+                 f"{path}/{name}.crt", "-subj", f"/CN={name or 'default'}",
+                 "-addext", f"subjectAltName=DNS:{name or 'default'}"])
+    return path
+
+
 class NginxProxy(_Nginx):
     """nginx with one worker as a proxy in front of 'backend'."""
 
@@ -229,6 +270,85 @@ http.createServer((request, response) => {
 
     def access_log(self):
         return self.process.output().splitlines()
+
+
+class Smtp(Server):
+    """aiosmtpd, which prints the mail it gets, with an X-Peer header.  It
+    speaks first."""
+
+    name = "smtp"
+
+    def __init__(self, node, port=25):
+        super().__init__(node, port)
+
+    def command(self):
+        return ["/usr/bin/python3", "-u", "-m", "aiosmtpd", "-n", "-l",
+                f"0.0.0.0:{self.port}"]
+
+
+class Redis(Server):
+    """redis-server."""
+
+    name = "redis"
+
+    def __init__(self, node, port=6379):
+        super().__init__(node, port)
+
+    def command(self):
+        return ["redis-server", "--port", self.port, "--protected-mode", "no",
+                "--save", "", "--dir", self.dir]
+
+
+class PostgreSql(Server):
+    """postgres, without passwords.  It does not run as root."""
+
+    name = "postgresql"
+    BIN = "/usr/lib/postgresql/15/bin"
+
+    def __init__(self, node, port=5432):
+        super().__init__(node, port)
+
+    @staticmethod
+    def _as_postgres(argv):
+        return ["setpriv", "--reuid=postgres", "--regid=postgres",
+                "--clear-groups", *argv]
+
+    def command(self):
+        os.chmod(self.node.workspace.dir, 0o711)    # It must come through.
+        shutil.chown(self.dir, "postgres")
+        data = f"{self.dir}/data"
+        run(self._as_postgres([f"{self.BIN}/initdb", "--no-sync", "-A",
+                               "trust", "-D", data]), cwd=self.dir)
+        with open(f"{data}/pg_hba.conf", "a") as conf:
+            conf.write("host all all 0.0.0.0/0 trust\n")
+        return self._as_postgres([
+            f"{self.BIN}/postgres", "-D", data, "-p", self.port, "-c",
+            "listen_addresses=*", "-c", f"unix_socket_directories={self.dir}"])
+
+
+class Sshd(Server):
+    """sshd, which lets root in with 'key'.  It speaks first, as its clients
+    do."""
+
+    name = "sshd"
+
+    def __init__(self, node, port=22):
+        super().__init__(node, port)
+        self.key = f"{self.dir}/key"
+
+    def command(self):
+        for key in self.key, f"{self.dir}/host":
+            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
+        os.makedirs("/run/sshd", exist_ok=True)     # sshd insists on it.
+        conf = self.write_conf(f"""\
+Port {self.port}
+HostKey {self.dir}/host
+AuthorizedKeysFile {self.key}.pub
+PidFile {self.dir}/pid
+StrictModes no
+UsePAM no
+""")
+        return ["/usr/sbin/sshd", "-D", "-e", "-f", conf]
 
 
 class HaProxy(Server):
