@@ -160,8 +160,10 @@ class BadInput(LabTest):
                      snaplen=2000, inwards=False) as capture:
             for _ in range(4):
                 curl(self.client, self.lab.url("/captured"))
-        bundle = next(packet.data for packet in capture.packets()
-                      if packet.data[43] == 1 and b"/captured" in packet.data)
+            bundle = wait_until(lambda: next(
+                (packet.data for packet in capture.packets()
+                 if packet.data[43] == 1 and b"/captured" in packet.data),
+                None), "a bundle on the wire")
         sender = self.raw(self.switch.node, port)
         logged = self._captured()
         before = self.host.agent.counters()
