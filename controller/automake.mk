@@ -135,6 +135,8 @@ controller_libcontroller_a_SOURCES += \
 	controller/probe.h \
 	controller/southbound.c \
 	controller/southbound.h \
+	controller/stations.c \
+	controller/stations.h \
 	controller/switch-db.c \
 	controller/switch-db.h \
 	controller/topology.c \

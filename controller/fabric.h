@@ -21,9 +21,18 @@ struct fabric_switch {
     uint64_t dpid;
     uint32_t group;             /* The OpenFlow group that leads there. */
     bool reachable;             /* By the controller. */
-    bool ingress;               /* It migrates, and has ... */
-    struct migrate_address address;     /* ... this address for that. */
+    struct migrate_address addresses[2];        /* That it migrates from, of
+                                                 * IPv4 and IPv6, or zeros. */
 };
+
+/* Whether the switch migrates connections to services with addresses like
+ * 'a'. */
+static inline bool
+fabric_switch_migrates(const struct fabric_switch *sw,
+                       const struct migrate_address *a)
+{
+    return address_is_unicast(&sw->addresses[!address_is_v4(a)]);
+}
 
 enum fabric_role {
     ROLE_EDGE,                  /* Something else than a switch is there. */

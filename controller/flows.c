@@ -206,19 +206,24 @@ add_others(const struct migrate_address *a, const struct fabric_switch *to,
                         "actions=group:%"PRIu32, w->ip, w->dst, s, to->group);
 }
 
-/* The switch that migrates what comes in at 'sw': the nearest one that the
- * controller reaches, or else the nearest one.  NULL if there is none. */
+/* The switch that migrates what comes in for 'a' at 'sw': itself, or the
+ * nearest one, of those that the controller reaches if there are such.  NULL
+ * if there is none. */
 static const struct fabric_switch *
-find_ingress(const struct fabric *f, const struct fabric_routes *r, size_t sw)
+find_ingress(const struct fabric *f, const struct fabric_routes *r, size_t sw,
+             const struct migrate_address *a)
 {
     const struct fabric_switch *best = NULL;
     uint64_t best_distance = UINT64_MAX;
 
+    if (fabric_switch_migrates(&f->switches[sw], a)) {
+        return &f->switches[sw];
+    }
     for (size_t i = 0; i < f->n_switches; i++) {
         const struct fabric_switch *s = &f->switches[i];
         uint64_t distance = fabric_hops(r, sw, i)->distance;
 
-        if (s->ingress && distance != UINT64_MAX
+        if (fabric_switch_migrates(s, a) && distance != UINT64_MAX
             && (!best || s->reachable > best->reachable
                 || (s->reachable == best->reachable
                     && distance < best_distance))) {
@@ -229,17 +234,50 @@ find_ingress(const struct fabric *f, const struct fabric_routes *r, size_t sw)
     return best;
 }
 
+/* The migration address 'a' of switch 's'. */
 static void
-add_service(const struct fabric_service *service, struct flow_table *ft)
+add_migration_address(const struct migrate_address *a,
+                      const struct fabric_switch *s, bool own,
+                      struct flow_table *ft)
+{
+    const struct words *w = words_for(a);
+    char text[ADDRESS_STRLEN];
+
+    if (!address_is_unicast(a)) {
+        return;
+    }
+    add_guard(a, true, ft);
+    if (own) {
+        add_own(a, ft);
+        flow_table_add_flow(ft, COOKIE_ADDRESSES "table=2,priority=200,"
+                            "%s,%s=%s,tp_dst=%d,"
+                            "actions=migrate(control,table=3)", w->udp,
+                            w->dst, address_format(a, text), MIGRATE_PORT);
+    } else {
+        add_others(a, s, ft);
+    }
+}
+
+static void
+add_service(const struct fabric_service *service,
+            const struct fabric_switch *ingress, bool own,
+            struct flow_table *ft)
 {
     const struct words *w = words_for(&service->address);
-    char s[ADDRESS_STRLEN];
+    char text[ADDRESS_STRLEN];
 
-    address_format(&service->address, s);
-    flow_table_add_flow(ft, COOKIE_ADDRESSES "table=2,priority=200,%s,%s=%s,"
-                        "tp_dst=%"PRIu16","
-                        "actions=migrate(service=%"PRIu32",table=3)",
-                        w->tcp, w->dst, s, service->port, service->id);
+    add_guard(&service->address, false, ft);
+    if (own) {
+        add_own(&service->address, ft);
+        flow_table_add_flow(ft, COOKIE_ADDRESSES "table=2,priority=200,"
+                            "%s,%s=%s,tp_dst=%"PRIu16","
+                            "actions=migrate(service=%"PRIu32",table=3)",
+                            w->tcp, w->dst,
+                            address_format(&service->address, text),
+                            service->port, service->id);
+    } else if (ingress) {
+        add_others(&service->address, ingress, ft);
+    }
 }
 
 static void
@@ -247,40 +285,20 @@ add_addresses(const struct fabric *f, const struct fabric_routes *r,
               size_t sw, struct flow_table *ft)
 {
     const struct fabric_switch *own = &f->switches[sw];
-    const struct fabric_switch *ingress = (own->ingress ? own
-                                           : find_ingress(f, r, sw));
 
     for (size_t i = 0; i < f->n_switches; i++) {
         const struct fabric_switch *s = &f->switches[i];
 
-        if (!s->ingress) {
-            continue;
-        }
-        add_guard(&s->address, true, ft);
-        if (s == own) {
-            const struct words *w = words_for(&s->address);
-            char text[ADDRESS_STRLEN];
-
-            add_own(&s->address, ft);
-            flow_table_add_flow(ft, COOKIE_ADDRESSES "table=2,priority=200,"
-                                "%s,%s=%s,tp_dst=%d,"
-                                "actions=migrate(control,table=3)", w->udp,
-                                w->dst, address_format(&s->address, text),
-                                MIGRATE_PORT);
-        } else {
-            add_others(&s->address, s, ft);
+        for (size_t j = 0; j < ARRAY_SIZE(s->addresses); j++) {
+            add_migration_address(&s->addresses[j], s, s == own, ft);
         }
     }
     for (size_t i = 0; i < f->n_services; i++) {
         const struct fabric_service *service = &f->services[i];
+        const struct fabric_switch *ingress
+            = find_ingress(f, r, sw, &service->address);
 
-        add_guard(&service->address, false, ft);
-        if (own->ingress) {
-            add_own(&service->address, ft);
-            add_service(service, ft);
-        } else if (ingress) {
-            add_others(&service->address, ingress, ft);
-        }
+        add_service(service, ingress, ingress == own, ft);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "flows.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "byte-order.h"
 #include "fabric.h"
@@ -25,9 +26,8 @@ leaf_spine(struct fabric *f)
 
         s->group = 10 + i;
         s->reachable = true;
-        s->ingress = i >= 2;
-        if (s->ingress) {
-            s->address = address_from_v4(htonl(0x0a000100 + i));
+        if (i >= 2) {
+            s->addresses[0] = address_from_v4(htonl(0x0a000100 + i));
         }
     }
     for (size_t leaf = 2; leaf < 4; leaf++) {
@@ -254,7 +254,7 @@ test_forwarding_switch(void)
               "arp_spa=10.0.0.100,actions=drop\n");
     f.links[2].cost[1] = 5;     /* From spine 0 to leaf 3. */
     f.switches[2].reachable = true;
-    f.switches[2].ingress = false;
+    memset(&f.switches[2].addresses, 0, sizeof f.switches[2].addresses);
     f.n_services = 0;
     check(&f, 0, FLOWS_ADDRESSES,
           "cookie=0x6d69677261746501,table=1,priority=300,arp,"
@@ -271,8 +271,8 @@ test_ipv6(void)
     struct fabric f;
 
     fabric_init(&f);
-    fabric_add_switch(&f, 1)->ingress = true;
-    CU_ASSERT(address_parse("2001:db8::1", &f.switches[0].address));
+    fabric_add_switch(&f, 1);
+    CU_ASSERT(address_parse("2001:db8::1", &f.switches[0].addresses[1]));
     add_service(&f, 9, "2001:db8::80", 80);
     check(&f, 0, FLOWS_ADDRESSES,
           "cookie=0x6d69677261746501,table=1,priority=300,icmp6,"
@@ -301,6 +301,37 @@ test_ipv6(void)
               "ipv6_dst=2001:db8::1,actions=drop\n"
           "cookie=0x6d69677261746501,table=2,priority=100,ipv6,"
               "ipv6_dst=2001:db8::80,actions=drop\n");
+    fabric_destroy(&f);
+}
+
+/* A switch migrates what is of the families that it has addresses of. */
+static void
+test_families(void)
+{
+    struct fabric f;
+
+    leaf_spine(&f);
+    CU_ASSERT(address_parse("2001:db8::3", &f.switches[3].addresses[1]));
+    add_service(&f, 9, "2001:db8::80", 80);
+    check(&f, 2, FLOWS_ADDRESSES, GUARD_MIGRATION OWN("10.0.1.2")
+          OTHERS("10.0.1.3", 13)
+          "cookie=0x6d69677261746501,table=2,priority=200,udp,"
+              "nw_dst=10.0.1.2,tp_dst=7471,"
+              "actions=migrate(control,table=3)\n"
+          "cookie=0x6d69677261746501,table=1,priority=300,icmp6,"
+              "icmp_type=136,nd_target=2001:db8::3,actions=drop\n"
+          "cookie=0x6d69677261746501,table=1,priority=300,icmp6,"
+              "icmp_type=136,nd_target=2001:db8::80,actions=drop\n"
+          "cookie=0x6d69677261746501,table=1,priority=300,ipv6,"
+              "ipv6_src=2001:db8::3,actions=drop\n"
+          "cookie=0x6d69677261746501,table=2,priority=200,icmp6,"
+              "icmp_type=135,nd_target=2001:db8::3,actions=group:13\n"
+          "cookie=0x6d69677261746501,table=2,priority=200,icmp6,"
+              "icmp_type=135,nd_target=2001:db8::80,actions=group:13\n"
+          "cookie=0x6d69677261746501,table=2,priority=100,ipv6,"
+              "ipv6_dst=2001:db8::3,actions=group:13\n"
+          "cookie=0x6d69677261746501,table=2,priority=100,ipv6,"
+              "ipv6_dst=2001:db8::80,actions=group:13\n");
     fabric_destroy(&f);
 }
 
@@ -403,6 +434,7 @@ static const struct unit_test tests[] = {
     { "addresses", test_addresses },
     { "a switch that only forwards", test_forwarding_switch },
     { "IPv6", test_ipv6 },
+    { "families", test_families },
     { "stations", test_stations },
     { "cookies", test_cookies },
     { "groups", test_groups },
