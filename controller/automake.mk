@@ -133,14 +133,20 @@ controller_libcontroller_a_SOURCES += \
 	controller/openflow.h \
 	controller/probe.c \
 	controller/probe.h \
+	controller/report.c \
+	controller/report.h \
 	controller/southbound.c \
 	controller/southbound.h \
 	controller/stations.c \
 	controller/stations.h \
+	controller/survey.c \
+	controller/survey.h \
 	controller/switch-db.c \
 	controller/switch-db.h \
 	controller/topology.c \
-	controller/topology.h
+	controller/topology.h \
+	controller/tree.c \
+	controller/tree.h
 
 nodist_controller_libcontroller_a_SOURCES = $(CONTROLLER_IDL)
 controller_libcontroller_a_CPPFLAGS = $(CONTROLLER_CPPFLAGS)

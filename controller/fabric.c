@@ -95,6 +95,47 @@ fabric_add_station(struct fabric *f)
     return APPEND(f, stations);
 }
 
+size_t
+fabric_find_switch(const struct fabric *f, uint64_t dpid)
+{
+    for (size_t i = 0; i < f->n_switches; i++) {
+        if (f->switches[i].dpid == dpid) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+#define SAME(A, B, TABLE) \
+    ((A)->n_##TABLE == (B)->n_##TABLE \
+     && (!(A)->n_##TABLE \
+         || !memcmp((A)->TABLE, (B)->TABLE, \
+                    (A)->n_##TABLE * sizeof *(A)->TABLE)))
+
+bool
+fabric_same_switches(const struct fabric *a, const struct fabric *b)
+{
+    return SAME(a, b, switches);
+}
+
+bool
+fabric_same_topology(const struct fabric *a, const struct fabric *b)
+{
+    return SAME(a, b, switches) && SAME(a, b, ports) && SAME(a, b, links);
+}
+
+bool
+fabric_same_services(const struct fabric *a, const struct fabric *b)
+{
+    return SAME(a, b, services);
+}
+
+bool
+fabric_same_stations(const struct fabric *a, const struct fabric *b)
+{
+    return SAME(a, b, stations);
+}
+
 void
 fabric_route(const struct fabric *f, struct fabric_routes *r)
 {

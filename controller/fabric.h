@@ -85,13 +85,23 @@ void fabric_destroy(struct fabric *);
 /* Each appends a row of zeros to its table and returns it.  It stays where it
  * is until the next one is appended.
  *
- * Switches get their group here.  It depends on 'dpid' alone, or, should two of
- * them collide, on which came first. */
+ * Switches get their group here.  It depends on 'dpid' alone, or, should two
+ * of them collide, on which came first. */
 struct fabric_switch *fabric_add_switch(struct fabric *, uint64_t dpid);
 struct fabric_port *fabric_add_port(struct fabric *);
 struct fabric_link *fabric_add_link(struct fabric *);
 struct fabric_service *fabric_add_service(struct fabric *);
 struct fabric_station *fabric_add_station(struct fabric *);
+
+/* The number of the switch with datapath ID 'dpid', or SIZE_MAX. */
+size_t fabric_find_switch(const struct fabric *, uint64_t dpid);
+
+/* Whether 'a' and 'b' have the same switches; switches, ports and links;
+ * services; stations. */
+bool fabric_same_switches(const struct fabric *a, const struct fabric *b);
+bool fabric_same_topology(const struct fabric *a, const struct fabric *b);
+bool fabric_same_services(const struct fabric *a, const struct fabric *b);
+bool fabric_same_stations(const struct fabric *a, const struct fabric *b);
 
 /* Ways through a fabric. */
 struct fabric_routes {

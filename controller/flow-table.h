@@ -79,7 +79,8 @@ void flow_table_diff(const struct flow_table *wanted,
 /* Puts 'mods' in an order in which a switch can carry them out. */
 void flow_mods_sort(struct flow_mods *);
 
-/* Does to a table what a switch that is sent such a message does to its own. */
+/* Does to a table what a switch that is sent such a message does to its
+ * own. */
 void flow_table_apply(struct flow_table *, const struct ofputil_bundle_msg *);
 
 /* Appends to 's' the flows, and then the groups, each in a line as

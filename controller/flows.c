@@ -7,6 +7,7 @@
 #include "fabric.h"
 #include "flow-table.h"
 #include "openvswitch/dynamic-string.h"
+#include "openvswitch/ofp-port.h"
 #include "packets.h"
 #include "util.h"
 
@@ -42,6 +43,20 @@ static const char *const introductions[] = {
     "arp", "icmp6,icmp_type=135", "icmp6,icmp_type=136",
 };
 
+/* As text: a number, or LOCAL. */
+struct port_text {
+    char s[16];
+};
+
+static struct port_text
+port_text(ofp_port_t port)
+{
+    struct port_text text;
+
+    ofputil_port_to_string(port, NULL, text.s, sizeof text.s);
+    return text;
+}
+
 /* Ports. */
 
 static void
@@ -58,8 +73,8 @@ add_open_ports(const struct fabric *f, size_t sw, struct flow_table *ft)
 
         if (port->sw == sw) {
             flow_table_add_flow(ft, COOKIE_PORTS "table=0,priority=100,"
-                                "in_port=%"PRIu32",actions=goto_table:%d",
-                                port->number,
+                                "in_port=%s,actions=goto_table:%d",
+                                port_text(port->number).s,
                                 port->role == ROLE_EDGE ? 1 : 2);
         }
     }
@@ -95,12 +110,12 @@ add_flooding(const struct fabric *f, const struct fabric_routes *r, size_t sw,
         if (port->sw != sw) {
             continue;
         } else if (port->role == ROLE_EDGE || is_in_tree(f, r, port)) {
-            ds_put_format(&group, ",bucket=actions=output:%"PRIu32,
-                          port->number);
+            ds_put_format(&group, ",bucket=actions=output:%s",
+                          port_text(port->number).s);
         } else {
             flow_table_add_flow(ft, COOKIE_PORTS "table=3,priority=10,"
-                                "in_port=%"PRIu32",actions=drop",
-                                port->number);
+                                "in_port=%s,actions=drop",
+                                port_text(port->number).s);
         }
     }
     flow_table_add_group(ft, "%s", ds_cstr(&group));
@@ -309,13 +324,13 @@ static void
 add_near(const struct fabric_station *s, struct flow_table *ft)
 {
     flow_table_add_flow(ft, COOKIE_STATIONS "table=3,priority=100,"
-                        "dl_dst="ETH_ADDR_FMT",actions=output:%"PRIu32,
-                        ETH_ADDR_ARGS(s->mac), s->port);
+                        "dl_dst="ETH_ADDR_FMT",actions=output:%s",
+                        ETH_ADDR_ARGS(s->mac), port_text(s->port).s);
     for (size_t i = 0; i < ARRAY_SIZE(introductions); i++) {
         flow_table_add_flow(ft, COOKIE_STATIONS "table=1,priority=200,%s,"
-                            "in_port=%"PRIu32",dl_src="ETH_ADDR_FMT","
-                            "actions=goto_table:2", introductions[i], s->port,
-                            ETH_ADDR_ARGS(s->mac));
+                            "in_port=%s,dl_src="ETH_ADDR_FMT","
+                            "actions=goto_table:2", introductions[i],
+                            port_text(s->port).s, ETH_ADDR_ARGS(s->mac));
     }
 }
 

@@ -14,10 +14,10 @@
  *
  * Table 1: is the sender what it says?
  *
- *     An address of a switch or a service as source of a claim, and a migration
- *     address as source of anything, is dropped.  ARP and neighbor discovery of
- *     a machine that is not known at this port is copied to the controller.
- *     Everything else, and that too, goes to table 2.
+ *     Who claims an address of a switch or a service is not heard, nor is who
+ *     sends from a migration address.  ARP and neighbor discovery of a machine
+ *     that is not known at this port is copied to the controller.  It, and all
+ *     else, goes to table 2.
  *
  * Table 2: is it for a switch?
  *

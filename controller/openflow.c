@@ -221,8 +221,7 @@ ask_flows(struct openflow *of)
         .table_id = OFPTT_ALL,
         .match = MATCH_CATCHALL_INITIALIZER,
     };
-    struct ofpbuf *msg = ofpraw_alloc(OFPRAW_OFPST14_FLOW_MONITOR_REQUEST,
-                                      version(of), 0);
+    struct ofpbuf *msg = ofpbuf_new(0);
 
     ofputil_append_flow_monitor_request(&rq, msg, protocol(of));
     ofpmsg_update_length(msg);
@@ -528,7 +527,6 @@ got_packet_in(struct openflow *of, const struct ofp_header *oh)
         of->ops->packet_in(of->aux,
                            pin.flow_metadata.flow.in_port.ofp_port,
                            pin.packet, pin.packet_len);
-        ofputil_packet_in_destroy(&pin);
     }
 }
 

@@ -8,7 +8,8 @@
  * controller's: what it had when it was connected, and every change since,
  * whoever made it.  It compares that with what is wanted, and sends the
  * difference in bundles, which take effect at once or not at all.  So what is
- * right is never touched, and what is changed by somebody else is changed back.
+ * right is never touched, and what is changed by somebody else is changed
+ * back.
  *
  * Flows are the controller's by their cookie.  Flows with other cookies are
  * left alone, unless one has table, priority and match of a flow that is

@@ -85,9 +85,9 @@ probe_build(const struct probe *probe, const struct siphash_key *key,
     return p - frame;
 }
 
-/* If the TLV at '*p', before 'end', has 'type' and a value that begins with the
- * 'prefix_len' bytes at 'prefix', moves '*p' behind it, stores the length of
- * what follows the prefix in '*len' and returns that.  Otherwise, returns
+/* If the TLV at '*p', before 'end', has 'type' and a value that begins with
+ * the 'prefix_len' bytes at 'prefix', moves '*p' behind it, stores the length
+ * of what follows the prefix in '*len' and returns that.  Otherwise, returns
  * NULL. */
 static const uint8_t *
 get_tlv(const uint8_t **p, const uint8_t *end, int type, const void *prefix,

@@ -7,8 +7,8 @@
  *
  * They are LLDP (IEEE 802.1AB), so switches that are not the controller's do
  * not forward them and can read them: chassis ID (the datapath ID), port ID
- * (the name), time to live.  A TLV of our own has a tag by which the controller
- * knows its frames: others could make it believe in links. */
+ * (the name), time to live.  A TLV of our own has a tag by which the
+ * controller knows its frames: others could make it believe in links. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
 #define STATIONS_H 1
 
 /* Learns where machines are plugged in, from ARP and neighbor discovery that
- * switches copy to the controller (see flows.h), and writes that into the table
- * Station.
+ * switches copy to the controller (see flows.h), and writes that into the
+ * table Station.
  *
  * A machine that seems to be in two places, because it is or because somebody
  * takes its address, moves at most once a second. */

@@ -179,8 +179,8 @@ start_over(struct topology_port *port, long long int now)
     if (port->given.link) {
         set_link(port, port->given.peer, port->given.peer_port);
     } else {
-        set_role(port, (port->given.edge || port->number == OFPP_LOCAL
-                        ? TOPOLOGY_EDGE : TOPOLOGY_UNKNOWN));
+        set_role(port, (port->given.edge ? TOPOLOGY_EDGE
+                        : TOPOLOGY_UNKNOWN));
     }
     probe_anew(port, now);
 }
@@ -219,7 +219,9 @@ set_port(struct topology_switch *sw, const struct ofputil_phy_port *pp,
         port->live = live;
         sw->topology->seqno++;
     }
-    if (came_up && port->role != TOPOLOGY_LINK) {
+    if (port->number == OFPP_LOCAL) {
+        set_role(port, TOPOLOGY_EDGE);
+    } else if (came_up && port->role != TOPOLOGY_LINK) {
         start_over(port, now);
     }
 }
@@ -491,17 +493,6 @@ fill_port(const struct topology_port *port, struct fabric *f, size_t sw)
     }
 }
 
-static size_t
-find_index(const struct fabric *f, uint64_t dpid)
-{
-    for (size_t i = 0; i < f->n_switches; i++) {
-        if (f->switches[i].dpid == dpid) {
-            return i;
-        }
-    }
-    return SIZE_MAX;
-}
-
 /* Adds the link that begins at 'port', if that is the first one of its two
  * ends. */
 static void
@@ -512,7 +503,7 @@ fill_link(const struct topology_port *port, struct fabric *f, size_t sw)
     if (topology_link_is_up(port)
         && (port->sw->dpid < peer->sw->dpid
             || (port->sw == peer->sw && strcmp(port->name, peer->name) < 0))) {
-        size_t peer_sw = find_index(f, peer->sw->dpid);
+        size_t peer_sw = fabric_find_switch(f, peer->sw->dpid);
         struct fabric_link *link;
 
         if (peer_sw != SIZE_MAX) {

@@ -4,18 +4,18 @@
 
 /* What is at the ports of switches: another switch, or something else.
  *
- * Each port is probed: a frame is sent out of it that only the controller knows
- * how to make (see probe.h).  If it comes in at a port of another switch, there
- * is a link.  A port that nothing is heard of after a few probes is an edge
- * port.  Before that it is neither, and to be kept closed: frames that were
- * flooded to it might come back on another way.  That is so again whenever it
- * comes up, because the cable may be another one.
+ * Each port is probed: a frame is sent out of it that only the controller
+ * knows how to make (see probe.h).  If it comes in at a port of another
+ * switch, there is a link.  A port that nothing is heard of after a few probes
+ * is an edge port.  Before that it is neither, and to be kept closed: frames
+ * that were flooded to it might come back on another way.  That is so again
+ * whenever it comes up, because the cable may be another one.
  *
  * A port that was a link once is one until somebody says that it is not, even
  * while it is down, or when the controller has just been started.
  *
- * Whether a link carries frames is not found by probes, but by the state of its
- * ports at both ends, which includes BFD.
+ * Whether a link carries frames is not found by probes, but by the state of
+ * its ports at both ends, which includes BFD.
  *
  * There is no I/O in here, and no clock: times are in milliseconds, as of
  * time_msec(). */

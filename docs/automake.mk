@@ -4,6 +4,7 @@ EXTRA_DIST += \
 	docs/benchmarks.md \
 	docs/claims.md \
 	docs/design.md \
+	docs/fabric.md \
 	docs/operations.md \
 	docs/protocol.md \
 	docs/rest-tables.py \

@@ -6,12 +6,14 @@ CONTROLLER_TESTS = \
 	tests/controller/test_database.py \
 	tests/controller/test_durable.py \
 	tests/controller/test_limits.py \
-	tests/controller/test_rest.py
+	tests/controller/test_rest.py \
+	tests/controller/test_switches.py
 
 EXTRA_DIST += \
 	$(CONTROLLER_TESTS) \
 	tests/controller/controllers.py \
-	tests/controller/openapi.py
+	tests/controller/openapi.py \
+	tests/controller/switches.py
 
 # The TAP of each is left in tests/controller/NAME.tap.  CONTROLLER_TESTS may
 # be given on the command line.

@@ -166,7 +166,8 @@ UNIT_CONTROLLER_TESTS = \
 	tests/unit/test-flows \
 	tests/unit/test-graph \
 	tests/unit/test-probe \
-	tests/unit/test-topology
+	tests/unit/test-topology \
+	tests/unit/test-tree
 check_PROGRAMS += $(UNIT_CONTROLLER_TESTS)
 TESTS += $(UNIT_CONTROLLER_TESTS)
 
@@ -206,4 +207,10 @@ tests_unit_test_topology_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_topology_LDADD = $(UNIT_CONTROLLER_LDADD)
 tests_unit_test_topology_LINK = $(CONTROLLER_LINK)
 $(tests_unit_test_topology_OBJECTS): $(OVS_GENERATED)
+
+tests_unit_test_tree_CPPFLAGS = $(UNIT_CONTROLLER_CPPFLAGS)
+tests_unit_test_tree_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_tree_LDADD = $(UNIT_CONTROLLER_LDADD)
+tests_unit_test_tree_LINK = $(CONTROLLER_LINK)
+$(tests_unit_test_tree_OBJECTS): $(OVS_GENERATED)
 endif

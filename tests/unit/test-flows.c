@@ -14,9 +14,9 @@
 #include "util.h"
 
 /* Two spines (switches 0 and 1) and two leaves (2 and 3).  A leaf has spine S
- * at port S + 1, and at ports 3 and 4 anything else; a spine has leaf L at port
- * L.  Leaves are ingress switches, with migration addresses 10.0.1.L.  Groups
- * are numbered 10, 11, 12, 13. */
+ * at port S + 1, and at ports 3 and 4 anything else; a spine has leaf L at
+ * port L.  Leaves are ingress switches, with migration addresses 10.0.1.L.
+ * Groups are numbered 10, 11, 12, 13. */
 static void
 leaf_spine(struct fabric *f)
 {

@@ -332,7 +332,7 @@ test_local_port(void)
     struct ofputil_phy_port local = {
         .port_no = OFPP_LOCAL,
         .name = "br0",
-        .state = OFPUTIL_PS_LIVE,
+        .state = OFPUTIL_PS_LINK_DOWN,
     };
     struct bed bed;
 

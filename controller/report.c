@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+
+#include "report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/ovs-migrate-idl.h"
+#include "smap.h"
+#include "topology.h"
+#include "util.h"
+
+static const struct omrec_switch *
+find_row(const struct ovsdb_idl *idl, uint64_t dpid)
+{
+    const struct omrec_switch *row;
+
+    OMREC_SWITCH_FOR_EACH (row, idl) {
+        if (strtoull(row->dpid, NULL, 16) == dpid) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static const struct omrec_link *
+find_link(const struct omrec_switch *sw, const char *port)
+{
+    for (size_t i = 0; i < sw->n_links; i++) {
+        if (!strcmp(sw->links[i]->port, port)) {
+            return sw->links[i];
+        }
+    }
+    return NULL;
+}
+
+/* Writes the link that begins at 'port' of 'sw'. */
+static void
+write_link(const struct ovsdb_idl *idl, struct ovsdb_idl_txn *txn,
+           const struct omrec_switch *sw, const struct topology_port *port)
+{
+    const struct omrec_link *row = find_link(sw, port->name);
+    const struct omrec_switch *peer = (port->peer_port
+                                       ? find_row(idl, port->peer) : NULL);
+    struct smap status;
+
+    if (!row) {
+        char *name = xasprintf("%s:%s", sw->name, port->name);
+
+        row = omrec_link_insert(txn);
+        omrec_link_set_name(row, name);
+        omrec_link_set_port(row, port->name);
+        omrec_switch_update_links_addvalue(sw, row);
+        free(name);
+    }
+    omrec_link_set_peer(row, peer);
+    omrec_link_set_peer_port(row, peer ? port->peer_port : NULL);
+    smap_init(&status);
+    smap_add(&status, "state", topology_link_is_up(port) ? "up" : "down");
+    omrec_link_set_status(row, &status);
+    smap_destroy(&status);
+}
+
+void
+report_links(struct ovsdb_idl *idl, struct ovsdb_idl_txn *txn,
+             const struct topology *t)
+{
+    const struct omrec_switch *sw;
+
+    OMREC_SWITCH_FOR_EACH (sw, idl) {
+        const struct topology_switch *ts
+            = topology_find_switch(t, strtoull(sw->dpid, NULL, 16));
+        struct shash_node *node;
+
+        if (!ts) {
+            continue;
+        }
+        SHASH_FOR_EACH (node, &ts->ports) {
+            const struct topology_port *port = node->data;
+
+            if (port->role == TOPOLOGY_LINK) {
+                write_link(idl, txn, sw, port);
+            }
+        }
+    }
+}
+
+void
+report_switch(const struct omrec_switch *row, const struct report_switch *r)
+{
+    struct smap status = SMAP_INITIALIZER(&status);
+
+    smap_add(&status, "ovsdb", r->ovsdb ? "connected" : "disconnected");
+    smap_add(&status, "openflow", r->openflow ? "connected" : "disconnected");
+    if (r->error) {
+        smap_add(&status, "error", r->error);
+    }
+    omrec_switch_set_status(row, &status);
+    smap_destroy(&status);
+    if (r->cfg) {
+        omrec_switch_set_cur_cfg(row, r->cfg);
+    }
+}

@@ -1,0 +1,467 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the controller makes of switches: flows, rows, links, ways."""
+
+import collections
+import os
+import re
+import struct
+
+from controllers import Controller, ControllerTest, transact
+from switches import Switch, connect
+from workspace import wait_until
+import tap
+
+COOKIE = "cookie=0x6d69677261746500/0xffffffffffffff00"
+
+
+class SwitchesTest(ControllerTest):
+    """A controller, and what its REST interface is needed for."""
+
+    def setUp(self):
+        super().setUp()
+        self.controller = Controller(self.workspace)
+        self.controller.wait_active()
+        self.client = self.controller.client()
+
+    def put(self, path, **body):
+        response = self.client("PUT", f"/v1/{path}", body)
+        self.assertIn(response.status, (200, 201), response)
+
+    def get(self, path):
+        response = self.client("GET", f"/v1/{path}")
+        self.assertEqual(response.status, 200, response)
+        return response.json
+
+    def add_switch(self, switch, **body):
+        self.put(f"switches/{switch.name}", dpid=switch.dpid, ovsdb=switch.db,
+                 openflow=switch.openflow, **body)
+
+    def wait_synced(self, *switches, seconds=10):
+        """Until switches have what the database has."""
+        for switch in switches:
+            wait_until(lambda: self.is_synced(switch),
+                       f"{switch.name} to be programmed", seconds)
+
+    def is_synced(self, switch):
+        return (self.get(f"switches/{switch.name}")["cur_cfg"]
+                >= self.get("fabric")["next_cfg"])
+
+
+class OneSwitch(SwitchesTest):
+    def setUp(self):
+        super().setUp()
+        self.switch = Switch(self.workspace, "s1", 1)
+        self.switch.add_port("p1")
+        self.put("hosts/h1", ip="10.0.0.11")
+        self.put("pools/all", hosts={"h1": 1})
+        self.put("services/web", address="10.0.0.100", port=80,
+                 default_pool="all")
+        self.add_switch(self.switch, migrate_address="10.0.0.254")
+        self.wait_synced(self.switch)
+        self.p1 = self.switch.port("p1")
+
+    def settle(self):
+        """Waits until p1 is known to be an edge port; returns the flows."""
+        wait_until(lambda: self.switch.flows(f"in_port={self.p1}"),
+                   "p1 to be open")
+        self.wait_synced(self.switch)
+        return self.switch.flows(COOKIE)
+
+    def within(self, seconds, condition, what):
+        wait_until(condition, what, seconds)
+
+    def test_flows_stay(self):
+        """What is right is not touched."""
+        flows = self.settle()
+        self.assertIn("cookie=0x6d69677261746501, table=2, priority=200,tcp,"
+                      "nw_dst=10.0.0.100,tp_dst=80 "
+                      "actions=migrate(service=1,table=3)", flows)
+        age = self.switch.ages()[0]
+        wait_until(lambda: self.switch.ages()[0] > age + 1, "a second")
+
+    def test_flows_come_back(self):
+        flows = self.settle()
+        groups = self.switch.groups()
+        for command in (["del-flows", "br0"],
+                        ["del-flows", "br0", "table=2"],
+                        ["del-groups", "br0"],
+                        ["mod-flows", "br0", "tcp,actions=drop"],
+                        ["mod-group", "br0", "group_id=1,type=all"],
+                        ["add-group", "br0", "group_id=77,type=all"],
+                        ["add-flow", "br0", "table=2,priority=0,actions=drop"],
+                        ["add-flow", "br0", "table=9,cookie="
+                         "0x6d69677261746502,actions=drop"]):
+            with self.subTest(command):
+                self.switch.ofctl(*command)
+                self.within(2, lambda: (self.switch.flows() == flows
+                                        and self.switch.groups() == groups),
+                            "flows and groups to be as they were")
+
+    def test_others_flows_stay(self):
+        self.settle()
+        self.switch.ofctl("add-flow", "br0",
+                          "priority=40000,udp,tp_dst=9,actions=drop")
+        self.put("services/more", address="10.0.0.101", port=80,
+                 default_pool="all")
+        self.wait_synced(self.switch)
+        self.assertTrue(self.switch.flows("udp,tp_dst=9"))
+
+    def rows(self):
+        """What the controller has made of the switch's database."""
+        return [self.switch.table(*args) for args in (
+            ("Migration_Service", "name", "id", "protocol"),
+            ("Migration_Pool", "name", "weights", "policy"),
+            ("Migration_Rule", "priority", "match"),
+            ("Migration_Host", "name", "ip"),
+            ("Bridge", "other_config", "fail_mode"))]
+
+    def test_rows(self):
+        fabric = self.controller_rows("Fabric")[0]
+        self.put("hosts/h2", ip="10.0.0.12", state="draining")
+        self.put("hosts/h3", ip="10.0.0.13", state="down")
+        self.put("pools/some", policy="least-connections",
+                 hosts={"h1": 3, "h2": 4, "h3": 5})
+        self.put("rules/r1", service="web", priority=7, pool="some",
+                 match={"path-prefix": "/a/"})
+        self.wait_synced(self.switch)
+        services, pools, rules, hosts, bridges = self.rows()
+        self.assertEqual(services, [{"name": "web", "id": 1,
+                                     "protocol": ["set", []]}])
+        self.assertEqual([(p["name"], p["policy"], p["weights"])
+                          for p in pools],
+                         [("all", ["set", []], ["map", [["h1", 1]]]),
+                          ("some", "least-connections",
+                           ["map", [["h1", 3], ["h2", 0]]])])
+        self.assertEqual(rules, [{"priority": 7, "match":
+                                  ["map", [["path-prefix", "/a/"]]]}])
+        self.assertEqual(hosts, [{"name": "h1", "ip": "10.0.0.11"},
+                                 {"name": "h2", "ip": "10.0.0.12"}])
+        config = dict(bridges[0]["other_config"][1])
+        self.assertEqual(config["migrate-address"], "10.0.0.254")
+        self.assertEqual(config["migrate-key"], fabric["current_key"])
+        self.assertEqual(config["hwaddr"], self.switch.mac)
+        self.assertEqual(bridges[0]["fail_mode"], "secure")
+
+    def controller_rows(self, table):
+        return transact(self.controller.remote,
+                        {"op": "select", "table": table, "where": []}
+                        )[0]["rows"]
+
+    def test_rows_come_back(self):
+        rows = self.rows()
+        for command in (["clear", "bridge", "br0", "migration_services"],
+                        ["set", "Migration_Host", "h1", "ip=10.9.9.9"],
+                        ["set", "Migration_Pool", "all", "weights:h1=7"],
+                        ["set", "Migration_Service", "web", "id=4"],
+                        ["set", "bridge", "br0", "fail_mode=standalone"],
+                        ["remove", "bridge", "br0", "other_config",
+                         "migrate-address"],
+                        ["set", "bridge", "br0",
+                         "other_config:migrate-key-file=/x"],
+                        ["--", "--id=@s", "create", "Migration_Service",
+                         "name=other", "id=9", "--", "add", "bridge", "br0",
+                         "migration_services", "@s"]):
+            with self.subTest(command):
+                self.switch.vsctl("--no-wait", *command)
+                self.within(2, lambda: self.rows() == rows,
+                            "rows to be as they were")
+        self.switch.vsctl("set", "bridge", "br0", "other_config:mine=1",
+                          "external_ids:mine=1")
+        self.put("hosts/h1", ip="10.0.0.77")
+        self.wait_synced(self.switch)
+        self.assertIn("mine", self.switch.bridge("other_config"))
+        self.assertIn("mine", self.switch.bridge("external_ids"))
+
+    def test_vswitchd_restarts(self):
+        flows = self.settle()
+        self.switch.kill()
+        wait_until(lambda: self.get("switches/s1")["status"]["openflow"]
+                   == "disconnected", "the loss to be noticed")
+        self.switch.start_vswitchd()
+        self.within(3, lambda: self.switch.flows(COOKIE) == flows,
+                    "flows to be as they were")
+        self.wait_synced(self.switch)
+
+    def test_ovsdb_restarts(self):
+        rows = self.rows()
+        self.switch.db_server.kill()
+        os.remove(f"{self.switch.dir}/db.sock")
+        wait_until(lambda: self.get("switches/s1")["status"]["ovsdb"]
+                   == "disconnected", "the loss to be noticed")
+        self.switch.start_db()
+        self.switch.vsctl("--no-wait", "clear", "bridge", "br0",
+                          "migration_services")
+        self.within(3, lambda: self.rows() == rows,
+                    "rows to be as they were")
+
+    def test_controller_restarts(self):
+        """What was right before is not touched, what was not is mended."""
+        flows = self.settle()
+        self.controller.kill()
+        wait_until(lambda: self.switch.ages()[0] > 1, "flows to be old")
+        self.switch.ofctl("del-flows", "br0", "table=2,udp")
+        self.switch.ofctl("add-flow", "br0", "table=9,cookie="
+                          "0x6d69677261746502,actions=drop")
+        self.controller.start()
+        wait_until(lambda: self.switch.flows() == flows,
+                   "flows to be as they were")
+        new = [flow for flow in self.switch.ofctl("dump-flows", "br0")
+               .splitlines() if re.search(r"duration=0\.", flow)]
+        self.assertEqual(len(new), 1, new)
+        self.assertIn("udp", new[0])
+
+    def test_deleted_switch(self):
+        """A switch that is not the controller's any more stays as it is."""
+        flows = self.settle()
+        response = self.client("DELETE", "/v1/switches/s1")
+        self.assertEqual(response.status, 204, response)
+        self.switch.ofctl("del-flows", "br0", "table=2,udp")
+        wait_until(lambda: len(self.switch.flows()) == len(flows) - 1,
+                   "the flow to go")
+
+    def wait_error(self, text):
+        wait_until(lambda: text in self.get("switches/s1")["status"]
+                   .get("error", ""), f"an error about {text}")
+
+    def test_errors(self):
+        self.put("switches/s1", dpid="00000000000000ff",
+                 ovsdb=self.switch.db, openflow=self.switch.openflow)
+        self.wait_error("the datapath ID is 0000000000000001, not "
+                        "00000000000000ff")
+        self.put("switches/s1", dpid="0000000000000001",
+                 ovsdb=self.switch.db, openflow=self.switch.openflow,
+                 bridge="br9")
+        self.wait_error('no bridge "br9"')
+        self.put("switches/s1", dpid="0000000000000001",
+                 openflow=self.switch.openflow)
+        self.wait_error("set its column ovsdb")
+        self.add_switch(self.switch)
+        self.wait_synced(self.switch)
+        self.assertNotIn("error", self.get("switches/s1")["status"])
+        self.assertEqual(self.switch.table("Migration_Service"), [])
+        self.assertNotIn("migrate", self.switch.bridge("other_config"))
+
+    ARP = ("eth(src={},dst=ff:ff:ff:ff:ff:ff),eth_type(0x0806),"
+           "arp(sip=10.0.0.1,tip=10.0.0.2,op=1,sha={},tha=00:00:00:00:00:00)")
+
+    def test_stations(self):
+        """A machine is found by its ARP, and again where it moves."""
+        self.switch.add_port("p2")
+        self.settle()
+        mac = "02:00:00:00:aa:01"
+        p2 = self.switch.port("p2")
+        wait_until(lambda: self.switch.flows(f"in_port={p2}"),
+                   "p2 to be open")
+        for port in "p1", "p2", "p1":
+            number = self.switch.port(port)
+            arp = self.ARP.format(mac, mac)
+            wait_until(lambda: self.switch.receive(port, arp) or
+                       [f"actions=output:{number}"] == [
+                           flow.split()[-1] for flow in
+                           self.switch.flows(f"table=3,dl_dst={mac}")],
+                       f"{mac} to be found at {port}", interval=0.2)
+            self.assertEqual(self.switch.trace(
+                self.switch.port("p2" if port == "p1" else "p1"),
+                f"dl_dst={mac}"), str(number))
+        # Nothing that a port says of an address that is a switch's.
+        stations = self.controller_rows("Station")
+        self.assertEqual([(s["mac"], s["port"]) for s in stations],
+                         [(mac, "p1")])
+
+        # It is known also to a controller that has just been started.
+        flows = self.switch.flows()
+        self.controller.kill()
+        self.controller.start()
+        self.controller.wait_active()
+        self.client = self.controller.client()
+        self.wait_synced(self.switch)
+        self.assertEqual(self.switch.flows(), flows)
+
+
+class LeafSpine(SwitchesTest):
+    """Two spines, two leaves; each of these has a host."""
+
+    MACS = "02:00:00:00:bb:01", "02:00:00:00:bb:02"
+
+    def setUp(self):
+        super().setUp()
+        self.spines = [Switch(self.workspace, f"spine{i}", 0x10 + i)
+                       for i in (1, 2)]
+        self.leaves = [Switch(self.workspace, f"leaf{i}", 0x20 + i)
+                       for i in (1, 2)]
+        for leaf in self.leaves:
+            for spine in self.spines:
+                connect(leaf, spine.name, spine, leaf.name)
+            leaf.add_port("h", f"tx_pcap={leaf.dir}/h.pcap")
+        for i, leaf in enumerate(self.leaves, 1):
+            self.add_switch(leaf, migrate_address=f"10.0.0.25{i}")
+            self.put(f"hosts/h{i}", ip=f"10.0.0.1{i}", mac=self.MACS[i - 1],
+                     switch=leaf.name, port="h")
+        for spine in self.spines:
+            self.add_switch(spine)
+        self.wait_links(self.ALL_LINKS)
+
+    ALL_LINKS = ["leaf1:spine1", "leaf1:spine2", "leaf2:spine1",
+                 "leaf2:spine2", "spine1:leaf1", "spine1:leaf2",
+                 "spine2:leaf1", "spine2:leaf2"]
+    SPINE2_LINKS = [link for link in ALL_LINKS if "spine2" in link]
+
+    def links_up(self):
+        return sorted(link["name"] for link in self.get("links")["items"]
+                      if link["status"].get("state") == "up")
+
+    def wait_links(self, links, *switches, seconds=10):
+        """Waits until these links are up, and BFD, which takes a while to
+        begin, says so as well."""
+        wait_until(lambda: self.links_up() == links, f"links {links}",
+                   seconds)
+        self.wait_synced(*(switches or self.leaves + self.spines))
+
+    def wait_bfd(self, *switches):
+        for switch in switches:
+            wait_until(lambda: switch.appctl("bfd/show").count(
+                "Forwarding: true") == 2, f"BFD of {switch.name}")
+
+    def ways(self, switch, mac):
+        """The names of the ports by which 'switch' sends what is for 'mac',
+        and which of them is used."""
+        flow, = switch.flows(f"table=3,dl_dst={mac}")
+        group = re.search(r"group:(\d+)", flow)[1]
+        text, = [g for g in switch.groups() if f"group_id={group}," in g]
+        return sorted(int(n) for n in re.findall(r"output:(\d+)", text))
+
+    def test_links(self):
+        link = self.get("links/leaf1:spine2")
+        self.assertEqual((link["peer"], link["peer_port"]),
+                         ("spine2", "leaf1"))
+        for switch in self.leaves + self.spines:
+            enabled = [row["name"] for row
+                       in switch.table("Interface", "name", "bfd")
+                       if ["enable", "true"] in row["bfd"][1]]
+            self.assertEqual(enabled, ["leaf1", "leaf2"] if switch
+                             in self.spines else ["spine1", "spine2"])
+
+    def test_ways(self):
+        """From the one host to the other: equal paths over both spines."""
+        one, two = self.leaves
+        ports = [one.port(spine.name) for spine in self.spines]
+        self.wait_bfd(*self.leaves, *self.spines)
+        self.assertEqual(self.ways(one, self.MACS[1]), ports)
+        self.assertIn("hash", one.trace(one.port("h"),
+                                        f"dl_dst={self.MACS[1]}"))
+        for spine in self.spines:
+            self.assertEqual(spine.trace(spine.port("leaf1"),
+                                         f"dl_dst={self.MACS[1]}"),
+                             str(spine.port("leaf2")))
+            self.assertEqual(two.trace(two.port(spine.name),
+                                       f"dl_dst={self.MACS[1]}"),
+                             str(two.port("h")))
+
+    def test_services(self):
+        """A leaf migrates; a spine sends what is for a service to a leaf."""
+        self.wait_bfd(*self.leaves, *self.spines)
+        self.put("services/web", address="10.0.0.100", port=80)
+        self.wait_synced(*self.leaves, *self.spines)
+        packet = "tcp,nw_dst=10.0.0.100,tp_dst=80"
+        for leaf in self.leaves:
+            self.assertIn("actions=migrate(service=1,table=3)",
+                          leaf.flows(f"table=2,{packet}")[0])
+        for spine in self.spines:
+            self.assertEqual(spine.table("Migration_Service"), [])
+            self.assertEqual(spine.trace(spine.port("leaf2"), packet),
+                             str(spine.port("leaf1")))
+
+    def test_link_fails(self):
+        self.wait_bfd(*self.leaves, *self.spines)
+        one, two = self.leaves
+        one.set_up("spine1", False)
+        way = [two.port("spine2")]
+        wait_until(lambda: self.ways(two, self.MACS[0]) == way,
+                   "another way", 1)
+        self.assertEqual(self.ways(one, self.MACS[1]), [one.port("spine2")])
+        self.wait_links([link for link in self.ALL_LINKS
+                         if link not in ("leaf1:spine1", "spine1:leaf1")])
+
+        # The spine itself has to go a long way round.
+        self.assertEqual(self.ways(self.spines[0], self.MACS[0]),
+                         [self.spines[0].port("leaf2")])
+        one.set_up("spine1", True)
+        self.wait_links(self.ALL_LINKS)
+
+    def test_switch_fails(self):
+        self.wait_bfd(*self.leaves, *self.spines)
+        one, two = self.leaves
+        self.spines[0].kill()
+        wait_until(lambda: all(
+            self.ways(leaf, mac) == [leaf.port("spine2")]
+            for leaf, mac in zip(self.leaves, reversed(self.MACS))),
+            "another way", 1)
+        wait_until(lambda: self.links_up() == self.SPINE2_LINKS,
+                   "the links to be down")
+        self.spines[0].start_vswitchd()
+        self.wait_links(self.ALL_LINKS)
+        self.assertEqual(len(self.ways(one, self.MACS[1])), 2)
+
+    def heard(self, leaf):
+        """How often each broadcast came to the host of 'leaf', by the last
+        byte of the sender's address."""
+        with open(f"{leaf.dir}/h.pcap", "rb") as file:
+            data = file.read()
+        heard, at = collections.Counter(), 24
+        while at < len(data):
+            length, = struct.unpack_from("=8xI", data, at)
+            frame = data[at + 16:at + 16 + length]
+            if frame[:6] == b"\xff" * 6:
+                heard[frame[11]] += 1
+            at += 16 + length
+        return heard
+
+    def broadcast(self, n):
+        self.leaves[0].receive(
+            "h", f"eth(src=02:00:00:00:cc:{n:02x},dst=ff:ff:ff:ff:ff:ff),"
+            "eth_type(0x0806),arp(sip=10.0.0.1,tip=10.0.0.2,op=1,"
+            "sha=02:00:00:00:cc:00,tha=00:00:00:00:00:00)")
+
+    def test_broadcast(self):
+        """Whatever happens, nobody hears anything twice."""
+        self.wait_bfd(*self.leaves, *self.spines)
+        self.broadcast(1)
+        wait_until(lambda: self.heard(self.leaves[1]), "the broadcast")
+        n = 1
+        for change in (lambda: self.leaves[0].set_up("spine1", False),
+                       lambda: self.leaves[0].set_up("spine1", True),
+                       self.spines[1].kill, self.spines[1].start_vswitchd):
+            change()
+            for _ in range(30):
+                n += 1
+                self.broadcast(n)
+        self.wait_links(self.ALL_LINKS)
+        self.broadcast(255)
+        wait_until(lambda: 255 in self.heard(self.leaves[1]),
+                   "the last broadcast")
+        heard = self.heard(self.leaves[1])
+        self.assertEqual(set(heard.values()), {1}, heard)
+        self.assertEqual(self.heard(self.leaves[0]), {})
+        self.assertGreater(len(heard), n // 2)
+
+    def test_controller_restarts(self):
+        """Nothing changes by that."""
+        self.wait_bfd(*self.leaves, *self.spines)
+        self.wait_links(self.ALL_LINKS)
+        switches = self.leaves + self.spines
+        before = [(s.flows(), s.groups()) for s in switches]
+        wait_until(lambda: all(s.ages()[0] > 1 for s in switches),
+                   "flows to be old")
+        self.controller.kill()
+        self.controller.start()
+        self.controller.wait_active()
+        self.client = self.controller.client()
+        self.wait_synced(*switches)
+        self.wait_links(self.ALL_LINKS)
+        self.assertEqual([(s.flows(), s.groups()) for s in switches], before)
+        self.assertGreater(min(s.ages()[0] for s in switches), 1)
+
+
+if __name__ == "__main__":
+    tap.main()
