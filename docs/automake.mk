@@ -8,4 +8,5 @@ EXTRA_DIST += \
 	docs/operations.md \
 	docs/protocol.md \
 	docs/rest-tables.py \
-	docs/rest.md
+	docs/rest.md \
+	docs/security.md

@@ -2,8 +2,8 @@
 #ifndef BUNDLE_H
 #define BUNDLE_H 1
 
-/* What arrives on MIGRATE_PORT: whether it is a bundle, and whether all that
- * it says agrees. */
+/* What arrives on MIGRATE_PORT: whether it is sealed, whether it is a bundle,
+ * and whether all that it says agrees. */
 
 #include "infuse.h"
 
@@ -108,27 +108,17 @@ bundle_mapping(const struct packet *p, struct work *w)
     m->changed = bpf_ktime_get_ns();
 }
 
-/* Takes a bundle whose header is 'header' through its checks. */
+/* Takes a bundle, which is sealed, through its other checks. */
 static __noinline int
 bundle(struct __sk_buff *skb, const struct packet *p,
-       const struct migrate_header *header, __be16 udp_len)
+       const struct migrate_header *header)
 {
-    __u32 length = bpf_ntohs(header->length);
-    enum counter why;
-    __u32 zero = 0;
     struct work *w;
+    __u32 zero = 0;
 
-    if (header->version != MIGRATE_VERSION) {
-        return drop(COUNTER_BAD_VERSION);
-    }
-    if (length < sizeof(struct migrate_bundle) + PACKET_MIN4
-        || length > MIGRATE_MESSAGE_MAX || length % 8
-        || bpf_ntohs(udp_len) != length + sizeof(struct udphdr)
-        || p->end != p->l4 + length + sizeof(struct udphdr)) {
+    if (bpf_ntohs(header->length)
+        < sizeof(struct migrate_bundle) + PACKET_MIN4) {
         return drop(COUNTER_BAD_LENGTH);
-    }
-    if (!check(skb, p, header, &why)) {
-        return drop(why);
     }
     count(COUNTER_BUNDLE);
     w = bpf_map_lookup_elem(&scratch, &zero);
@@ -139,10 +129,34 @@ bundle(struct __sk_buff *skb, const struct packet *p,
     return admit(skb, p, w);
 }
 
-/* Something arrived on MIGRATE_PORT.  What is no bundle is for the daemon. */
+/* Whether the message with 'header' is whole and sealed.  If not, '*why' is
+ * the counter for it. */
+static __noinline int
+message_is_sealed(struct __sk_buff *skb, const struct packet *p,
+                  const struct migrate_header *header, __be16 udp_len,
+                  enum counter *why)
+{
+    __u32 length = bpf_ntohs(header->length);
+
+    if (header->version != MIGRATE_VERSION) {
+        *why = COUNTER_BAD_VERSION;
+        return 0;
+    }
+    if (length < sizeof *header || length > MIGRATE_MESSAGE_MAX || length % 8
+        || bpf_ntohs(udp_len) != length + sizeof(struct udphdr)
+        || p->end != p->l4 + length + sizeof(struct udphdr)) {
+        *why = COUNTER_BAD_LENGTH;
+        return 0;
+    }
+    return check(skb, p, header, why);
+}
+
+/* Something arrived on MIGRATE_PORT.  What is no bundle is for the daemon, but
+ * nobody may keep that busy without a key. */
 static __always_inline int
 message(struct __sk_buff *skb, const struct packet *p)
 {
+    enum counter why = COUNTER_BAD_LENGTH;
     struct {
         struct udphdr udp;
         struct migrate_header header;
@@ -151,13 +165,12 @@ message(struct __sk_buff *skb, const struct packet *p)
     if (p->fragment) {
         return TC_ACT_UNSPEC;
     }
-    if (bpf_skb_load_bytes(skb, p->l4, &m, sizeof m)) {
-        return drop(COUNTER_BAD_LENGTH);
+    if (bpf_skb_load_bytes(skb, p->l4, &m, sizeof m)
+        || !message_is_sealed(skb, p, &m.header, m.udp.len, &why)) {
+        return drop(why);
     }
-    if (m.header.type != MIGRATE_BUNDLE) {
-        return TC_ACT_UNSPEC;
-    }
-    return bundle(skb, p, &m.header, m.udp.len);
+    return m.header.type == MIGRATE_BUNDLE ? bundle(skb, p, &m.header)
+                                           : TC_ACT_UNSPEC;
 }
 
 #endif /* bundle.h */

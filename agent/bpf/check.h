@@ -2,7 +2,7 @@
 #ifndef CHECK_H
 #define CHECK_H 1
 
-/* The seal on a bundle: lib/seal.h, where the message is a packet that may be
+/* The seal on a message: lib/seal.h, where the message is a packet that may be
  * in pieces. */
 
 #include "packet.h"
@@ -98,7 +98,7 @@ check_seal(struct __sk_buff *skb, const struct packet *p,
     return le64(siphash_final(&c.h));
 }
 
-/* Whether the bundle in 'skb', whose length is right, is sealed with one of
+/* Whether the message in 'skb', whose length is right, is sealed with one of
  * our keys.  If not, '*why' is the counter for it. */
 static __always_inline int
 check(struct __sk_buff *skb, const struct packet *p,

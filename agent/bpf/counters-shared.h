@@ -5,12 +5,14 @@
 /* Everything that the programs count: symbol, the name that people see, what
  * it means.  A packet that is dropped is counted under exactly one. */
 #define COUNTERS                                                            \
+    /* Messages. */                                                         \
+    COUNTER(BAD_LENGTH, "bad_length", "messages of a wrong length")         \
+    COUNTER(BAD_VERSION, "bad_version", "messages of another version")      \
+    COUNTER(UNKNOWN_KEY, "unknown_key", "messages sealed with no key of "   \
+            "ours")                                                         \
+    COUNTER(BAD_SEAL, "bad_seal", "messages with a wrong seal")             \
     /* Bundles. */                                                          \
     COUNTER(BUNDLE, "bundles", "bundles with a right seal")                 \
-    COUNTER(BAD_LENGTH, "bad_length", "bundles of a wrong length")          \
-    COUNTER(BAD_VERSION, "bad_version", "bundles of another version")       \
-    COUNTER(UNKNOWN_KEY, "unknown_key", "bundles sealed with no key of ours") \
-    COUNTER(BAD_SEAL, "bad_seal", "bundles with a wrong seal")              \
     COUNTER(MALFORMED, "malformed", "sealed bundles that make no sense")    \
     COUNTER(DUPLICATE, "duplicates", "bundles of connections already here") \
     COUNTER(LATE, "late_duplicates", "bundles of connections that ended")   \

@@ -11,7 +11,7 @@
 #include "lib/messages.h"
 #include "lib/siphash.h"
 
-#define MIGRATOR_LAYOUT 4
+#define MIGRATOR_LAYOUT 5
 #define MIGRATOR_KEYS 2                 /* SEAL_MAX_KEYS. */
 #define MIGRATOR_BATCH 128
 

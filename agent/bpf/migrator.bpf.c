@@ -3,7 +3,7 @@
 /* The connection migrator: the half of a migration that happens in the
  * receiving host's kernel.
  *
- *   bundle.h    bundles: length, seal (check.h), sense
+ *   bundle.h    messages: length, seal (check.h); bundles: their sense
  *   infuse.h    their way into the TCP stack (end.h: past an old socket)
  *   answer.h    confirmations and refusals, by return
  *   forward.h   encapsulated packets: flow ID to connection
