@@ -216,7 +216,9 @@ bed_mappings(unsigned int host, uint32_t after, bool last,
 
     CU_ASSERT_FATAL(sizeof slice + n * sizeof *mappings <= sizeof body);
     memcpy(body, &slice, sizeof slice);
-    memcpy(body + sizeof slice, mappings, n * sizeof *mappings);
+    if (n) {                    /* memcpy() wants no null pointer. */
+        memcpy(body + sizeof slice, mappings, n * sizeof *mappings);
+    }
     bed_message(host, MIGRATE_MAPPINGS, body,
                 sizeof slice + n * sizeof *mappings, n);
 }

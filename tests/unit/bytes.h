@@ -21,7 +21,9 @@ put(struct bytes *b, const void *p, size_t n)
     if (n > sizeof b->p - b->n) {
         abort();
     }
-    memcpy(b->p + b->n, p, n);
+    if (n) {                    /* memcpy() wants no null pointer. */
+        memcpy(b->p + b->n, p, n);
+    }
     b->n += n;
 }
 
