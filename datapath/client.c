@@ -403,54 +403,88 @@ connection_new(struct migrate *m, struct arrival *a,
                 p->flags & SEG_FIN, a->now);
 }
 
+/* What a packet proves by acknowledging a cookie. */
+enum proof {
+    PROOF_NONE,
+    PROOF_FIRST,                /* It has the first byte behind the SYN. */
+    PROOF_PROBE,                /* It is a keepalive probe before that. */
+};
+
+static enum proof
+prove(const struct migrate *m, const struct arrival *a,
+      struct syn_options *syn_options)
+{
+    const struct packet *p = &a->packet;
+
+    if (p->flags & SEG_RST || !(p->flags & SEG_ACK)) {
+        return PROOF_NONE;
+    } else if (cookie_check(&m->secrets, &a->tuple, p->seq - 1, p->ack - 1,
+                            syn_options)) {
+        return PROOF_FIRST;
+    }
+    /* RFC 9293 3.8.4: a probe has the sequence number before the next, and no
+     * data or a byte of nonsense. */
+    return (p->payload_len <= 1 && !(p->flags & SEG_FIN)
+            && cookie_check(&m->secrets, &a->tuple, p->seq, p->ack - 1,
+                            syn_options)
+            ? PROOF_PROBE : PROOF_NONE);
+}
+
+/* A packet that has 'proof' of a connection that has no record; 'old', if
+ * nonnull, is that of an earlier one. */
+static enum migrate_verdict
+newcomer(struct migrate *m, struct arrival *a, struct record *old,
+         enum proof proof, const struct syn_options *syn_options)
+{
+    const struct packet *p = &a->packet;
+    bool fin = p->flags & SEG_FIN;
+
+    if (!tcp_options_parse(a->frame, p, &a->options)) {
+        return drop(m, COUNTER_DROP_MALFORMED);
+    } else if (proof == PROOF_PROBE) {
+        reply_stateless(m, a, SEG_ACK, p->ack, p->seq + 1,
+                        window_shift(syn_options), &a->options);
+        return drop(m, COUNTER_PROBE);
+    } else if (p->payload_len
+               || (!fin && !protocol_needs_data(a->service->protocol))) {
+        if (!frame_csum_ok(a->frame, p)) {
+            return drop(m, COUNTER_DROP_CHECKSUM);
+        }
+        if (old) {
+            count(m, COUNTER_REPLACED);
+            engine_forget(m, old);
+        }
+        return connection_new(m, a, syn_options);
+    } else if (fin) {
+        /* It closes without a request. */
+        reply_stateless(m, a, SEG_FIN | SEG_ACK, p->ack, p->seq + 1,
+                        window_shift(syn_options), &a->options);
+        return drop(m, COUNTER_PROBE);
+    }
+    return drop(m, COUNTER_ACK_DROP);
+}
+
 /* A packet that belongs to no record: only one that proves the cookie
- * matters, and only once it is sure that no host has the connection. */
+ * matters. */
 static enum migrate_verdict
 stranger(struct migrate *m, struct arrival *a)
 {
     const struct packet *p = &a->packet;
-    bool starts = (p->payload_len
-                   || (!protocol_needs_data(a->service->protocol)
-                       && !(p->flags & SEG_FIN)));
     struct syn_options syn_options;
+    enum proof proof = prove(m, a, &syn_options);
 
-    if (p->flags & SEG_RST || !(p->flags & SEG_ACK)) {
+    if (proof != PROOF_NONE) {
+        return (audit_settled(m, a->now)
+                ? newcomer(m, a, NULL, proof, &syn_options)
+                : drop(m, COUNTER_DROP_UNSETTLED));
+    } else if (p->flags & SEG_RST || !(p->flags & SEG_ACK)) {
         return drop(m, COUNTER_DROP_NO_RECORD);
+    } else if (p->payload_len) {
+        audit_hurry(m, a->now);
+        return drop(m, COUNTER_DROP_COOKIE);
     }
-    if (cookie_check(&m->secrets, &a->tuple, p->seq - 1, p->ack - 1,
-                     &syn_options)) {
-        if (!audit_settled(m, a->now)) {
-            return drop(m, COUNTER_DROP_UNSETTLED);
-        } else if (starts) {
-            return (frame_csum_ok(a->frame, p)
-                    ? connection_new(m, a, &syn_options)
-                    : drop(m, COUNTER_DROP_CHECKSUM));
-        } else if (p->flags & SEG_FIN) {
-            /* It closes without a request. */
-            reply_stateless(m, a, SEG_FIN | SEG_ACK, p->ack, p->seq + 1,
-                            window_shift(&syn_options), &a->options);
-            return drop(m, COUNTER_PROBE);
-        }
-        return drop(m, COUNTER_ACK_DROP);
-    }
-    if (!p->payload_len && !(p->flags & SEG_FIN)) {
-        /* A keepalive probe has the sequence number before the next. */
-        if (cookie_check(&m->secrets, &a->tuple, p->seq, p->ack - 1,
-                         &syn_options)) {
-            if (!audit_settled(m, a->now)) {
-                return drop(m, COUNTER_DROP_UNSETTLED);
-            }
-            reply_stateless(m, a, SEG_ACK, p->ack, p->seq + 1,
-                            window_shift(&syn_options), &a->options);
-            return drop(m, COUNTER_PROBE);
-        }
-        return drop(m, COUNTER_ACK_DROP);
-    }
-    if (!p->payload_len) {
-        return drop(m, COUNTER_DROP_NO_RECORD);
-    }
-    audit_hurry(m, a->now);
-    return drop(m, COUNTER_DROP_COOKIE);
+    return drop(m, (p->flags & SEG_FIN ? COUNTER_DROP_NO_RECORD
+                    : COUNTER_ACK_DROP));
 }
 
 /* Sends a packet on to the host of 'r' under its flow ID. */
@@ -548,26 +582,19 @@ service_packet(struct migrate *m, struct arrival *a)
     const struct packet *p = &a->packet;
     struct record *r = record_find(m->records, &a->tuple);
     struct syn_options syn_options;
+    enum proof proof;
 
     if (!a->service && (!r || p->flags & SEG_SYN)) {
         return drop(m, COUNTER_DROP_NO_SERVICE);
     }
     if (!r) {
-        return (tcp_options_parse(a->frame, p, &a->options)
-                ? stranger(m, a) : drop(m, COUNTER_DROP_MALFORMED));
+        return stranger(m, a);
     }
-    if (r->syn_seen && a->service && p->ack - 1 != r->isn
-        && cookie_check(&m->secrets, &a->tuple, p->seq - 1, p->ack - 1,
-                        &syn_options)
-        && frame_csum_ok(a->frame, p)) {
-        if (!p->payload_len && protocol_needs_data(a->service->protocol)) {
-            return drop(m, COUNTER_ACK_DROP);
+    if (r->syn_seen && a->service && p->ack - 1 != r->isn) {
+        proof = prove(m, a, &syn_options);
+        if (proof != PROOF_NONE) {
+            return newcomer(m, a, r, proof, &syn_options);
         }
-        count(m, COUNTER_REPLACED);
-        engine_forget(m, r);
-        return (tcp_options_parse(a->frame, p, &a->options)
-                ? connection_new(m, a, &syn_options)
-                : drop(m, COUNTER_DROP_MALFORMED));
     }
     if (r->state == RECORD_LIVE || r->state == RECORD_LINGER) {
         return forward(m, r, a);

@@ -13,6 +13,7 @@ SYSTEM_TESTS = \
 	tests/system/test_icmp.py \
 	tests/system/test_ipv6.py \
 	tests/system/test_loss.py \
+	tests/system/test_odd_clients.py \
 	tests/system/test_one_arm.py \
 	tests/system/test_refuse.py \
 	tests/system/test_restart.py \
@@ -33,6 +34,7 @@ EXTRA_DIST += \
 	tests/system/load.py \
 	tests/system/netns.py \
 	tests/system/ovs.py \
+	tests/system/rawtcp.py \
 	tests/system/servers.py \
 	tests/system/tap.py \
 	tests/system/workspace.py

@@ -35,7 +35,7 @@ class Packet:
         return self.sport << 16 | self.dport
 
 
-FIN, SYN, RST, ACK = 1, 2, 4, 16
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 
 def parse(frame, when=0.0, eth_len=None):

@@ -5,13 +5,13 @@ client's requests go on all the time, and none of them may fail."""
 
 import random
 import socket
-import struct
 import time
 
 import tap
 from capture import Capture
 from lab import MIGRATE_ADDRESS, SERVICE_ADDRESS
 from labtest import Background, LabTest, curl
+from rawtcp import mac, tcp_frame
 from workspace import wait_until
 
 RANDOM = random.Random(1)
@@ -111,12 +111,6 @@ class BadInput(LabTest):
         self.addCleanup(sock.close)
         return sock
 
-    @staticmethod
-    def mac(node, interface="eth0"):
-        words = node.run("ip", "-o", "link", "show", interface).split()
-        return bytes.fromhex(
-            words[words.index("link/ether") + 1].replace(":", ""))
-
     def test_wrong_cookie(self):
         """Data whose ACK is no cookie of ours: counted, and no record."""
         sender = self.raw(self.client)
@@ -125,7 +119,7 @@ class BadInput(LabTest):
         with self.counted() as counted:
             for port in ports:
                 sender.send(tcp_frame(
-                    self.mac(self.client), SWITCH_MAC, self.client.address,
+                    mac(self.client), SWITCH_MAC, self.client.address,
                     SERVICE_ADDRESS, port, 80,
                     RANDOM.getrandbits(32), RANDOM.getrandbits(32), 0x18,
                     b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
@@ -142,7 +136,7 @@ class BadInput(LabTest):
         n = 100
         for i in range(n):
             sender.send(tcp_frame(
-                SWITCH_MAC, self.mac(self.host), MIGRATE_ADDRESS,
+                SWITCH_MAC, mac(self.host), MIGRATE_ADDRESS,
                 self.host.address, 0xfff0, 0x1000 + i, 1, 1, 0x18,
                 b"GET /unknown HTTP/1.1\r\nHost: x\r\n\r\n"))
         wait_until(lambda: moved(before, self.host.agent.counters(),
@@ -194,29 +188,6 @@ def moved(before, after, *words):
     """By how much the counters whose names have one of 'words' grew."""
     return sum(after[name] - before.get(name, 0) for name in after
                if any(word in name for word in words))
-
-
-def checksum(data):
-    if len(data) % 2:
-        data += b"\0"
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
-
-
-def tcp_frame(eth_src, eth_dst, src, dst, sport, dport, seq, ack, flags,
-              payload=b""):
-    """An Ethernet frame with a TCP segment, its checksums right."""
-    addresses = socket.inet_aton(src) + socket.inet_aton(dst)
-    tcp = struct.pack(">HHIIBBHHH", sport, dport, seq, ack, 5 << 4, flags,
-                      65535, 0, 0) + payload
-    pseudo = addresses + struct.pack(">HH", 6, len(tcp))
-    tcp = tcp[:16] + struct.pack(">H", checksum(pseudo + tcp)) + tcp[18:]
-    ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0x4000, 64, 6,
-                     0) + addresses
-    ip = ip[:10] + struct.pack(">H", checksum(ip)) + ip[12:]
-    return eth_dst + eth_src + b"\x08\x00" + ip + tcp
 
 
 if __name__ == "__main__":

@@ -374,27 +374,71 @@ test_slow_loris(void)
     bed_close();
 }
 
-/* RFC 9293 3.8.4: a probe has the sequence number before the next. */
+/* RFC 9293 3.8.4: a probe has the sequence number before the next, and
+ * perhaps a byte of nonsense. */
+static void
+check_probe(const struct bed_client *c, size_t len)
+{
+    struct bed_frame *f;
+
+    CHECK_INT(bed_segment(c, SEG_ACK, c->seq - 1, "x", len), MIGRATE_DROP);
+    f = bed_expect(c, SEG_ACK, c->seq);
+    CHECK_INT(f->packet.seq, c->ack);
+    CHECK_INT(f->packet.window, 32768 >> RCV_WSCALE);
+    free(f);
+}
+
 static void
 test_keepalive(void)
 {
     struct bed_client c;
-    struct bed_frame *f;
 
     bed_open(4, 64);
     c = bed_client(0, BED_HTTP);
     bed_connect(&c);
-    CHECK_INT(bed_segment(&c, SEG_ACK, c.seq - 1, NULL, 0), MIGRATE_DROP);
-    f = bed_expect(&c, SEG_ACK, c.seq);
-    CHECK_INT(f->packet.seq, c.ack);
-    CHECK_INT(f->packet.window, 32768 >> RCV_WSCALE);
-    free(f);
-    CHECK_INT(BED_COUNT(PROBE), 1);
+    check_probe(&c, 0);
+    check_probe(&c, 1);
+    CHECK_INT(BED_COUNT(PROBE), 2);
     CHECK_INT(migrate_connection_count(bed.engine), 0);
 
-    bed_data(&c, REQUEST, REQUEST_LEN);     /* It goes on as if nothing... */
+    bed_data(&c, REQUEST, 4);
+    check_probe(&c, 0);
+    check_probe(&c, 1);
+    CHECK_STR(bed_state(&c), "gather");
+    bed_data(&c, REQUEST + 4, REQUEST_LEN - 4);     /* It goes on as if... */
     expect_request(&c, REQUEST, REQUEST_LEN);
     bed_close();
+}
+
+/* A client that comes again from its port gets the same answers before its
+ * request, though the port's last connection is still known. */
+static void
+test_silent_successor(void)
+{
+    struct bed_client c, old;
+
+    for (int ended = 0; ended < 2; ended++) {
+        uint32_t flow_id;
+        unsigned int host;
+
+        bed_open(4, 64);
+        c = bed_client(0, BED_HTTP);
+        flow_id = bed_live(&c, &host);
+        if (ended) {
+            bed_report(host, flow_id, MIGRATE_RELEASE, 0, 0);
+        }
+        old = c;
+        c.isn += 0x5555;
+        bed_connect(&c);
+        check_probe(&c, 0);
+        check_probe(&c, 1);
+        bed_segment(&c, SEG_FIN | SEG_ACK, c.seq, NULL, 0);
+        free(bed_expect(&c, SEG_FIN | SEG_ACK, c.seq + 1));
+        CHECK_STR(bed_state(&old), ended ? "linger" : "live");
+        CHECK_INT(bed_segment(&old, SEG_ACK, old.seq, NULL, 0),
+                  MIGRATE_FORWARD);
+        bed_close();
+    }
 }
 
 static void
@@ -938,6 +982,8 @@ static const struct unit_test tests[] = {
     { "no ACK before the handoff", test_no_early_ack },
     { "trickling does not put the timeout off", test_slow_loris },
     { "keepalive probe before data", test_keepalive },
+    { "probes and FIN from a port that had a connection",
+      test_silent_successor },
     { "FIN without a request", test_fin_without_request },
     { "FIN with the request", test_fin_with_request },
     { "reset while the request is incomplete", test_reset },
