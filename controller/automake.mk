@@ -176,3 +176,30 @@ endif
 controller_ovs_migrate_controller_LDADD = $(CONTROLLER_LIBS)
 controller_ovs_migrate_controller_LINK = $(CONTROLLER_LINK)
 endif
+
+# The command line.  It speaks HTTP only, so it needs nothing of OVS.
+bin_PROGRAMS += controller/cli/ovs-migratectl
+dist_man_MANS += controller/cli/ovs-migratectl.8
+controller_cli_ovs_migratectl_SOURCES = \
+	controller/cli/api.c \
+	controller/cli/api.h \
+	controller/cli/apply.c \
+	controller/cli/apply.h \
+	controller/cli/commands.c \
+	controller/cli/commands.h \
+	controller/cli/complete.c \
+	controller/cli/complete.h \
+	controller/cli/model.c \
+	controller/cli/model.h \
+	controller/cli/output.c \
+	controller/cli/output.h \
+	controller/cli/ovs-migratectl.c \
+	controller/cli/util.c \
+	controller/cli/util.h
+controller_cli_ovs_migratectl_CPPFLAGS = -I.
+controller_cli_ovs_migratectl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) \
+	$(CURL_CFLAGS)
+controller_cli_ovs_migratectl_LDADD = $(JANSSON_LIBS) $(CURL_LIBS)
+
+completiondir = $(datadir)/bash-completion/completions
+dist_completion_DATA = controller/cli/ovs-migratectl.bash

@@ -119,6 +119,7 @@ resource_schema(const struct resource *resource)
                                  resource_doc(resource), NULL);
     struct json *required = json_array_create_empty();
     struct json *properties = json_object_create();
+    struct json *columns = json_array_create_empty();
 
     for (size_t i = 0; i < resource->n_fields; i++) {
         const struct field *field = &resource->fields[i];
@@ -128,9 +129,13 @@ resource_schema(const struct resource *resource)
         if (is_required(resource, field)) {
             json_array_add(required, json_string_create(field->name));
         }
+        if (field->flags & FIELD_COLUMN) {
+            json_array_add(columns, json_string_create(field->name));
+        }
     }
     json_object_put(schema, "properties", properties);
     json_object_put(schema, "required", required);
+    json_object_put(schema, "x-columns", columns);
     json_object_put(schema, "additionalProperties",
                     json_boolean_create(false));
     return schema;
@@ -329,11 +334,18 @@ add_write_problems(struct json *responses, bool body, bool may_lack)
 
 /* Operations. */
 
+/* 'tag' is the path of the resource that it is about, or NULL. */
 static struct json *
-operation(const char *verb, const char *what, const char *summary,
-          struct json *parameters, struct json *responses)
+operation(const char *tag, const char *verb, const char *what,
+          const char *summary, struct json *parameters,
+          struct json *responses)
 {
     struct json *json = object("summary", summary, NULL);
+
+    if (tag) {
+        json_object_put(json, "tags",
+                        json_array_create_1(json_string_create(tag)));
+    }
 
     json_object_put_format(json, "operationId", "%s%s", verb, what);
     json_object_put(json, "parameters", parameters);
@@ -369,8 +381,8 @@ list_operation(const struct resource *resource, const char *what)
                  content("application/json", schema, NULL));
     add_problem(responses, 400, "A parameter is not acceptable.");
     add_access_problems(responses, false);
-    return operation("list", what, "List them.", list_parameters(resource),
-                     responses);
+    return operation(resource->path, "list", what, "List them.",
+                     list_parameters(resource), responses);
 }
 
 static struct json *
@@ -385,7 +397,8 @@ get_operation(const struct resource *resource, const char *what)
         add_problem(responses, 404, "There is none of this name.");
     }
     add_access_problems(responses, false);
-    return operation("get", what, "Read one.", parameters, responses);
+    return operation(resource->path, "get", what, "Read one.", parameters,
+                     responses);
 }
 
 static struct json *
@@ -412,7 +425,8 @@ write_operation(const struct resource *resource, const char *what,
                        !puts && !(resource->flags & RESOURCE_SINGLE));
     json_object_put(body, "required", json_boolean_create(true));
     json_object_put(body, "content", content(type, schema, example));
-    json = operation(verb, what, summary, parameters, responses);
+    json = operation(resource->path, verb, what, summary, parameters,
+                     responses);
     json_object_put(json, "requestBody", body);
     return json;
 }
@@ -427,7 +441,8 @@ delete_operation(const struct resource *resource, const char *what)
     add_conditions(parameters, false);
     add_response(responses, 204, "It is deleted.", NULL);
     add_write_problems(responses, false, true);
-    return operation("delete", what, "Delete one.", parameters, responses);
+    return operation(resource->path, "delete", what, "Delete one.", parameters,
+                     responses);
 }
 
 /* Paths. */
@@ -488,7 +503,7 @@ add_other_path(struct json *paths, const char *name, const char *what,
                      content(type, object("type", "object", NULL), NULL));
     }
     json_object_put(path, "get", operation(
-        "get", what, summary, json_array_create_empty(), responses));
+        NULL, "get", what, summary, json_array_create_empty(), responses));
     json_object_put(paths, name, path);
 }
 
@@ -513,8 +528,8 @@ add_changes_path(struct json *paths)
     add_response(responses, 204, "With dry_run: they would be accepted.",
                  NULL);
     add_write_problems(responses, true, true);
-    post = operation("post", "Changes", "Make several changes, all or none.",
-                     parameters, responses);
+    post = operation(NULL, "post", "Changes", "Make several changes, all or "
+                     "none.", parameters, responses);
     json_object_put(body, "required", json_boolean_create(true));
     json_object_put(body, "content", content(
         "application/json", reference("schemas", "Changes"), json_literal(
@@ -568,6 +583,19 @@ components(void)
     return json;
 }
 
+/* The resources, in the order in which they can be created. */
+static struct json *
+tags(void)
+{
+    struct json *json = json_array_create_empty();
+
+    for (size_t i = 0; i < N_RESOURCES; i++) {
+        json_array_add(json, object("name", resources[i].path, "description",
+                                    resource_doc(&resources[i]), NULL));
+    }
+    return json;
+}
+
 struct json *
 openapi_create(void)
 {
@@ -579,6 +607,7 @@ openapi_create(void)
         "is to do, and what is known about it.", NULL));
     json_object_put(json, "security",
                     json_literal("[{\"bearer\": []}, {}]"));
+    json_object_put(json, "tags", tags());
     json_object_put(json, "paths", all_paths());
     json_object_put(json, "components", components());
     return json;

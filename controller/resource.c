@@ -16,15 +16,16 @@
 /* Fields that many have. */
 #define NAME(TABLE, EXAMPLE) \
     { .name = "name", .column = COLUMN(TABLE, name), \
-      .flags = FIELD_REQUIRED, .syntax = &syntax_name, .example = EXAMPLE }
+      .flags = FIELD_REQUIRED | FIELD_COLUMN, .syntax = &syntax_name, \
+      .example = EXAMPLE }
 #define EXTERNAL_IDS(TABLE) \
     { .name = "external_ids", .column = COLUMN(TABLE, external_ids), \
       .example = "{\"owner\": \"team-a\"}", \
-      .doc = "Strings for use by whoever operates the fabric; the controller " \
-             "keeps them and does not read them." }
+      .doc = "Strings for use by whoever operates the fabric; the " \
+             "controller keeps them and does not read them." }
 #define STATUS(TABLE, EXAMPLE) \
     { .name = "status", .column = COLUMN(TABLE, status), \
-      .flags = FIELD_READONLY, .example = EXAMPLE }
+      .flags = FIELD_READONLY | FIELD_COLUMN, .example = EXAMPLE }
 
 static const struct field fabric_fields[] = {
     { .name = "current_key", .column = COLUMN(fabric, current_key),
@@ -49,12 +50,12 @@ static const struct field service_fields[] = {
     { .name = "id", .column = COLUMN(service, id),
       .flags = FIELD_READONLY, .example = "1" },
     { .name = "address", .column = COLUMN(service, address),
-      .flags = FIELD_REQUIRED, .syntax = &syntax_ip,
+      .flags = FIELD_REQUIRED | FIELD_COLUMN, .syntax = &syntax_ip,
       .example = "\"192.0.2.100\"" },
     { .name = "port", .column = COLUMN(service, port),
-      .flags = FIELD_REQUIRED, .example = "80" },
+      .flags = FIELD_REQUIRED | FIELD_COLUMN, .example = "80" },
     { .name = "protocol", .column = COLUMN(service, protocol),
-      .default_ = "\"http\"", .example = "\"http\"" },
+      .flags = FIELD_COLUMN, .default_ = "\"http\"", .example = "\"http\"" },
     { .name = "placement", .column = COLUMN(service, placement),
       .default_ = "\"table\"", .example = "\"table\"" },
     { .name = "request_timeout", .column = COLUMN(service, request_timeout),
@@ -65,7 +66,7 @@ static const struct field service_fields[] = {
       .column = COLUMN(service, flow_idle_timeout),
       .default_ = "300", .example = "60" },
     { .name = "default_pool", .column = COLUMN(service, default_pool),
-      .example = "\"all\"" },
+      .flags = FIELD_COLUMN, .example = "\"all\"" },
     { .name = "decide", .column = COLUMN(service, decide),
       .default_ = "\"switch\"", .example = "\"switch\"" },
     { .name = "decide_timeout", .column = COLUMN(service, decide_timeout),
@@ -73,29 +74,30 @@ static const struct field service_fields[] = {
     { .name = "decide_webhook", .column = COLUMN(service, decide_webhook),
       .syntax = &syntax_url, .example = "\"http://192.0.2.50/decide\"" },
     { .name = "statistics", .column = COLUMN(service, statistics),
-      .flags = FIELD_READONLY, .example = "{\"connections\": 3}" },
+      .flags = FIELD_READONLY | FIELD_COLUMN,
+      .example = "{\"connections\": 3}" },
     EXTERNAL_IDS(service),
 };
 
 static const struct field rule_fields[] = {
     NAME(rule, "\"images\""),
     { .name = "service", .column = COLUMN(service, rules),
-      .owner = &omrec_table_service, .flags = FIELD_REQUIRED,
+      .owner = &omrec_table_service, .flags = FIELD_REQUIRED | FIELD_COLUMN,
       .example = "\"web\"", .doc = "The service that the rule belongs to." },
     { .name = "priority", .column = COLUMN(rule, priority),
-      .flags = FIELD_REQUIRED, .example = "10" },
-    { .name = "match", .column = COLUMN(rule, match),
+      .flags = FIELD_REQUIRED | FIELD_COLUMN, .example = "10" },
+    { .name = "match", .column = COLUMN(rule, match), .flags = FIELD_COLUMN,
       .example = "{\"path-prefix\": \"/images/\"}" },
     { .name = "pool", .column = COLUMN(rule, pool),
-      .flags = FIELD_REQUIRED, .example = "\"all\"" },
+      .flags = FIELD_REQUIRED | FIELD_COLUMN, .example = "\"all\"" },
     EXTERNAL_IDS(rule),
 };
 
 static const struct field pool_fields[] = {
     NAME(pool, "\"all\""),
-    { .name = "policy", .column = COLUMN(pool, policy),
+    { .name = "policy", .column = COLUMN(pool, policy), .flags = FIELD_COLUMN,
       .default_ = "\"round-robin\"", .example = "\"least-connections\"" },
-    { .name = "hosts", .column = COLUMN(pool, hosts),
+    { .name = "hosts", .column = COLUMN(pool, hosts), .flags = FIELD_COLUMN,
       .example = "{\"h1\": 1}" },
     EXTERNAL_IDS(pool),
 };
@@ -103,9 +105,9 @@ static const struct field pool_fields[] = {
 static const struct field host_fields[] = {
     NAME(host, "\"h1\""),
     { .name = "ip", .column = COLUMN(host, ip),
-      .flags = FIELD_REQUIRED, .syntax = &syntax_ip,
+      .flags = FIELD_REQUIRED | FIELD_COLUMN, .syntax = &syntax_ip,
       .example = "\"192.0.2.11\"" },
-    { .name = "state", .column = COLUMN(host, state),
+    { .name = "state", .column = COLUMN(host, state), .flags = FIELD_COLUMN,
       .default_ = "\"ready\"", .example = "\"ready\"" },
     { .name = "capacity", .column = COLUMN(host, capacity),
       .example = "10000" },
@@ -122,7 +124,7 @@ static const struct field host_fields[] = {
 static const struct field switch_fields[] = {
     NAME(switch, "\"leaf1\""),
     { .name = "dpid", .column = COLUMN(switch, dpid),
-      .flags = FIELD_REQUIRED, .syntax = &syntax_dpid,
+      .flags = FIELD_REQUIRED | FIELD_COLUMN, .syntax = &syntax_dpid,
       .example = "\"0000000000000001\"" },
     { .name = "bridge", .column = COLUMN(switch, bridge),
       .syntax = &syntax_port, .default_ = "\"br0\"", .example = "\"br0\"" },
@@ -131,7 +133,8 @@ static const struct field switch_fields[] = {
     { .name = "openflow", .column = COLUMN(switch, openflow),
       .syntax = &syntax_remote, .example = "\"ssl:192.0.2.1:6653\"" },
     { .name = "migrate_address", .column = COLUMN(switch, migrate_address),
-      .syntax = &syntax_ip, .example = "\"192.0.2.254\"" },
+      .flags = FIELD_COLUMN, .syntax = &syntax_ip,
+      .example = "\"192.0.2.254\"" },
     { .name = "cur_cfg", .column = COLUMN(switch, cur_cfg),
       .flags = FIELD_READONLY, .example = "17" },
     STATUS(switch, "{\"openflow\": \"connected\"}"),
@@ -140,34 +143,35 @@ static const struct field switch_fields[] = {
 
 static const struct field link_fields[] = {
     { .name = "name", .column = COLUMN(link, name),
-      .flags = FIELD_READONLY, .example = "\"leaf1:eth1\"" },
+      .flags = FIELD_READONLY | FIELD_COLUMN, .example = "\"leaf1:eth1\"" },
     { .name = "switch", .column = COLUMN(switch, links),
       .owner = &omrec_table_switch, .flags = FIELD_READONLY,
       .example = "\"leaf1\"", .doc = "The switch that the link begins at." },
     { .name = "port", .column = COLUMN(link, port),
       .flags = FIELD_READONLY, .example = "\"eth1\"" },
     { .name = "peer", .column = COLUMN(link, peer),
-      .flags = FIELD_READONLY, .example = "\"spine1\"" },
+      .flags = FIELD_READONLY | FIELD_COLUMN, .example = "\"spine1\"" },
     { .name = "peer_port", .column = COLUMN(link, peer_port),
-      .flags = FIELD_READONLY, .example = "\"eth3\"" },
-    { .name = "cost", .column = COLUMN(link, cost),
+      .flags = FIELD_READONLY | FIELD_COLUMN, .example = "\"eth3\"" },
+    { .name = "cost", .column = COLUMN(link, cost), .flags = FIELD_COLUMN,
       .default_ = "1", .example = "10" },
     STATUS(link, "{\"state\": \"up\"}"),
 };
 
 static const struct field event_fields[] = {
     { .name = "seq", .column = COLUMN(event, seq),
-      .flags = FIELD_READONLY, .example = "1" },
+      .flags = FIELD_READONLY | FIELD_COLUMN, .example = "1" },
     { .name = "time", .column = COLUMN(event, time),
-      .flags = FIELD_READONLY, .example = "1700000000000" },
+      .flags = FIELD_READONLY | FIELD_COLUMN, .example = "1700000000000" },
     { .name = "severity", .column = COLUMN(event, severity),
-      .flags = FIELD_READONLY, .example = "\"warning\"" },
+      .flags = FIELD_READONLY | FIELD_COLUMN, .example = "\"warning\"" },
     { .name = "kind", .column = COLUMN(event, kind),
       .flags = FIELD_READONLY, .example = "\"host-down\"" },
     { .name = "subject", .column = COLUMN(event, subject),
-      .flags = FIELD_READONLY, .example = "\"hosts/h1\"" },
+      .flags = FIELD_READONLY | FIELD_COLUMN, .example = "\"hosts/h1\"" },
     { .name = "text", .column = COLUMN(event, text),
-      .flags = FIELD_READONLY, .example = "\"host h1 is down\"" },
+      .flags = FIELD_READONLY | FIELD_COLUMN,
+      .example = "\"host h1 is down\"" },
 };
 
 /* In the order in which they can be created: what is referred to comes

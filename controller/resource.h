@@ -35,6 +35,7 @@ enum field_flags {
     FIELD_REQUIRED = 1 << 0,    /* Cannot be left out. */
     FIELD_READONLY = 1 << 1,    /* Ignored when sent. */
     FIELD_SECRET = 1 << 2,      /* Never shown. */
+    FIELD_COLUMN = 1 << 3,      /* Goes into tables for people. */
 };
 
 struct field {

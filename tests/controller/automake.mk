@@ -3,6 +3,7 @@
 # The controller with a real database, through the interfaces that people use.
 # Needs no root.
 CONTROLLER_TESTS = \
+	tests/controller/test_ctl.py \
 	tests/controller/test_database.py \
 	tests/controller/test_durable.py \
 	tests/controller/test_limits.py \

@@ -41,7 +41,8 @@ class Tools:
         return cls([f"{build}/ovs/{d}" for d in
                     ("ovsdb", "vswitchd", "utilities")]
                    + [f"{build}/{d}" for d in
-                      ("agent", "controller", "tests/system")],
+                      ("agent", "controller", "controller/cli",
+                       "tests/system")],
                    f"{build}/ovs-src/vswitchd/vswitch.ovsschema",
                    'run "make"')
 

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_API_H
+#define CLI_API_H 1
+
+/* Requests to the controller's REST interface. */
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct api_options {
+    const char *urls;           /* One or more, separated by commas. */
+    const char *token;          /* Or NULL. */
+    const char *ca_cert;        /* PEM file, or NULL: those of the system. */
+};
+
+/* From now on, requests are as 'options' say, which must stay. */
+void api_init(const struct api_options *options);
+
+/* Sends a request with 'body', or none if it is NULL, and 'header', a whole
+ * line, or NULL.  Of several controllers the first one that can be reached, and
+ * can reach its database, gets it.  Returns what it answers, null if that is
+ * nothing; the caller gives up its reference.
+ *
+ * Unless the request succeeds, tells why and ends the program. */
+json_t *api_request(const char *method, const char *path, const json_t *body,
+                    const char *header);
+
+/* All items of the resource with 'path', such as "hosts", that have the fields
+ * of 'filter', a part of a query, or "": an array. */
+json_t *api_list(const char *path, const char *filter);
+
+/* 's' as it may be in a path or query.  The caller frees it. */
+char *api_encode(const char *s);
+
+#endif /* api.h */

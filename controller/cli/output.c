@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+
+#include "output.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+#include "util.h"
+
+#define CELL_MAX 60             /* Characters shown in a table. */
+
+void
+output_json(const json_t *value)
+{
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_INDENT(2));
+
+    puts(text);
+    free(text);
+}
+
+/* The text of a cell, cut if it is long. */
+static char *
+cell(const json_t *item, const json_t *column)
+{
+    char *text = json_text(json_object_get(item, json_string_value(column)));
+
+    if (strlen(text) > CELL_MAX) {
+        strcpy(&text[CELL_MAX - 3], "...");
+    }
+    return text;
+}
+
+static void
+print_cell(const char *text, size_t width, bool last)
+{
+    if (last) {
+        puts(*text ? text : "-");
+    } else {
+        printf("%-*s  ", (int) width, *text ? text : "-");
+    }
+}
+
+static void
+print_header(const json_t *columns, const size_t *widths)
+{
+    const json_t *column;
+    size_t i;
+
+    json_array_foreach(columns, i, column) {
+        char *name = format("%s", json_string_value(column));
+
+        for (char *p = name; *p; p++) {
+            *p = *p == '_' ? ' ' : toupper((unsigned char) *p);
+        }
+        print_cell(name, widths[i], i + 1 == json_array_size(columns));
+        free(name);
+    }
+}
+
+void
+output_table(const struct kind *kind, const json_t *items)
+{
+    const json_t *columns = json_object_get(kind->schema, "x-columns");
+    size_t n = json_array_size(columns);
+    size_t *widths = calloc(n + 1, sizeof *widths);
+    const json_t *item, *column;
+    size_t i, j;
+
+    if (!widths) {
+        abort();
+    }
+    json_array_foreach(columns, j, column) {
+        widths[j] = strlen(json_string_value(column));
+    }
+    json_array_foreach(items, i, item) {
+        json_array_foreach(columns, j, column) {
+            char *text = cell(item, column);
+
+            widths[j] = strlen(text) > widths[j] ? strlen(text) : widths[j];
+            free(text);
+        }
+    }
+    print_header(columns, widths);
+    json_array_foreach(items, i, item) {
+        json_array_foreach(columns, j, column) {
+            char *text = cell(item, column);
+
+            print_cell(text, widths[j], j + 1 == n);
+            free(text);
+        }
+    }
+    free(widths);
+}
+
+static void
+print_field(const char *name, const json_t *value)
+{
+    char *text = json_text(value);
+
+    if (*text) {
+        printf("%s: %s\n", name, text);
+    }
+    free(text);
+}
+
+void
+output_item(const struct kind *kind, const json_t *item)
+{
+    const json_t *columns = json_object_get(kind->schema, "x-columns");
+    json_t *rest = json_copy((json_t *) item);
+    const json_t *column;
+    const char *name;
+    json_t *value;
+    size_t i;
+
+    json_array_foreach(columns, i, column) {
+        name = json_string_value(column);
+        print_field(name, json_object_get(item, name));
+        json_object_del(rest, name);
+    }
+    json_object_foreach(rest, name, value) {
+        print_field(name, value);
+    }
+    json_decref(rest);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+
+#include "util.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+die(int status, const char *fmt, ...)
+{
+    va_list args;
+
+    fputs("ovs-migratectl: ", stderr);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    putc('\n', stderr);
+    exit(status);
+}
+
+char *
+format(const char *fmt, ...)
+{
+    va_list args;
+    char *s;
+
+    va_start(args, fmt);
+    if (vasprintf(&s, fmt, args) < 0) {
+        abort();
+    }
+    va_end(args);
+    return s;
+}
+
+static char *
+object_text(const json_t *object)
+{
+    char *text = format("%s", "");
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *) object, key, value) {
+        char *value_text = json_text(value);
+        char *longer = format("%s%s%s=%s", text, *text ? "," : "", key,
+                              value_text);
+
+        free(value_text);
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+char *
+json_text(const json_t *value)
+{
+    if (json_is_object(value)) {
+        return object_text(value);
+    } else if (json_is_string(value)) {
+        return format("%s", json_string_value(value));
+    } else if (!value || json_is_null(value)) {
+        return format("%s", "");
+    } else {
+        return json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    }
+}

@@ -1,0 +1,233 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""ovs-migratectl, as people and scripts use it."""
+
+import json
+import os
+import subprocess
+
+from controllers import (REPOSITORY, TOOLS, Controller, ControllerTest,
+                         Server)
+from workspace import run
+import tap
+
+FABRIC = {
+    "hosts": {"h1": {"ip": "10.0.0.11"},
+              "h2": {"ip": "10.0.0.12", "capacity": 5}},
+    "pools": {"all": {"hosts": {"h1": 1, "h2": 2}}},
+    "services": {"web": {"address": "10.0.0.100", "port": 80,
+                         "default_pool": "all"}},
+    "rules": {"r1": {"service": "web", "priority": 1, "pool": "all",
+                     "match": {"header.Cookie": "*a=b*"}}},
+    "fabric": {"mtu": 9000},
+}
+
+
+class Ctl(ControllerTest):
+    def setUp(self):
+        super().setUp()
+        self.controller = Controller(self.workspace)
+        self.client = self.controller.wait_ready()
+        self.url = self.controller.urls()[0]
+
+    def ctl(self, *words, status=0, env=(), text=None):
+        """Runs it; returns what it prints, on both channels."""
+        done = subprocess.run(
+            [TOOLS.find("ovs-migratectl"), *words],
+            env={**os.environ, "OVS_MIGRATE_URL": self.url, **dict(env)},
+            input=text or "", stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=30)
+        self.assertEqual(done.returncode, status, (words, done.stdout))
+        return done.stdout
+
+    def rows(self, *words):
+        """The table that it prints, without the head."""
+        return [line.split() for line in self.ctl(*words).splitlines()[1:]]
+
+    def make(self):
+        self.ctl("apply", "-f", "-", text=json.dumps(FABRIC))
+
+    def test_one_by_one(self):
+        self.ctl("host", "add", "h1", "ip=10.0.0.11")
+        self.ctl("host", "add", "h2", "ip=10.0.0.12", "capacity=5")
+        self.ctl("pool", "add", "all", "hosts.h1=1", "hosts.h2=2")
+        self.ctl("service", "add", "web", "address=10.0.0.100", "port=80",
+                 "default_pool=all")
+        self.ctl("rule", "add", "r1", "service=web", "priority=1", "pool=all",
+                 "match.header.Cookie=*a=b*")
+        self.ctl("fabric", "set", "mtu=9000")
+        self.assertEqual(json.loads(self.ctl("export")),
+                         {**FABRIC, "switches": {}})
+        self.assertEqual(self.rows("rule", "list"),
+                         [["r1", "web", "1", "header.Cookie=*a=b*", "all"]])
+        self.ctl("rule", "rm", "r1")
+        self.ctl("service", "rm", "web")
+        self.assertEqual(self.rows("rules", "list"), [])
+
+    def test_set(self):
+        self.make()
+        self.ctl("pool", "set", "all", "hosts.h1=", "hosts.h2=7",
+                 "policy=source-hash")
+        self.ctl("host", "set", "h2", "capacity=")
+        export = json.loads(self.ctl("export"))
+        self.assertEqual(export["pools"]["all"],
+                         {"hosts": {"h2": 7}, "policy": "source-hash"})
+        self.assertEqual(export["hosts"]["h2"], {"ip": "10.0.0.12"})
+
+    def test_drain(self):
+        self.make()
+        self.ctl("host", "drain", "h1", "h2")
+        self.assertEqual([row[:3] for row in
+                          self.rows("host", "list", "state=draining")],
+                         [["h1", "10.0.0.11", "draining"],
+                          ["h2", "10.0.0.12", "draining"]])
+        self.ctl("host", "ready", "h1")
+        self.assertIn("state: ready", self.ctl("host", "show", "h1"))
+
+    def test_json(self):
+        self.make()
+        host = json.loads(self.ctl("-o", "json", "host", "show", "h1"))
+        self.assertEqual(host, self.client("GET", "/v1/hosts/h1").json)
+        hosts = json.loads(self.ctl("host", "list", "-o", "json"))
+        self.assertEqual([h["name"] for h in hosts], ["h1", "h2"])
+        self.assertEqual(json.loads(self.ctl("-o", "json", "status"))
+                         ["status"], "ok")
+
+    def test_apply(self):
+        text = self.ctl("apply", "-f", "-", "--dry-run",
+                        text=json.dumps(FABRIC))
+        self.assertIn("6 changes would be made", text)
+        self.assertEqual(self.rows("host", "list"), [])
+        self.assertIn("6 changes made", self.ctl("apply", "-f", "-",
+                                                 text=json.dumps(FABRIC)))
+        export = self.ctl("export")
+        self.assertEqual(json.loads(export), {**FABRIC, "switches": {}})
+        self.assertIn("0 changes made", self.ctl("apply", "-f", "-",
+                                                 text=export))
+        wanted = {"hosts": {"h2": {"ip": "10.0.0.12", "state": "draining"},
+                            "h3": {"ip": "10.0.0.13"}},
+                  "pools": {"all": {"hosts": {"h2": 2, "h3": 3}}}}
+        path = self.workspace.write("wanted.json", json.dumps(wanted))
+        text = self.ctl("apply", "-f", path, "--prune", "--dry-run")
+        self.assertEqual(text.splitlines(), [
+            "~ host h2", "    capacity: 5 -> (none)",
+            "    state: ready -> draining", "+ host h3",
+            "    ip: (none) -> 10.0.0.13", "- host h1", "~ pool all",
+            "    hosts.h1: 1 -> (none)", "    hosts.h3: (none) -> 3",
+            "4 changes would be made"])
+        self.assertEqual(self.ctl("export"), export)
+        self.assertIn("3 changes made\n1 more",
+                      self.ctl("apply", "-f", path))
+        self.assertIn("1 change made",
+                      self.ctl("apply", "-f", path, "--prune"))
+        got = json.loads(self.ctl("export"))
+        self.assertEqual(got["hosts"], wanted["hosts"])
+        self.assertEqual(got["pools"], wanted["pools"])
+        self.assertEqual(got["services"], FABRIC["services"])
+
+    def test_apply_all_or_nothing(self):
+        bad = {**FABRIC, "pools": {"all": {"hosts": {"h9": 1}}}}
+        text = self.ctl("apply", "-f", "-", text=json.dumps(bad), status=1)
+        self.assertIn("/body/hosts/h9: there is no host", text)
+        self.assertEqual(self.rows("host", "list"), [])
+
+    def test_apply_many(self):
+        hosts = {f"h{n}": {"ip": f"10.1.{n // 250}.{n % 250 + 1}"}
+                 for n in range(3000)}
+        self.assertIn("3000 changes made", self.ctl(
+            "apply", "-f", "-", text=json.dumps({"hosts": hosts})))
+        self.assertEqual(len(self.rows("host", "list")), 3000)
+
+    def test_bad_files(self):
+        for text in ("", "{", "[]", '{"colours": {}}', '{"hosts": []}',
+                     '{"hosts": {"h1": 1}}', '{"host": {}}',
+                     '{"events": {}}', '{"hosts": {}, "hosts": {}}'):
+            with self.subTest(text):
+                self.ctl("apply", "-f", "-", text=text, status=2)
+        self.ctl("apply", "-f", "/no/such/file", status=2)
+
+    def test_usage(self):
+        for words in ([], ["colour"], ["host"], ["host", "paint"],
+                      ["host", "add"], ["host", "set", "h1"],
+                      ["host", "add", "h1", "ip"],
+                      ["host", "add", "h1", "colour=red"],
+                      ["host", "add", "h1", "status.x=1"],
+                      ["host", "add", "h1", "capacity=many"],
+                      ["host", "add", "h1", "ip.x=1"],
+                      ["pool", "add", "p", "hosts=h1"],
+                      ["pool", "drain", "p"], ["event", "add", "x"],
+                      ["fabric", "list"], ["fabric", "rm"], ["apply"],
+                      ["apply", "x", "-f", "y"], ["--paint"],
+                      ["-o", "xml", "status"]):
+            with self.subTest(words):
+                self.ctl(*words, status=2)
+        self.assertIn("usage", self.ctl("--help"))
+        self.assertIn("ovs-migratectl", self.ctl("--version"))
+
+    def test_refused(self):
+        self.make()
+        self.assertIn("is in use by pool", self.ctl("host", "rm", "h1",
+                                                    status=1))
+        self.assertIn("/ip:", self.ctl("host", "set", "h1", "ip=x", status=1))
+        self.ctl("host", "show", "h9", status=1)
+        self.ctl("host", "add", "h1", "ip=10.0.0.11", status=1)
+
+    def test_unreachable(self):
+        nobody = "http://127.0.0.1:1"
+        text = self.ctl("status", "--url", nobody, status=3)
+        self.assertIn("no controller can be reached", text)
+        text = self.ctl("host", "add", "h1", "ip=10.0.0.11", "--url",
+                        f"{nobody},{self.url}")
+        self.assertEqual(text.count(nobody), 1)
+        self.assertEqual(len(self.rows("host", "list")), 1)
+
+    def test_another_controller(self):
+        """One that cannot reach its database is no good."""
+        server = Server(self.workspace)
+        other = Controller(self.workspace, "c2", server.remote)
+        other.wait_ready()
+        server.process.kill()
+        self.ctl("status", "--url", f"{other.urls()[0]},{self.url}")
+        self.ctl("status", "--url", other.urls()[0], status=3)
+
+    def test_token(self):
+        tokens = self.workspace.write("tokens", f"a write {'w' * 16}\n",
+                                      0o600)
+        token = self.workspace.write("token", "w" * 16 + "\n", 0o600)
+        guarded = Controller(self.workspace, "c2",
+                             args=[f"--rest-tokens={tokens}"])
+        url = guarded.urls()[0]
+        self.ctl("host", "list", "--url", url, status=1)
+        self.ctl("host", "list", "--url", url, "--token-file", token)
+        self.ctl("host", "list", env={"OVS_MIGRATE_URL": url,
+                                      "OVS_MIGRATE_TOKEN_FILE": token})
+        self.ctl("host", "list", "--token-file", "/no/file", status=2)
+
+    def complete(self, line):
+        """What bash offers for 'line'."""
+        script = ("source %s/controller/cli/ovs-migratectl.bash\n"
+                  "compopt() { :; }\n"
+                  "COMP_LINE=$1 COMP_POINT=${#1}\n"
+                  "_ovs_migratectl\n"
+                  "printf '%%s\\n' \"${COMPREPLY[@]}\"" % REPOSITORY)
+        return run(["bash", "-c", script, "bash", f"ovs-migratectl {line}"],
+                   env={**os.environ, "OVS_MIGRATE_URL": self.url}).split()
+
+    def test_completion(self):
+        self.make()
+        for line, offers in (
+                ("ho", ["host"]), ("a", ["apply"]),
+                ("host dr", ["drain"]), ("host show ", ["h1", "h2"]),
+                ("hosts rm h2", ["h2"]), ("event a", []),
+                ("host set h1 state=r", ["ready"]),
+                ("host set h1 i", ["ip="]), ("pool set all ho", ["hosts."]),
+                ("fabric set mt", ["mtu="]), ("nothing x", []),
+                (f"--url {self.url} service sh", ["show"]),
+                ("service add web pr", [f"protocol={p}" for p in (
+                    "auto", "h2c", "http", "tcp", "tls")])):
+            with self.subTest(line):
+                self.assertEqual(sorted(self.complete(line)), offers)
+
+
+if __name__ == "__main__":
+    tap.main()
