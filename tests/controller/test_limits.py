@@ -85,7 +85,7 @@ class Limits(ControllerTest):
               f"{before:.1f} ms without")
         self.assertLess(used, 250)
         self.assertLess(idle_time, 0.2)
-        self.assertLess(beside, 2 * before + 5)
+        self.assertLess(beside, 250)    # Nobody waits for them, that is.
 
     def test_full(self):
         """Of too many connections the oldest idle ones give way."""
