@@ -17,6 +17,9 @@ struct arrival {
     struct tcp_options options; /* Parsed where they are needed. */
     struct tuple tuple;
     struct service *service;    /* NULL if it is not configured any more. */
+    const struct host *replaced;    /* Has an older connection of the same
+                                     * client port, if nonnull... */
+    uint32_t replaced_flow_id;      /* ...as this. */
     int64_t now;
 };
 
@@ -374,7 +377,14 @@ connection_new(struct migrate *m, struct arrival *a,
         if (r) {
             record_remove(m->records, r);
         }
+        if (a->replaced) {
+            control_abort(m, a->replaced, a->replaced_flow_id);
+        }
         return drop(m, COUNTER_DROP_TABLE_FULL);
+    }
+    if (a->replaced) {
+        pending->replaced_at = a->replaced->address;
+        pending->replaced_flow_id = a->replaced_flow_id;
     }
     r->state = RECORD_GATHER;
     r->service_id = a->service->id;
@@ -452,6 +462,10 @@ newcomer(struct migrate *m, struct arrival *a, struct record *old,
         }
         if (old) {
             count(m, COUNTER_REPLACED);
+            if (old->state == RECORD_LIVE || old->state == RECORD_OFFERED) {
+                a->replaced = m->hosts[old->host];
+                a->replaced_flow_id = old->flow_id;
+            }
             engine_forget(m, old);
         }
         return connection_new(m, a, syn_options);
@@ -514,20 +528,22 @@ forward(struct migrate *m, struct record *r, struct arrival *a)
     return MIGRATE_FORWARD;
 }
 
-/* A packet of a connection that its host has no more. */
+/* A packet of a connection that its host has no more.  The client is told as
+ * often as it asks: a reset may be lost, or answered with a challenge
+ * (RFC 5961 3.2). */
 static enum migrate_verdict
 lost(struct migrate *m, struct record *r, struct arrival *a)
 {
     const struct packet *p = &a->packet;
+    struct tcp_options none = { .tstamp_ok = false };
 
-    if (p->flags & SEG_ACK && !(p->flags & SEG_RST)) {
-        struct tcp_options none = { .tstamp_ok = false };
-
-        reply_stateless(m, a, SEG_RST, p->ack, 0, 0, &none);
-        count(m, COUNTER_RESET);
+    if (p->flags & SEG_RST || !(p->flags & SEG_ACK)) {
+        return drop(m, COUNTER_DROP_NO_RECORD);
     }
-    engine_forget(m, r);
-    return MIGRATE_DROP;
+    r->told = true;
+    r->touched = a->now;
+    reply_stateless(m, a, SEG_RST, p->ack, 0, 0, &none);
+    return drop(m, COUNTER_RESET);
 }
 
 /* Whether 'p' may be from the client of 'pending', as far as the windows go
@@ -640,7 +656,7 @@ migrate_service_frame(struct migrate *m, uint32_t service_id,
     case FRAME_EXTENDED:
         return drop(m, COUNTER_DROP_EXTENDED);
     case FRAME_ICMP:
-        return (m->configured ? icmp_packet(m, frame, p)
+        return (m->configured ? icmp_packet(m, frame, p, now)
                 : drop(m, COUNTER_DROP_NO_SERVICE));
     case FRAME_UDP:
     case FRAME_ARP:

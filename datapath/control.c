@@ -5,6 +5,7 @@
  * Ethernet addresses is for neighbor.c.) */
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,20 +56,35 @@ send_hello(struct migrate *m, struct host *host)
     count(m, COUNTER_HELLO);
 }
 
+/* 'host' has nothing of what it had, or must be taken for that. */
+static void
+lose(struct migrate *m, struct host *host, const char *why, int64_t now)
+{
+    uint32_t n = handoff_host_lost(m, host, now);
+
+    log_event(m, "host %s %s: %"PRIu32" connections are lost", host->name,
+              why, n);
+}
+
 void
 control_hellos(struct migrate *m, int64_t now)
 {
     for (size_t i = 0; i < m->n_hosts; i++) {
         struct host *host = m->hosts[i];
 
-        if (!host || !host->configured) {
+        if (!host || !host_wanted(host)) {
             continue;
         }
         if (host->up && host->unanswered >= HELLOS_UNANSWERED
             && now - host->last_heard >= MIGRATE_HELLO_TIMEOUT) {
             host->up = false;
+            host->seen = now;
             log_event(m, "host %s is down: no answer for %d ms", host->name,
                       (int) (now - host->last_heard));
+        }
+        if (!host->up && !host->lost && now - host->seen >= HOST_LOST) {
+            host->lost = true;
+            lose(m, host, "was away too long", now);
         }
         /* A host that is away may come back with another address. */
         if (!host->up) {
@@ -186,8 +202,7 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
     }
     if (host->epoch != ntohl(header->epoch)) {
         if (host->epoch) {
-            log_event(m, "host %s has lost its connections", host->name);
-            handoff_host_lost(m, host, now);
+            lose(m, host, "has begun anew", now);
         }
         host->epoch = ntohl(header->epoch);
         host->audit.running = host->audit.complete = false;
@@ -201,6 +216,7 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
     host->challenge = 0;
     if (!host->up) {
         host->up = true;
+        host->lost = false;
         log_event(m, "host %s is up", host->name);
         audit_begin(m, host, now);
     }
@@ -265,9 +281,9 @@ migrate_control_frame(struct migrate *m, struct frame *frame, int64_t now)
         }
         return message(m, frame, &p, now);
     case FRAME_ARP:
-        return neighbor_arp(m, frame, &p);
+        return neighbor_arp(m, frame, &p, now);
     case FRAME_ICMP:
-        return icmp_packet(m, frame, &p);
+        return icmp_packet(m, frame, &p, now);
     case FRAME_MALFORMED:
         count(m, COUNTER_DROP_MALFORMED);
         return MIGRATE_DROP;

@@ -33,8 +33,7 @@
             "has them")                                                      \
     COUNTER(REPAIRED, "repaired", "connections that their host turned out "  \
             "not to have any more")                                          \
-    COUNTER(LOST, "lost", "connections that a host has no more, since it "   \
-            "began anew")                                                    \
+    COUNTER(LOST, "lost", "connections that a host has no more")             \
     COUNTER(RELEASED, "released", "connections that ended at the host")      \
     COUNTER(REFUSED, "refused", "handoffs that a host refused")              \
     COUNTER(SILENT, "silent", "handoffs that a host did not answer")         \

@@ -21,9 +21,14 @@
 #define DELAYED_ACK 40          /* ms; clients retransmit after 200 at the
                                  * earliest (RFC 6298 2.4 in practice). */
 #define IDLE_TIMEOUT (4 * 3600 * 1000)  /* ms without a packet. */
+#define STALL 1000              /* ms without a run: see migrate.c:resume(). */
+#define LISTEN 200              /* ms after that, before anything times out. */
 #define SETTLE_INTERVAL 50      /* ms between hellos at the beginning. */
 #define SWEEP_INTERVAL 100      /* ms between looks at part of the table... */
 #define SWEEP_ROUND 2000        /* ...so that all is seen once in so many. */
+#define HOST_LOST 10000         /* ms that a host is down, and does not tell
+                                 * its Ethernet address, until its connections
+                                 * count as lost. */
 #define FLOW_LIFE (60 * 1000)   /* ms until a flow is taken away, to see
                                  * whether the connection is in use. */
 #define MAX_PENDING_BYTES (64u << 20)   /* Of unfinished requests. */
@@ -79,6 +84,9 @@ struct pending {
     int64_t offered;            /* First of them. */
     bool confirmed;             /* ...but not all that was ACKed is there. */
     uint32_t host_has;          /* Bytes of data that the host has. */
+    struct migrate_address replaced_at; /* The host that has an older connection
+                                         * of the same client port... */
+    uint32_t replaced_flow_id;  /* ...as this; 0: none has. */
 
     /* The error response. */
     const struct rejection *rejection;
@@ -122,6 +130,8 @@ struct migrate {
                                  * waited for any more; 0: no frame came. */
     bool settled;               /* See audit.c. */
     int64_t next_hurry;         /* Audits out of turn. */
+    int64_t last_run;
+    int64_t listen_until;       /* Timers wait until then. */
     int64_t next_hello;
     int64_t next_sweep;
     uint32_t sweep_at;
@@ -230,8 +240,9 @@ void handoff_place(struct migrate *, struct record *, int64_t now);
 /* Takes it away. */
 void handoff_unplace(struct migrate *, struct record *);
 
-/* 'host' has none of its connections any more. */
-void handoff_host_lost(struct migrate *, const struct host *, int64_t now);
+/* 'host' has none of its connections any more.  Returns how many these
+ * were. */
+uint32_t handoff_host_lost(struct migrate *, const struct host *, int64_t now);
 
 /* Events of a connection that was offered. */
 void handoff_confirmed(struct migrate *, struct record *, uint32_t rcv_nxt,
@@ -287,15 +298,15 @@ void neighbor_ask(struct migrate *, const struct host *);
 /* Takes a frame with ARP, or with a neighbor solicitation or advertisement
  * whose checksum is right.  Learns from it where hosts are. */
 enum migrate_verdict neighbor_arp(struct migrate *, const struct frame *,
-                                  const struct packet *);
+                                  const struct packet *, int64_t now);
 enum migrate_verdict neighbor_nd(struct migrate *, const struct frame *,
-                                 const struct packet *);
+                                 const struct packet *, int64_t now);
 
 /* icmp.c. */
 
 /* Takes a frame with ICMP, whichever way it was steered here. */
 enum migrate_verdict icmp_packet(struct migrate *, struct frame *,
-                                 const struct packet *);
+                                 const struct packet *, int64_t now);
 
 /* audit.c. */
 

@@ -372,20 +372,33 @@ handoff_known(struct migrate *m, struct record *r, const struct host *host,
     offer(m, pending, host->index, flow_id, now);
 }
 
-void
+/* Whether the host of 'r' is known to have taken the connection. */
+static bool
+is_taken(const struct record *r)
+{
+    return (r->state == RECORD_LIVE
+            || (r->state == RECORD_OFFERED && r->pending->confirmed));
+}
+
+uint32_t
 handoff_host_lost(struct migrate *m, const struct host *host, int64_t now)
 {
     struct record *r;
-    uint32_t at = 0;
+    uint32_t at = 0, n = 0;
 
     while ((r = record_next(m->records, &at))) {
-        if (r->state == RECORD_LIVE && r->host == host->index) {
+        if (r->host == host->index && is_taken(r)) {
             handoff_end(m, r);
+            if (r->pending) {
+                pending_destroy(m, r->pending);
+            }
             r->state = RECORD_LOST;
             r->touched = now;
             count(m, COUNTER_LOST);
+            n++;
         }
     }
+    return n;
 }
 
 void

@@ -40,6 +40,10 @@ struct host {
     uint32_t epoch;             /* Of its mappings: another one means that it
                                  * has lost them.  0: not known. */
     int64_t last_heard;         /* Milliseconds. */
+    int64_t seen;               /* While it is not up: when it went down, or
+                                 * last told its Ethernet address. */
+    bool lost;                  /* Then it was away for so long that its
+                                 * connections are lost. */
     unsigned int unanswered;    /* Hellos since then. */
     uint32_t asked, answered;   /* Sequence numbers of the last question, and
                                  * of the last that was answered. */
@@ -53,6 +57,13 @@ struct host {
     uint64_t n_refused;
     uint64_t n_silent;          /* Given up without an answer. */
 };
+
+/* Whether anything is to be heard of 'host'. */
+static inline bool
+host_wanted(const struct host *host)
+{
+    return host->configured || host->n_records;
+}
 
 /* Whether 'host' may get a new connection. */
 static inline bool

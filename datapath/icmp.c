@@ -84,7 +84,8 @@ echo(struct migrate *m, struct frame *frame, const struct packet *p)
 }
 
 enum migrate_verdict
-icmp_packet(struct migrate *m, struct frame *frame, const struct packet *p)
+icmp_packet(struct migrate *m, struct frame *frame, const struct packet *p,
+            int64_t now)
 {
     uint8_t type = frame->data[p->l4];
 
@@ -92,7 +93,7 @@ icmp_packet(struct migrate *m, struct frame *frame, const struct packet *p)
         return drop(m, COUNTER_DROP_CHECKSUM);
     }
     if (p->family == 6 && (type == ND_SOLICIT || type == ND_ADVERTISE)) {
-        return neighbor_nd(m, frame, p);
+        return neighbor_nd(m, frame, p, now);
     } else if (is_error(p->family, type)) {
         return error(m, frame, p);
     } else if (type == (p->family == 4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST)) {

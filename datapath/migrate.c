@@ -250,9 +250,25 @@ migrate_configure(struct migrate *m, const struct migrate_config *config,
     return NULL;
 }
 
+/* Ends the older connection of the client port of 'pending', unless the host
+ * that has it has taken the new one in its place. */
+static void
+abort_replaced(struct migrate *m, const struct pending *pending)
+{
+    const struct record *r = pending->record;
+    const struct host *host = engine_find_host(m, &pending->replaced_at);
+
+    if (host && (r->state != RECORD_OFFERED || m->hosts[r->host] != host)) {
+        control_abort(m, host, pending->replaced_flow_id);
+    }
+}
+
 void
 pending_destroy(struct migrate *m, struct pending *pending)
 {
+    if (pending->replaced_flow_id) {
+        abort_replaced(m, pending);
+    }
     if (pending->record->state == RECORD_GATHER) {
         TAILQ_REMOVE(&m->gathering, pending, by_age);
     } else if (pending->record->state == RECORD_REJECTED) {
@@ -335,7 +351,8 @@ sweep(struct migrate *m, int64_t now)
         uint32_t idle = (uint32_t) now - r->touched;
 
         if ((r->state == RECORD_LINGER && idle > MIGRATE_LINGER)
-            || (r->state == RECORD_LOST && idle > IDLE_TIMEOUT)) {
+            || (r->state == RECORD_LOST
+                && idle > (r->told ? MIGRATE_LINGER : IDLE_TIMEOUT))) {
             engine_forget(m, r);
         } else if (r->state == RECORD_LIVE && idle > IDLE_TIMEOUT
                    && !m->hosts[r->host]->up) {
@@ -351,6 +368,20 @@ sweep(struct migrate *m, int64_t now)
     hosts_tidy(m);
 }
 
+/* The engine did not run for 'gap', because its process or its machine was
+ * stopped.  What came meanwhile waits to be taken in, so nobody has been
+ * silent yet. */
+static void
+resume(struct migrate *m, int64_t gap, int64_t now)
+{
+    m->listen_until = now + LISTEN;
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        if (m->hosts[i]) {
+            m->hosts[i]->seen += gap;
+        }
+    }
+}
+
 void
 migrate_run(struct migrate *m, int64_t now, int64_t wall)
 {
@@ -359,8 +390,12 @@ migrate_run(struct migrate *m, int64_t now, int64_t wall)
     if (!m->configured) {
         return;
     }
+    if (m->last_run && now - m->last_run > STALL) {
+        resume(m, now - m->last_run, now);
+    }
+    m->last_run = now;
     cookie_secrets_update(&m->secrets, &m->keys.keys[0], wall);
-    while ((timer = timers_pop(&m->timers, now))) {
+    while (now >= m->listen_until && (timer = timers_pop(&m->timers, now))) {
         struct pending *pending = (void *)
             ((char *) timer - offsetof(struct pending, timer));
 
@@ -389,6 +424,9 @@ migrate_deadline(const struct migrate *m)
 
     if (!m->configured) {
         return TIMERS_NEVER;
+    }
+    if (deadline < m->listen_until) {
+        deadline = m->listen_until;
     }
     if (m->next_hello < deadline) {
         deadline = m->next_hello;

@@ -50,28 +50,30 @@ neighbor_ask(struct migrate *m, const struct host *host)
  * seal. */
 static void
 learn(struct migrate *m, const struct frame *frame,
-      const struct migrate_address *address, const uint8_t mac[6])
+      const struct migrate_address *address, const uint8_t mac[6],
+      int64_t now)
 {
     struct host *host = engine_find_host(m, address);
 
-    if (host && host->configured && !host->up
+    if (host && host_wanted(host) && !host->up
         && host->vlan == vlan_tag_vid(frame->tag)) {
         if (!host->mac_known || memcmp(host->mac, mac, 6)) {
             m->next_hello = 0;
         }
         memcpy(host->mac, mac, 6);
         host->mac_known = true;
+        host->seen = now;
     }
 }
 
 enum migrate_verdict
 neighbor_arp(struct migrate *m, const struct frame *frame,
-             const struct packet *p)
+             const struct packet *p, int64_t now)
 {
     struct arp arp;
 
     arp_read(frame, p, &arp);
-    learn(m, frame, &arp.sender, arp.sender_mac);
+    learn(m, frame, &arp.sender, arp.sender_mac, now);
     if (arp.op == ARP_REQUEST) {
         struct arp reply = {
             .op = ARP_REPLY,
@@ -115,7 +117,7 @@ advertise(struct migrate *m, const struct frame *frame,
 
 enum migrate_verdict
 neighbor_nd(struct migrate *m, const struct frame *frame,
-            const struct packet *p)
+            const struct packet *p, int64_t now)
 {
     struct migrate_address group;
     struct nd nd;
@@ -126,7 +128,7 @@ neighbor_nd(struct migrate *m, const struct frame *frame,
     }
     if (nd.type == ND_ADVERTISE) {
         if (nd.mac_given) {
-            learn(m, frame, &nd.target, nd.mac);
+            learn(m, frame, &nd.target, nd.mac, now);
         }
         count(m, COUNTER_NEIGHBOR);
         return MIGRATE_DROP;
@@ -140,7 +142,7 @@ neighbor_nd(struct migrate *m, const struct frame *frame,
         return MIGRATE_DROP;
     }
     if (nd.mac_given) {
-        learn(m, frame, &p->src, nd.mac);
+        learn(m, frame, &p->src, nd.mac, now);
     }
     advertise(m, frame, p, &nd);
     return MIGRATE_DROP;

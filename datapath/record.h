@@ -50,6 +50,7 @@ struct record {
                                  * data may be a new connection's. */
     bool wants_flow : 1;        /* Its service places connections... */
     bool placed : 1;            /* ...and it has its OpenFlow flow. */
+    bool told : 1;              /* LOST: the client was, at least once. */
     uint16_t vlan;              /* That the client is in; 0: none. */
     uint32_t packets;           /* Sent on under the flow ID... */
     uint64_t bytes;             /* ...Ethernet headers included. */

@@ -323,7 +323,8 @@ host_answer(unsigned int host, const struct bed_frame *f)
             && nd.type == ND_SOLICIT && address_equals(&nd.target, address)) {
             host_advertise(host);
         }
-    } else if (!address_equals(&f->packet.dst, address)) {
+    } else if (!address_equals(&f->packet.dst, address)
+               || bed.hosts[host].mute) {
         return;
     } else if (is_message(f, MIGRATE_AUDIT)) {
         answer_audit(host, note_audit(host, f));

@@ -40,6 +40,7 @@ struct bed_host {
     uint32_t epoch;
     uint16_t vlan;
     bool alive;                 /* Answers HELLO, ARP and ND at once. */
+    bool mute;                  /* Only ARP and ND: its agent is dead. */
     uint32_t heard;             /* Sequence number of its last HELLO... */
     uint32_t asked;             /* ...and AUDIT. */
     uint64_t challenge;         /* What it wants to hear; 0: nothing. */

@@ -312,7 +312,7 @@ test_restarted(void)
 
     bed.hosts[host].epoch++;
     bed_wait(2 * MIGRATE_HELLO_INTERVAL);
-    CU_ASSERT(strstr(bed.last_log, "has lost its connections") != NULL);
+    CHECK_STR(bed.last_log + 8, "has begun anew: 2 connections are lost");
     CHECK_STR(bed_state(&mine), "lost");
     CHECK_STR(bed_state(&placed), "lost");
     CHECK_STR(bed_state(&other), "live");
@@ -321,15 +321,203 @@ test_restarted(void)
     CHECK_INT(engine_host(host)->n_connections, 0);
     CU_ASSERT(engine_host(host)->up);
 
-    CHECK_INT(bed_text(&mine, "x"), MIGRATE_DROP);
-    f = bed_expect(&mine, SEG_RST, 0);
-    CHECK_INT(f->packet.seq, mine.ack);
-    free(f);
-    CHECK_STR(bed_state(&mine), "none");
+    bed_clear();
+    for (int n = 0; n < 3; n++) {
+        /* As often as it asks: a RST may be lost. */
+        CHECK_INT(bed_text(&mine, "x"), MIGRATE_DROP);
+        f = bed_expect(&mine, SEG_RST, 0);
+        CHECK_INT(f->packet.seq, mine.ack);
+        free(f);
+        bed_wait(5000);
+    }
+    CHECK_STR(bed_state(&mine), "lost");
     CHECK_INT(bed_segment(&placed, SEG_RST, placed.seq, NULL, 0),
               MIGRATE_DROP);
     bed_expect_none();          /* No RST for a RST. */
-    CHECK_STR(bed_state(&placed), "none");
+    bed_wait(MIGRATE_LINGER + SWEEP_ROUND);
+    CHECK_STR(bed_state(&mine), "none");
+    CHECK_STR(bed_state(&placed), "lost");  /* It was not told. */
+    bed_close();
+}
+
+/* The same, where the host had taken the connection, but not yet all that the
+ * switch has acknowledged. */
+static void
+test_restarted_partly_confirmed(void)
+{
+    struct bed_client c;
+    struct bed_bundle b;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    bed_text(&c, "GET / HTTP/1.1\r\n");
+    bed_wait(DELAYED_ACK + 1);
+    free(bed_expect(&c, SEG_ACK, c.seq));
+    bed_text(&c, "Host: a\r\n\r\n");
+    b = bed_expect_bundle();
+    bed_report(b.host, b.flow_id, MIGRATE_CONFIRM, 0, c.isn + 1);
+    CHECK_STR(bed_state(&c), "offered");
+    bed.hosts[b.host].epoch++;
+    bed_wait(MIGRATE_HELLO_INTERVAL);
+    CHECK_STR(bed_state(&c), "lost");
+    CHECK_INT(engine_host(b.host)->n_connections, 0);
+    bed_clear();
+    bed_bundle_free(&b);
+    bed_wait(1000);
+    bed_expect_none();
+    bed_text(&c, "x");
+    free(bed_expect(&c, SEG_RST, 0));
+    bed_close();
+}
+
+/* A host that is away for long has lost its connections; a while does no
+ * harm, nor that only its agent is dead. */
+static void
+test_away(void)
+{
+    struct bed_client c;
+    unsigned int host;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_live(&c, &host);
+    bed.hosts[host].alive = false;
+    bed_wait(HOST_LOST);
+    CU_ASSERT(!engine_host(host)->up);
+    CHECK_INT(bed_text(&c, "x"), MIGRATE_FORWARD);
+    bed.hosts[host].alive = true;
+    bed_wait(2 * MIGRATE_HELLO_INTERVAL);
+    CHECK_STR(bed_state(&c), "live");
+
+    bed.hosts[host].mute = true;
+    bed_wait(5 * HOST_LOST);
+    CU_ASSERT(!engine_host(host)->up);
+    CHECK_INT(bed_text(&c, "x"), MIGRATE_FORWARD);
+
+    bed.hosts[host].alive = false;
+    bed_wait(HOST_LOST + MIGRATE_HELLO_INTERVAL);
+    CHECK_STR(bed_state(&c), "lost");
+    CHECK_STR(bed.last_log + 8, "was away too long: 1 connections are lost");
+    CHECK_INT(engine_host(host)->n_connections, 0);
+    bed_clear();
+    bed_text(&c, "x");
+    free(bed_expect(&c, SEG_RST, 0));
+    bed_close();
+}
+
+/* It comes back with its connections after all: those whose clients have not
+ * been told go on. */
+static void
+test_back(void)
+{
+    struct migrate_mapping maps[2];
+    struct bed_client told, untold;
+    unsigned int host, i;
+    uint32_t after;
+
+    bed_open(4, 64);
+    untold = bed_client(0, BED_HTTP);
+    maps[0] = bed_mapping(&untold, bed_live(&untold, &host));
+    maps[0].isn = htonl(untold.ack - 1);
+    told = bed_client(1, BED_HTTP);
+    do {
+        told.isn++;
+        told.tuple.client_port++;
+        maps[1].flow_id = htonl(bed_live(&told, &i));
+    } while (i != host);
+    bed.hosts[host].alive = false;
+    bed_wait(HOST_LOST + 2000);
+    CHECK_STR(bed_state(&untold), "lost");
+    CHECK_STR(bed_state(&told), "lost");
+    bed_text(&told, "x");
+    free(bed_expect(&told, SEG_RST, 0));
+    bed_wait(MIGRATE_LINGER + SWEEP_ROUND);
+    CHECK_STR(bed_state(&told), "none");
+    bed_clear();
+
+    bed.keep_audits = true;
+    bed.hosts[host].alive = true;
+    bed_wait(MIGRATE_HELLO_INTERVAL);
+    CHECK_INT(bed_expect_audit(&after), host);
+    bed_mappings(host, 0, true, maps, 1);
+    CHECK_STR(bed_state(&untold), "live");
+    CHECK_INT(engine_host(host)->n_connections, 1);
+    CHECK_INT(bed_text(&untold, "x"), MIGRATE_FORWARD);
+    bed_close();
+}
+
+/* Hosts that leave the configuration are looked after as long as they have
+ * connections. */
+static void
+test_leaving(void)
+{
+    struct bed_client c;
+    unsigned int host;
+    uint32_t flow_id;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    flow_id = bed_live(&c, &host);
+    bed.config.n_hosts--;
+    for (unsigned int i = host; i + 1 < BED_HOSTS; i++) {
+        bed.host_configs[i] = bed.host_configs[i + 1];
+    }
+    bed.pools[0].n_members = bed.config.n_hosts;
+    bed.pools[1].members = bed.members;
+    bed_configure();
+    CU_ASSERT(engine_host(host) && !engine_host(host)->configured);
+    bed_wait(HOST_LOST);
+    CU_ASSERT(engine_host(host)->up);
+    bed.hosts[host].alive = false;
+    bed_wait(HOST_LOST + 2000);
+    CHECK_STR(bed_state(&c), "lost");
+    bed.hosts[host].alive = true;
+    bed_wait(1000);
+    bed_report(host, flow_id, MIGRATE_RELEASE, 0, 0);
+    bed_text(&c, "x");
+    bed_wait(MIGRATE_LINGER + SWEEP_ROUND);
+    CU_ASSERT(!engine_host(host));
+    bed_close();
+}
+
+/* When the engine was stopped for a while, nobody was silent. */
+static void
+test_stopped(void)
+{
+    struct bed_client live, offered, trickled;
+    struct bed_bundle b;
+    unsigned int host;
+
+    bed_open(4, 64);
+    live = bed_client(0, BED_HTTP);
+    bed_live(&live, &host);
+    bed.hosts[host].alive = false;
+    bed_wait(2000);             /* It is down. */
+    bed_clear();
+    offered = bed_client(1, BED_HTTP);
+    bed_request(&offered, NULL);
+    b = bed_expect_bundle();
+    trickled = bed_client(2, BED_HTTP);
+    bed_connect(&trickled);
+    bed_text(&trickled, "GET / ");
+
+    bed.now += 60000;
+    bed_wait(0);
+    CHECK_STR(bed_state(&live), "live");
+    CHECK_STR(bed_state(&offered), "offered");
+    CHECK_STR(bed_state(&trickled), "gather");
+    bed_wait(LISTEN / 2);
+    bed_report(b.host, b.flow_id, MIGRATE_CONFIRM, 0, offered.seq);
+    CHECK_STR(bed_state(&offered), "live");
+    bed_clear();
+    bed_text(&trickled, "HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK_STR(bed_state(&trickled), "offered");
+    bed_wait(2000);
+    CHECK_STR(bed_state(&live), "live");
+    bed_wait(HOST_LOST);
+    CHECK_STR(bed_state(&live), "lost");
+    bed_bundle_free(&b);
     bed_close();
 }
 
@@ -595,6 +783,12 @@ static const struct unit_test tests[] = {
     { "two keys", test_two_keys },
     { "hosts go down and come up", test_up_and_down },
     { "host that lost its connections", test_restarted },
+    { "host that lost one that was confirmed in part",
+      test_restarted_partly_confirmed },
+    { "host that is away", test_away },
+    { "host that comes back with what it had", test_back },
+    { "host that is not configured any more", test_leaving },
+    { "engine that was stopped", test_stopped },
     { "replayed STATUS", test_replayed_status },
     { "replayed REPORT", test_replayed_report },
     { "challenge of a host", test_challenge },

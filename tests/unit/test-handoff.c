@@ -796,6 +796,63 @@ test_chosen_in_other_protocols(void)
     }
 }
 
+/* A client port that is used again: the host of the older connection is told,
+ * unless it is the one that takes the new one. */
+static void
+test_replaced(void)
+{
+    struct bed_client c;
+    struct bed_bundle b;
+    unsigned int first, host;
+    uint32_t flow_id;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    flow_id = bed_live(&c, &first);
+    do {
+        unsigned int before = first;
+
+        c.isn += 1000;
+        bed_request(&c, NULL);
+        b = bed_expect_bundle();
+        host = b.host;
+        bed_bundle_free(&b);
+        bed_report(host, b.flow_id, MIGRATE_CONFIRM, 0, c.seq);
+        CHECK_STR(bed_state(&c), "live");
+        if (host != before) {
+            bed_expect_abort(before, flow_id);
+        }
+        bed_expect_none();
+        first = host;
+        flow_id = b.flow_id;
+    } while (BED_COUNT(ABORT) < 2);
+
+    /* The same host takes it. */
+    c.isn += 1000;
+    bed_request(&c, host == 2 ? "/images" : NULL);
+    b = bed_expect_bundle();
+    while (b.host != first) {
+        bed_bundle_free(&b);
+        bed_report(b.host, b.flow_id, MIGRATE_REFUSE, MIGRATE_REASON_BACKLOG,
+                   0);
+        b = bed_expect_bundle();
+    }
+    bed_report(b.host, b.flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    bed_expect_none();
+    flow_id = b.flow_id;
+    bed_bundle_free(&b);
+
+    /* Nobody does, or nothing comes of it. */
+    c.isn += 1000;
+    bed_connect(&c);
+    bed_text(&c, "GET /");
+    bed_segment(&c, SEG_RST, c.seq, NULL, 0);
+    bed_expect_abort(first, flow_id);
+    bed_expect_none();
+    CHECK_STR(bed_state(&c), "none");
+    bed_close();
+}
+
 static const struct unit_test tests[] = {
     { "host is chosen by the request", test_chosen_by_request },
     { "host is chosen in other protocols", test_chosen_in_other_protocols },
@@ -808,6 +865,7 @@ static const struct unit_test tests[] = {
     { "REFUSE: other hosts, then 503 or RST", test_refused },
     { "flow ID taken at the host", test_flow_id_taken },
     { "connection that the host has already", test_known },
+    { "older connection of the same client port", test_replaced },
     { "reports of another host", test_wrong_host },
     { "silence of all hosts", test_all_silent },
     { "hosts that stall: refused in time", test_all_stall },

@@ -105,7 +105,7 @@ test_placement_renewed(void)
     bed_wait(FLOW_LIFE + 2 * SWEEP_ROUND);
     CHECK_INT(bed.unplaced.n, 2);
     for (unsigned int i = 0; i < BED_HOSTS; i++) {
-        bed.hosts[i].alive = false;
+        bed.hosts[i].mute = true;
     }
     bed_wait(1000);
     bed.now += IDLE_TIMEOUT;
