@@ -11,6 +11,7 @@ SYSTEM_TESTS = \
 	tests/system/test_h2c.py \
 	tests/system/test_http.py \
 	tests/system/test_icmp.py \
+	tests/system/test_injection.py \
 	tests/system/test_ipv6.py \
 	tests/system/test_loss.py \
 	tests/system/test_odd_clients.py \
@@ -20,6 +21,8 @@ SYSTEM_TESTS = \
 	tests/system/test_rules.py \
 	tests/system/test_servers.py \
 	tests/system/test_show.py \
+	tests/system/test_slow_requests.py \
+	tests/system/test_traffic.py \
 	tests/system/test_tcp.py \
 	tests/system/test_tls.py \
 	tests/system/test_vlan.py
