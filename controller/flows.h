@@ -60,6 +60,9 @@ enum flows_section {
  * the controller's.  (Sections of other versions of it count as the first.) */
 enum flows_section flows_section_from_cookie(ovs_be64 cookie);
 
+/* Table 3. */
+#define FLOWS_TABLE_WAYS 3
+
 /* The group that floods. */
 #define FLOWS_GROUP_FLOOD 1
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "controller/ovs-migrate-idl.h"
+#include "flows.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
@@ -314,19 +315,19 @@ static void
 write_config(const struct ovsrec_bridge *br,
              const struct switch_db_wanted *wanted)
 {
-    static const char *const ours[] = {
-        "migrate-address", "migrate-key", "migrate-key-file", "migrate-mtu",
-    };
     const struct omrec_fabric *fabric = wanted->fabric;
     const char *address = wanted->sw->migrate_address;
-    struct smap config;
+    struct smap config = SMAP_INITIALIZER(&config);
+    const struct smap_node *node;
 
-    smap_clone(&config, &br->other_config);
-    for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
-        smap_remove(&config, ours[i]);
+    SMAP_FOR_EACH (node, &br->other_config) {
+        if (strncmp(node->key, "migrate-", 8)) {
+            smap_add(&config, node->key, node->value);
+        }
     }
     if (address) {
         smap_add(&config, "migrate-address", address);
+        smap_add_format(&config, "migrate-table", "%d", FLOWS_TABLE_WAYS);
         add_optional(&config, "migrate-mtu", fabric->mtu);
         if (fabric->current_key) {
             smap_add_format(&config, "migrate-key", "%s%s%s",

@@ -6,11 +6,11 @@
  * database OVS_Migrate wants it.
  *
  * These are the controller's, of the switch's bridge and no other one:
- * migration_services and all that it refers to; migrate-address, migrate-key,
- * migrate-key-file and migrate-mtu in other_config; fail_mode, which is
- * "secure", since a switch that floods by itself makes loops; and bfd of the
- * interfaces of the bridge, which is on for links, so that switches notice by
- * themselves when one fails.  Whatever else is there is left alone. */
+ * migration_services and all that it refers to; the keys of other_config that
+ * begin with "migrate-"; fail_mode, which is "secure", since a switch that
+ * floods by itself makes loops; and bfd of the interfaces of the bridge, which
+ * is on for links, so that switches notice by themselves when one fails.
+ * Whatever else is there is left alone. */
 
 #include <stdbool.h>
 

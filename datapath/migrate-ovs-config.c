@@ -28,6 +28,7 @@ struct builder {
     const struct ovsrec_migration_host **hosts;
     const struct ovsrec_migration_pool **pools;
     struct placement_config *placements;    /* Of the services. */
+    unsigned int table;         /* Where the engine's own frames continue. */
     char *error;
 };
 
@@ -349,6 +350,8 @@ build(struct builder *b, const struct ovsrec_bridge *row)
                       "an IP address of the switch's own");
     }
     set_keys(b, &row->other_config);
+    b->table = get_uint(b, "Bridge", &row->other_config, "migrate-table",
+                        b->table, 0, 254);
     if (!bridge_mac(row->name, c->mac)) {
         builder_error(b, "the Ethernet address of the bridge is not known "
                       "yet");
@@ -410,9 +413,13 @@ reconfigure_bridge(struct ovs_engine *engine, const struct ovsrec_bridge *row)
 {
     struct builder b = { .error = NULL };
 
+    ovs_mutex_lock(&engine->mutex);
+    b.table = engine->table;
+    ovs_mutex_unlock(&engine->mutex);
     build(&b, row);
     if (!b.error) {
         ovs_mutex_lock(&engine->mutex);
+        engine->table = b.table;
         ovs_engine_start(engine);
         b.error = migrate_configure(engine->migrate, &b.config, time_msec());
         if (!b.error) {

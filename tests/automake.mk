@@ -6,6 +6,7 @@ SYSTEM_TESTS = \
 	tests/system/test_bad_input.py \
 	tests/system/test_clean.py \
 	tests/system/test_demo.py \
+	tests/system/test_fabric.py \
 	tests/system/test_floods.py \
 	tests/system/test_flows.py \
 	tests/system/test_h2c.py \

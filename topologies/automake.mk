@@ -2,4 +2,5 @@
 
 EXTRA_DIST += \
 	topologies/demo.py \
+	topologies/leaf_spine.py \
 	topologies/migrate_topo.py

@@ -170,12 +170,14 @@ class Switch:
     database of their own, and one bridge on the userspace datapath."""
 
     def __init__(self, node, tools=None, tso=False, bridge="br0",
-                 mac=SWITCH_MAC):
+                 mac=SWITCH_MAC, dpid=None, fail_mode="standalone"):
         self.node = node
         self.tools = tools or Tools.default()
         self.tso = tso
         self.bridge = bridge
         self.mac = mac
+        self.dpid = dpid            # A number, or None for what comes.
+        self.fail_mode = fail_mode
         self.dir = node.workspace.mkdir(node.name)
         # What a user would export to talk to this switch.
         self.env = {"OVS_RUNDIR": self.dir, "OVS_LOGDIR": self.dir,
@@ -209,9 +211,12 @@ class Switch:
                    "other_config:userspace-tso-enable="
                    + ("true" if self.tso else "false"))
         self.start_vswitchd()
+        config = [f"other-config:hwaddr={self.mac}"]
+        if self.dpid is not None:
+            config.append(f"other-config:datapath-id={self.dpid:016x}")
         self.vsctl("add-br", self.bridge, "--", "set", "bridge", self.bridge,
-                   "datapath_type=netdev", "fail_mode=standalone",
-                   f"other-config:hwaddr={self.mac}")
+                   "datapath_type=netdev", f"fail_mode={self.fail_mode}",
+                   *config)
 
     def start_vswitchd(self):
         self.vswitchd = self.node.start(
