@@ -171,7 +171,7 @@ class Bench:
                      "id=2", "protocol=http", "placement=flow",
                      f"default_pool={pool}", "--", "add", "bridge",
                      switch.bridge, "migration_services", "@s")
-        switch._answer_arp(FLOW_ADDRESS)
+        switch.answer(FLOW_ADDRESS)
         switch.add_flow(f"table=0,priority=100,tcp,nw_dst={FLOW_ADDRESS},"
                         "tp_dst=80,actions=migrate(service=2,table=1)")
         self.client.run("curl", "-sS", "--retry", "20", "--retry-delay", "1",

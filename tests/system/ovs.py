@@ -265,7 +265,7 @@ class Switch:
                    f"other_config:migrate-key-file={key_file}")
         for address in addresses:
             v6, dst = _match_dst(address)
-            self._answer(address)
+            self.answer(address)
             self.add_flow(f"table=0,priority=100,udp{v6},{dst},tp_dst=7471,"
                           "actions=migrate(control,table=1)")
             if v6:
@@ -273,7 +273,7 @@ class Switch:
                               f"{dst},actions=migrate(control,table=1)")
         self.add_flow("table=1,actions=NORMAL")
 
-    def _answer(self, address):
+    def answer(self, address):
         """The engine answers ARP or neighbor discovery for 'address'; by ARP
         it also learns where hosts are."""
         match = (f"icmp6,icmpv6_type=135,nd_target={address}"
@@ -285,7 +285,7 @@ class Switch:
         """Adds a Service for 'hosts', a dict from names to addresses."""
         self.vsctl(*service.vsctl(self.bridge, hosts))
         for address in service.addresses:
-            self._answer(address)
+            self.answer(address)
         for flow in service.flows():
             self.add_flow(flow)
 
