@@ -78,10 +78,10 @@ probe_build(const struct probe *probe, const struct siphash_key *key,
                 DPID_LEN);
     p = put_tlv(p, TLV_PORT, (uint8_t[]) { PORT_INTERFACE }, 1, probe->port,
                 strlen(probe->port));
-    p = put_tlv(p, TLV_TTL, NULL, 0, &ttl, sizeof ttl);
+    p = put_tlv(p, TLV_TTL, "", 0, &ttl, sizeof ttl);
     p = put_tlv(p, TLV_OTHER, own_prefix, sizeof own_prefix, &our_tag,
                 sizeof our_tag);
-    p = put_tlv(p, TLV_END, NULL, 0, NULL, 0);
+    p = put_tlv(p, TLV_END, "", 0, "", 0);
     return p - frame;
 }
 
@@ -140,7 +140,7 @@ probe_parse(const uint8_t *frame, size_t len_, const struct siphash_key *key,
     }
     memcpy(probe->port, value, len);
 
-    if (!get_tlv(&p, end, TLV_TTL, NULL, 0, &len)) {
+    if (!get_tlv(&p, end, TLV_TTL, "", 0, &len)) {
         return false;
     }
     value = get_tlv(&p, end, TLV_OTHER, own_prefix, sizeof own_prefix, &len);

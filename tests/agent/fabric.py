@@ -231,7 +231,7 @@ class Switch:
         self.heard = 0              # When the host last took one.
         self.sent = []              # All messages, as packets.
         self.bad = 0                # Messages of the host that are wrong.
-        self.old = 0                # Answers to hellos that were replayed.
+        self.old = 0                # Messages to what this switch was.
 
     def send_ip(self, packet):
         ethertype = b'\x08\x00' if packet[0] >> 4 == 4 else b'\x86\xdd'
@@ -302,7 +302,7 @@ class Switch:
         _, type_, _, _, length, count, _, sequence = struct.unpack_from(
             '!BBBBHHII', m)
         if type_ == REPORT:
-            self.bad += sequence != self.epoch
+            self.old += sequence != self.epoch
             for i in range(count):
                 f, e, r, _, n, k = struct.unpack_from('!IBBHII', m,
                                                       24 + 16 * i)

@@ -105,7 +105,10 @@ class Lab:
 
     def stop_agent(self, sig=signal.SIGTERM):
         self.agent.send_signal(sig)
-        self.agent.wait(10)
+        status = self.agent.wait(30)
+        if status not in (0, -signal.SIGKILL) or 'Sanitizer' in self.log_from():
+            raise RuntimeError('agent ended with %d: ' % status
+                               + self.log_from())
 
     def agent_run(self, *args):
         return subprocess.run(
