@@ -87,8 +87,7 @@ def main():
         if not numbers:
             sys.exit("autotest.py: the patches touch no test")
     report = Report()
-    # Most of them only wait most of the time.
-    run_tests(build, numbers, 4 * os.cpu_count(), report.first)
+    run_tests(build, numbers, os.cpu_count(), report.first)
     failed = 0
 
     def second(number, name, result):
