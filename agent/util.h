@@ -9,6 +9,8 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "lib/xalloc.h"
+
 #define ARRAY_SIZE(A) (sizeof (A) / sizeof (A)[0])
 
 #define MSEC_PER_SEC 1000
@@ -51,17 +53,6 @@ random_nonzero(void)
         }
     }
     return x;
-}
-
-static inline void *
-xcalloc(size_t n, size_t size)
-{
-    void *p = calloc(n ? n : 1, size ? size : 1);
-
-    if (!p) {
-        abort();
-    }
-    return p;
 }
 
 static inline void *

@@ -196,7 +196,7 @@ controller_cli_ovs_migratectl_SOURCES = \
 	controller/cli/ovs-migratectl.c \
 	controller/cli/util.c \
 	controller/cli/util.h
-controller_cli_ovs_migratectl_CPPFLAGS = -I.
+controller_cli_ovs_migratectl_CPPFLAGS = -I. -I$(srcdir)/lib
 controller_cli_ovs_migratectl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) \
 	$(CURL_CFLAGS)
 controller_cli_ovs_migratectl_LDADD = $(JANSSON_LIBS) $(CURL_LIBS)

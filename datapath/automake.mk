@@ -41,8 +41,7 @@ datapath_libmigrate_engine_a_SOURCES = \
 	datapath/timers.c \
 	datapath/timers.h \
 	datapath/tls.c \
-	datapath/tls.h \
-	datapath/xalloc.h
+	datapath/tls.h
 datapath_libmigrate_engine_a_CPPFLAGS = $(AM_CPPFLAGS) $(LLHTTP_CPPFLAGS) \
 	$(NGHTTP2_CFLAGS)
 datapath_libmigrate_engine_a_LIBADD = $(LLHTTP_OBJECTS)

@@ -8,4 +8,5 @@ lib_libcommon_a_SOURCES = \
 	lib/messages.h \
 	lib/seal.c \
 	lib/seal.h \
-	lib/siphash.h
+	lib/siphash.h \
+	lib/xalloc.h

@@ -6,11 +6,12 @@
 #include <ctype.h>
 #include <endian.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "xalloc.h"
 
 static __u64
 get_word(const void *p)
@@ -93,20 +94,6 @@ seal_check(const struct keyring *ring, const struct migrate_address *src,
     return false;
 }
 
-static char *__attribute__((format(printf, 1, 2)))
-error(const char *format, ...)
-{
-    va_list args;
-    char *s;
-
-    va_start(args, format);
-    if (vasprintf(&s, format, args) < 0) {
-        abort();
-    }
-    va_end(args);
-    return s;
-}
-
 /* Parses the key on 'line', which is followed only by white space. */
 static bool
 parse_key(const char *line, struct seal_key *key)
@@ -140,12 +127,12 @@ keyring_read(const char *file_name, struct keyring *ring)
 
     file = fopen(file_name, "r");
     if (!file || fstat(fileno(file), &st)) {
-        problem = error("%s: cannot read key file: %s", file_name,
-                        strerror(errno));
+        problem = xasprintf("%s: cannot read key file: %s", file_name,
+                            strerror(errno));
     } else if (st.st_mode & (S_IRWXG | S_IRWXO)) {
-        problem = error("%s: key file is open to others (mode %04o); run "
-                        "\"chmod 600 %s\"", file_name,
-                        (unsigned int) st.st_mode & 07777, file_name);
+        problem = xasprintf("%s: key file is open to others (mode %04o); run "
+                            "\"chmod 600 %s\"", file_name,
+                            (unsigned int) st.st_mode & 07777, file_name);
     }
     while (!problem && fgets(line, sizeof line, file)) {
         const char *start = line + strspn(line, " \t\r\n");
@@ -154,21 +141,22 @@ keyring_read(const char *file_name, struct keyring *ring)
         if (*start == '\0' || *start == '#') {
             continue;
         } else if (new.n >= SEAL_MAX_KEYS) {
-            problem = error("%s:%u: more than %d keys; keep the current one "
-                            "and the previous one", file_name, line_number,
-                            SEAL_MAX_KEYS);
+            problem = xasprintf("%s:%u: more than %d keys; keep the current "
+                                "one and the previous one", file_name,
+                                line_number, SEAL_MAX_KEYS);
         } else if (!parse_key(start, &new.keys[new.n])) {
-            problem = error("%s:%u: a key is %d hexadecimal digits; make one "
-                            "with \"openssl rand -hex %d\"", file_name,
-                            line_number, 2 * MIGRATE_KEY_LEN,
-                            MIGRATE_KEY_LEN);
+            problem = xasprintf("%s:%u: a key is %d hexadecimal digits; make "
+                                "one with \"openssl rand -hex %d\"", file_name,
+                                line_number, 2 * MIGRATE_KEY_LEN,
+                                MIGRATE_KEY_LEN);
         } else {
             new.n++;
         }
     }
     if (!problem && !new.n) {
-        problem = error("%s: no key in it; make one with \"openssl rand -hex "
-                        "%d > %s\"", file_name, MIGRATE_KEY_LEN, file_name);
+        problem = xasprintf("%s: no key in it; make one with \"openssl rand "
+                            "-hex %d > %s\"", file_name, MIGRATE_KEY_LEN,
+                            file_name);
     }
     if (file) {
         fclose(file);

@@ -62,7 +62,7 @@ make_headers(const char *header, bool body)
         headers = curl_slist_append(headers, "Content-Type: application/json");
     }
     if (options->token) {
-        char *line = format("Authorization: Bearer %s", options->token);
+        char *line = xasprintf("Authorization: Bearer %s", options->token);
 
         headers = curl_slist_append(headers, line);
         free(line);
@@ -129,7 +129,7 @@ ask_any(const char *method, const char *path, const char *body,
     memset(answer, 0, sizeof *answer);
     for (;;) {
         size_t len = strcspn(urls, ",");
-        char *url = format("%.*s%s", (int) len, urls, path);
+        char *url = xasprintf("%.*s%s", (int) len, urls, path);
 
         free(answer->text);
         ask(method, url, body, header, answer);
@@ -212,8 +212,8 @@ api_request(const char *method, const char *path, const json_t *body,
 json_t *
 api_list(const char *path, const char *filter)
 {
-    char *next = format("/v1/%s?limit=10000%s%s", path, *filter ? "&" : "",
-                        filter);
+    char *next = xasprintf("/v1/%s?limit=10000%s%s", path, *filter ? "&" : "",
+                           filter);
     json_t *all = json_array();
 
     while (next) {
@@ -222,7 +222,7 @@ api_list(const char *path, const char *filter)
 
         json_array_extend(all, json_object_get(page, "items"));
         free(next);
-        next = more ? format("%s", more) : NULL;
+        next = more ? xasprintf("%s", more) : NULL;
         json_decref(page);
     }
     return all;
@@ -232,7 +232,7 @@ char *
 api_encode(const char *s)
 {
     char *encoded = curl_easy_escape(curl, s, 0);
-    char *copy = format("%s", encoded ? encoded : "");
+    char *copy = xasprintf("%s", encoded ? encoded : "");
 
     curl_free(encoded);
     return copy;

@@ -17,9 +17,9 @@ struct api_options {
 void api_init(const struct api_options *options);
 
 /* Sends a request with 'body', or none if it is NULL, and 'header', a whole
- * line, or NULL.  Of several controllers the first one that can be reached, and
- * can reach its database, gets it.  Returns what it answers, null if that is
- * nothing; the caller gives up its reference.
+ * line, or NULL.  Of several controllers the first one that can be reached,
+ * and can reach its database, gets it.  Returns what it answers, null if that
+ * is nothing; the caller gives up its reference.
  *
  * Unless the request succeeds, tells why and ends the program. */
 json_t *api_request(const char *method, const char *path, const json_t *body,

@@ -64,14 +64,14 @@ compare_objects(const char *field, const json_t *old, const json_t *new,
     bool differ = false;
 
     json_object_foreach((json_t *) old, key, value) {
-        char *name = format("%s.%s", field, key);
+        char *name = xasprintf("%s.%s", field, key);
 
         differ |= compare(name, value, json_object_get(new, key), print);
         free(name);
     }
     json_object_foreach((json_t *) new, key, value) {
         if (!json_object_get(old, key)) {
-            char *name = format("%s.%s", field, key);
+            char *name = xasprintf("%s.%s", field, key);
 
             differ |= compare(name, NULL, value, print);
             free(name);

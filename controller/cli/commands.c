@@ -53,7 +53,7 @@ parse_argument(const struct kind *kind, const char *argument, json_t *body)
 {
     size_t len = strcspn(argument, "=");
     size_t dot = strcspn(argument, ".=");
-    char *field = format("%.*s", (int) dot, argument);
+    char *field = xasprintf("%.*s", (int) dot, argument);
     const json_t *schema = kind_field(kind, field);
     const char *text = argument + len + 1;
 
@@ -71,7 +71,8 @@ parse_argument(const struct kind *kind, const char *argument, json_t *body)
         json_object_set_new(body, field, parse_value(argument, text, schema));
     } else if (dot < len && field_is(schema, "object")) {
         const json_t *of = json_object_get(schema, "additionalProperties");
-        char *key = format("%.*s", (int) (len - dot - 1), argument + dot + 1);
+        char *key = xasprintf("%.*s", (int) (len - dot - 1),
+                              argument + dot + 1);
 
         put_in_object(body, field, key, *text
                       ? parse_value(argument, text, of) : json_null());
@@ -128,7 +129,7 @@ patch(const struct kind *kind, const char *name, const json_t *body,
 static void
 do_list(const struct kind *kind, int n, char **args, bool json)
 {
-    char *filter = format("%s", "");
+    char *filter = xasprintf("%s", "");
     json_t *items;
 
     for (int i = 0; i < n; i++) {
@@ -139,8 +140,8 @@ do_list(const struct kind *kind, int n, char **args, bool json)
             die(EXIT_USAGE, "%s: is not FIELD=VALUE", args[i]);
         }
         value = api_encode(args[i] + len + 1);
-        longer = format("%s%s%.*s=%s", filter, *filter ? "&" : "", (int) len,
-                        args[i], value);
+        longer = xasprintf("%s%s%.*s=%s", filter, *filter ? "&" : "",
+                           (int) len, args[i], value);
         free(value);
         free(filter);
         filter = longer;

@@ -67,16 +67,16 @@ complete_field(const struct kind *kind, const char *word)
         if (!field_is_writable(schema) || !strcmp(name, "name")) {
             continue;
         } else if (!values) {
-            char *candidate = format("%s%c", name, field_is(schema, "object")
-                                     ? '.' : '=');
+            char separator = field_is(schema, "object") ? '.' : '=';
+            char *candidate = xasprintf("%s%c", name, separator);
 
             offer(candidate, word);
             free(candidate);
         }
         json_array_foreach(values, i, value) {
             if (json_is_string(value)) {
-                char *candidate = format("%s=%s", name,
-                                         json_string_value(value));
+                char *candidate = xasprintf("%s=%s", name,
+                                            json_string_value(value));
 
                 offer(candidate, word);
                 free(candidate);

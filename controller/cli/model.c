@@ -27,7 +27,7 @@ static const json_t *
 find_item(const struct model *model, const char *path, bool *single)
 {
     const json_t *paths = json_object_get(model->document, "paths");
-    char *prefix = format("/v1/%s/{", path);
+    char *prefix = xasprintf("/v1/%s/{", path);
     const json_t *item = NULL;
     const char *name;
     json_t *value;
@@ -40,7 +40,7 @@ find_item(const struct model *model, const char *path, bool *single)
     free(prefix);
     *single = !item;
     if (!item) {
-        char *alone = format("/v1/%s", path);
+        char *alone = xasprintf("/v1/%s", path);
 
         item = json_object_get(paths, alone);
         free(alone);
@@ -68,7 +68,7 @@ model_kind(const struct model *model, size_t i, struct kind *kind)
     }
     kind->schema = json_object_get(json_object_get(json_object_get(
         model->document, "components"), "schemas"), id + 3);
-    kind->name = format("%s", id + 3);
+    kind->name = xasprintf("%s", id + 3);
     kind->name[0] += 'a' - 'A';
     return true;
 }
@@ -110,10 +110,10 @@ kind_path(const struct kind *kind, const char *name)
     char *encoded, *path;
 
     if (kind->single) {
-        return format("/v1/%s", kind->path);
+        return xasprintf("/v1/%s", kind->path);
     }
     encoded = api_encode(name);
-    path = format("/v1/%s/%s", kind->path, encoded);
+    path = xasprintf("/v1/%s/%s", kind->path, encoded);
     free(encoded);
     return path;
 }

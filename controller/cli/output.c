@@ -51,7 +51,7 @@ print_header(const json_t *columns, const size_t *widths)
     size_t i;
 
     json_array_foreach(columns, i, column) {
-        char *name = format("%s", json_string_value(column));
+        char *name = xasprintf("%s", json_string_value(column));
 
         for (char *p = name; *p; p++) {
             *p = *p == '_' ? ' ' : toupper((unsigned char) *p);

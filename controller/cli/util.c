@@ -21,31 +21,17 @@ die(int status, const char *fmt, ...)
     exit(status);
 }
 
-char *
-format(const char *fmt, ...)
-{
-    va_list args;
-    char *s;
-
-    va_start(args, fmt);
-    if (vasprintf(&s, fmt, args) < 0) {
-        abort();
-    }
-    va_end(args);
-    return s;
-}
-
 static char *
 object_text(const json_t *object)
 {
-    char *text = format("%s", "");
+    char *text = xasprintf("%s", "");
     const char *key;
     json_t *value;
 
     json_object_foreach((json_t *) object, key, value) {
         char *value_text = json_text(value);
-        char *longer = format("%s%s%s=%s", text, *text ? "," : "", key,
-                              value_text);
+        char *longer = xasprintf("%s%s%s=%s", text, *text ? "," : "", key,
+                                 value_text);
 
         free(value_text);
         free(text);
@@ -60,9 +46,9 @@ json_text(const json_t *value)
     if (json_is_object(value)) {
         return object_text(value);
     } else if (json_is_string(value)) {
-        return format("%s", json_string_value(value));
+        return xasprintf("%s", json_string_value(value));
     } else if (!value || json_is_null(value)) {
-        return format("%s", "");
+        return xasprintf("%s", "");
     } else {
         return json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
     }

@@ -6,6 +6,8 @@
 
 #include <jansson.h>
 
+#include "xalloc.h"
+
 /* Exit statuses. */
 enum {
     EXIT_DONE = 0,
@@ -18,10 +20,6 @@ enum {
 /* Ends the program with 'status' and a message. */
 void die(int status, const char *format, ...)
     __attribute__((noreturn, format(printf, 2, 3)));
-
-/* asprintf() that does not fail.  The caller frees the result. */
-char *format(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
 
 /* 'value' as people want to see it: strings without quotes, objects as
  * "k=v,k=v", null as "".  The caller frees it. */

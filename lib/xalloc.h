@@ -2,9 +2,9 @@
 #ifndef XALLOC_H
 #define XALLOC_H 1
 
-/* Allocation that does not fail, for what an operator configured: without
- * memory for that there is nothing to go on with, and the process ends, as
- * OVS does. */
+/* Allocation that does not fail, for what an operator configured or is told:
+ * without memory for that there is nothing to go on with, and the process
+ * ends, as OVS does.  (Where OVS's util.h is included, it has the same.) */
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 static inline void *
 xcalloc(size_t n, size_t size)
 {
-    void *p = calloc(n ? n : 1, size);
+    void *p = calloc(n ? n : 1, size ? size : 1);
 
     if (!p) {
         abort();
@@ -22,6 +22,7 @@ xcalloc(size_t n, size_t size)
     return p;
 }
 
+/* asprintf().  The caller frees the result. */
 static inline char *__attribute__((format(printf, 1, 2)))
 xasprintf(const char *format, ...)
 {
