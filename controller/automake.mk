@@ -123,6 +123,8 @@ controller_libcontroller_a_SOURCES = \
 controller_libcontroller_a_SOURCES += \
 	controller/fabric.c \
 	controller/fabric.h \
+	controller/fleet.c \
+	controller/fleet.h \
 	controller/flow-table.c \
 	controller/flow-table.h \
 	controller/flows.c \

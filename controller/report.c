@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "controller/ovs-migrate-idl.h"
+#include "fleet.h"
+#include "openflow.h"
 #include "smap.h"
+#include "switch-db.h"
 #include "topology.h"
 #include "util.h"
 
@@ -86,19 +89,42 @@ report_links(struct ovsdb_idl *idl, struct ovsdb_idl_txn *txn,
     }
 }
 
-void
-report_switch(const struct omrec_switch *row, const struct report_switch *r)
+static void
+write_switch(const struct omrec_switch *row, const struct fleet_switch *sw,
+             const struct omrec_fabric *fabric)
 {
+    bool ovsdb = sw->db && switch_db_is_connected(sw->db);
+    bool openflow = sw->of && openflow_is_ready(sw->of);
+    const char *errors[2] = {
+        sw->of ? openflow_error(sw->of) : "set its column openflow",
+        sw->db ? switch_db_error(sw->db) : "set its column ovsdb",
+    };
     struct smap status = SMAP_INITIALIZER(&status);
 
-    smap_add(&status, "ovsdb", r->ovsdb ? "connected" : "disconnected");
-    smap_add(&status, "openflow", r->openflow ? "connected" : "disconnected");
-    if (r->error) {
-        smap_add(&status, "error", r->error);
+    smap_add(&status, "ovsdb", ovsdb ? "connected" : "disconnected");
+    smap_add(&status, "openflow", openflow ? "connected" : "disconnected");
+    if (errors[0] || errors[1]) {
+        smap_add(&status, "error", errors[0] ? errors[0] : errors[1]);
     }
     omrec_switch_set_status(row, &status);
     smap_destroy(&status);
-    if (r->cfg) {
-        omrec_switch_set_cur_cfg(row, r->cfg);
+    if (openflow && openflow_is_synced(sw->of)
+        && ovsdb && switch_db_is_synced(sw->db)) {
+        omrec_switch_set_cur_cfg(row, fabric->next_cfg);
+    }
+}
+
+void
+report_switches(const struct fleet *fleet, const struct omrec_fabric *fabric)
+{
+    const struct fleet_switch *sw;
+
+    HMAP_FOR_EACH (sw, node, &fleet->switches) {
+        const struct omrec_switch *row
+            = omrec_switch_get_for_uuid(fleet->idl, &sw->uuid);
+
+        if (row) {
+            write_switch(row, sw, fabric);
+        }
     }
 }

@@ -5,10 +5,8 @@
 /* Writes what was learned about switches and links into the database
  * OVS_Migrate: all columns titled "Status" there. */
 
-#include <stdbool.h>
-#include <stdint.h>
-
-struct omrec_switch;
+struct fleet;
+struct omrec_fabric;
 struct ovsdb_idl;
 struct ovsdb_idl_txn;
 struct topology;
@@ -18,15 +16,7 @@ struct topology;
 void report_links(struct ovsdb_idl *, struct ovsdb_idl_txn *,
                   const struct topology *);
 
-/* What there is to say about a switch. */
-struct report_switch {
-    bool ovsdb;                 /* Whether it is connected. */
-    bool openflow;
-    const char *error;          /* Or NULL. */
-    int64_t cfg;                /* The Fabric's next_cfg that it was programmed
-                                 * with as a whole, or 0 if it was not. */
-};
-
-void report_switch(const struct omrec_switch *, const struct report_switch *);
+/* Writes into the rows of switches how they are connected. */
+void report_switches(const struct fleet *, const struct omrec_fabric *);
 
 #endif /* report.h */

@@ -9,57 +9,28 @@
 #include "controller/ovs-migrate-idl.h"
 #include "entropy.h"
 #include "fabric.h"
-#include "flow-table.h"
+#include "fleet.h"
 #include "flows.h"
-#include "openflow.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
-#include "packets.h"
 #include "report.h"
 #include "smap.h"
-#include "sset.h"
 #include "stations.h"
 #include "survey.h"
-#include "switch-db.h"
 #include "timeval.h"
 #include "topology.h"
 #include "tree.h"
 #include "util.h"
-#include "uuid.h"
 
 VLOG_DEFINE_THIS_MODULE(southbound);
 
 #define LOCK "ovs_migrate_active"
-
-/* For so long a controller that becomes active waits for all switches, before
- * it changes what they have. */
-#define PATIENCE_MSEC 2000
 
 /* Links of a new tree wait no longer for switches that do not answer. */
 #define TREE_MSEC 1000
 
 /* Between two times that what was learned is written. */
 #define REPORT_MSEC 100
-
-/* A row of the table Switch. */
-struct sb_switch {
-    struct hmap_node node;      /* In southbound's 'switches', by 'uuid'. */
-    struct southbound *sb;
-    struct uuid uuid;
-    uint64_t dpid;
-    char *openflow;             /* The row's columns. */
-    char *ovsdb;
-    size_t index;               /* In the fabric. */
-
-    struct openflow *of;        /* NULL if there is no way to it. */
-    unsigned int ports_seqno;   /* Of the ports that 'ts' has. */
-    bool may_program;
-    struct topology_switch *ts;
-
-    struct switch_db *db;       /* NULL if there is no way to it. */
-    bool db_changed;            /* What 'db' is made from has changed. */
-    struct sset links;          /* Of 'ts'. */
-};
 
 struct southbound {
     struct ovsdb_idl_loop loop;
@@ -70,10 +41,9 @@ struct southbound {
     struct stations *stations;
 
     /* While it is active. */
-    struct hmap switches;       /* Of "struct sb_switch"es. */
+    struct fleet fleet;
     struct topology *topology;
     unsigned int topology_seqno;        /* That 'fabric' is of. */
-    long long int patient_until;
     long long int next_report;
     struct fabric fabric;
     struct fabric_routes routes;
@@ -82,14 +52,14 @@ struct southbound {
     long long int tree_until;   /* When its links join at the latest. */
 };
 
-static void openflow_wanted(void *sw_, enum flows_section,
-                            struct flow_table *);
-static void openflow_packet_in(void *sw_, ofp_port_t in_port,
-                               const void *frame, size_t len);
+static void fleet_wanted(void *sb_, const struct fleet_switch *,
+                         enum flows_section, struct flow_table *);
+static void fleet_packet_in(void *sb_, struct fleet_switch *,
+                            ofp_port_t in_port, const void *frame, size_t len);
 
-static const struct openflow_ops openflow_ops = {
-    .wanted = openflow_wanted,
-    .packet_in = openflow_packet_in,
+static const struct fleet_ops fleet_ops = {
+    .wanted = fleet_wanted,
+    .packet_in = fleet_packet_in,
 };
 
 /* What the databases of switches are made from. */
@@ -147,81 +117,8 @@ southbound_create(const char *remote, const char *name)
     sb->loop = (struct ovsdb_idl_loop) OVSDB_IDL_LOOP_INITIALIZER(idl);
     sb->name = xstrdup(name);
     sb->stations = stations_create(idl);
-    hmap_init(&sb->switches);
     ovsdb_idl_set_lock(idl, LOCK);
     return sb;
-}
-
-/* Switches. */
-
-static void
-switch_destroy(struct sb_switch *sw)
-{
-    hmap_remove(&sw->sb->switches, &sw->node);
-    openflow_destroy(sw->of);
-    switch_db_destroy(sw->db);
-    topology_remove_switch(sw->ts);
-    sset_destroy(&sw->links);
-    free(sw->openflow);
-    free(sw->ovsdb);
-    free(sw);
-}
-
-static struct sb_switch *
-find_switch(const struct southbound *sb, const struct uuid *uuid)
-{
-    struct sb_switch *sw;
-
-    HMAP_FOR_EACH_WITH_HASH (sw, node, uuid_hash(uuid), &sb->switches) {
-        if (uuid_equals(&sw->uuid, uuid)) {
-            return sw;
-        }
-    }
-    return NULL;
-}
-
-static void
-switch_create(struct southbound *sb, const struct omrec_switch *row)
-{
-    struct sb_switch *sw = xzalloc(sizeof *sw);
-
-    sw->sb = sb;
-    sw->uuid = row->header_.uuid;
-    sw->dpid = strtoull(row->dpid, NULL, 16);
-    sw->openflow = nullable_xstrdup(row->openflow);
-    sw->ovsdb = nullable_xstrdup(row->ovsdb);
-    sw->index = SIZE_MAX;
-    sset_init(&sw->links);
-    hmap_insert(&sb->switches, &sw->node, uuid_hash(&sw->uuid));
-    sw->ts = topology_add_switch(sb->topology, sw->dpid);
-    if (sw->openflow) {
-        sw->of = openflow_create(sw->openflow, sw->dpid, &openflow_ops, sw);
-    }
-    if (sw->ovsdb) {
-        sw->db = switch_db_create(sw->ovsdb);
-    }
-}
-
-/* Makes the switches those of the database. */
-static void
-update_switches(struct southbound *sb)
-{
-    const struct omrec_switch *row;
-    struct sb_switch *sw;
-
-    HMAP_FOR_EACH_SAFE (sw, node, &sb->switches) {
-        row = omrec_switch_get_for_uuid(sb->loop.idl, &sw->uuid);
-        if (!row || strtoull(row->dpid, NULL, 16) != sw->dpid
-            || !nullable_string_is_equal(row->openflow, sw->openflow)
-            || !nullable_string_is_equal(row->ovsdb, sw->ovsdb)) {
-            switch_destroy(sw);
-        }
-    }
-    OMREC_SWITCH_FOR_EACH (row, sb->loop.idl) {
-        if (!find_switch(sb, &row->header_.uuid)) {
-            switch_create(sb, row);
-        }
-    }
 }
 
 static void
@@ -229,35 +126,19 @@ send_probe(void *sb_, uint64_t dpid, ofp_port_t port, const void *frame,
            size_t len)
 {
     struct southbound *sb = sb_;
-    struct sb_switch *sw;
 
-    HMAP_FOR_EACH (sw, node, &sb->switches) {
-        if (sw->dpid == dpid && sw->of) {
-            openflow_send(sw->of, port, frame, len);
-        }
-    }
+    fleet_send(&sb->fleet, dpid, port, frame, len);
 }
 
 /* Flows. */
 
 static void
-openflow_wanted(void *sw_, enum flows_section section, struct flow_table *ft)
+fleet_wanted(void *sb_, const struct fleet_switch *sw,
+             enum flows_section section, struct flow_table *ft)
 {
-    const struct sb_switch *sw = sw_;
+    const struct southbound *sb = sb_;
 
-    flows_add(section, &sw->sb->fabric, &sw->sb->routes, sw->index, ft);
-}
-
-static void
-touch(struct southbound *sb, enum flows_section section)
-{
-    struct sb_switch *sw;
-
-    HMAP_FOR_EACH (sw, node, &sb->switches) {
-        if (sw->of) {
-            openflow_touch(sw->of, section);
-        }
-    }
+    flows_add(section, &sb->fabric, &sb->routes, sw->index, ft);
 }
 
 /* Makes the fabric and the ways through it anew, and has those flows compared
@@ -268,7 +149,7 @@ update_fabric(struct southbound *sb)
     struct fabric_routes routes;
     bool topology, switches;
     struct fabric fabric;
-    struct sb_switch *sw;
+    struct fleet_switch *sw;
 
     fabric_init(&fabric);
     survey_fabric(sb->loop.idl, sb->topology, &fabric);
@@ -283,20 +164,20 @@ update_fabric(struct southbound *sb)
                 || memcmp(routes.tree, sb->routes.tree,
                           fabric.n_links * sizeof *routes.tree));
     if (topology) {
-        touch(sb, FLOWS_PORTS);
+        fleet_touch(&sb->fleet, FLOWS_PORTS);
     }
     if (topology || !fabric_same_services(&fabric, &sb->fabric)) {
-        touch(sb, FLOWS_ADDRESSES);
+        fleet_touch(&sb->fleet, FLOWS_ADDRESSES);
     }
     if (switches || !fabric_same_stations(&fabric, &sb->fabric)) {
-        touch(sb, FLOWS_STATIONS);
+        fleet_touch(&sb->fleet, FLOWS_STATIONS);
     }
 
     fabric_destroy(&sb->fabric);
     fabric_routes_uninit(&sb->routes);
     sb->fabric = fabric;
     sb->routes = routes;
-    HMAP_FOR_EACH (sw, node, &sb->switches) {
+    HMAP_FOR_EACH (sw, node, &sb->fleet.switches) {
         sw->index = fabric_find_switch(&fabric, sw->dpid);
     }
 }
@@ -304,148 +185,29 @@ update_fabric(struct southbound *sb)
 /* What switches say. */
 
 static void
-openflow_packet_in(void *sw_, ofp_port_t in_port, const void *frame,
-                   size_t len)
+fleet_packet_in(void *sb_, struct fleet_switch *sw, ofp_port_t in_port,
+                const void *frame, size_t len)
 {
-    struct sb_switch *sw = sw_;
-    const struct topology_port *port;
+    const struct southbound *sb = sb_;
+    const struct topology_port *port = topology_find_port(sw->ts, in_port);
 
-    if (!topology_receive(sw->ts, in_port, frame, len)) {
-        port = topology_find_port(sw->ts, in_port);
-        if (port && port->role == TOPOLOGY_EDGE) {
-            stations_learn(sw->sb->stations, frame, len, &sw->uuid,
-                           port->name, time_msec());
-        }
-    }
-}
-
-static void
-update_ports(struct sb_switch *sw)
-{
-    const struct hmap *ports = openflow_ports(sw->of);
-    struct ofputil_phy_port *array = xmalloc(hmap_count(ports)
-                                             * sizeof *array);
-    const struct openflow_port *port;
-    size_t n = 0;
-
-    HMAP_FOR_EACH (port, node, ports) {
-        array[n++] = port->pp;
-    }
-    topology_set_ports(sw->ts, array, n, time_msec());
-    free(array);
-}
-
-static void
-run_openflow(struct sb_switch *sw)
-{
-    bool ready;
-
-    openflow_run(sw->of, sw->may_program);
-    ready = openflow_is_ready(sw->of);
-    if (ready && sw->ports_seqno != openflow_ports_seqno(sw->of)) {
-        sw->ports_seqno = openflow_ports_seqno(sw->of);
-        update_ports(sw);
-    }
-    topology_set_reachable(sw->ts, ready, time_msec());
-    sw->may_program &= ready;
-}
-
-static bool
-all_reachable(const struct southbound *sb)
-{
-    const struct sb_switch *sw;
-
-    HMAP_FOR_EACH (sw, node, &sb->switches) {
-        if (sw->of && !openflow_is_ready(sw->of)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Gives leave to program switches.  One that has flows goes on with them until
- * enough is known for better ones. */
-static void
-permit(struct southbound *sb)
-{
-    bool patient = (time_msec() < sb->patient_until && !all_reachable(sb));
-    struct sb_switch *sw;
-
-    HMAP_FOR_EACH (sw, node, &sb->switches) {
-        if (sw->of && openflow_is_ready(sw->of) && !sw->may_program
-            && (!openflow_has_flows(sw->of)
-                || (!patient && topology_is_settled(sw->ts)))) {
-            sw->may_program = true;
-            poll_immediate_wake();
-        }
-    }
-    if (patient) {
-        poll_timer_wait_until(sb->patient_until);
+    if (port && port->role == TOPOLOGY_EDGE) {
+        stations_learn(sb->stations, frame, len, &sw->uuid, port->name,
+                       time_msec());
     }
 }
 
 static void
 run_tree(struct southbound *sb)
 {
-    const struct sb_switch *sw;
-    bool synced = true;
-
     if (!tree_is_pending(&sb->tree)) {
         return;
     }
-    HMAP_FOR_EACH (sw, node, &sb->switches) {
-        if (sw->of && openflow_is_ready(sw->of)
-            && !openflow_is_synced(sw->of)) {
-            synced = false;
-        }
-    }
-    if (synced || time_msec() >= sb->tree_until) {
+    if (fleet_has_flows(&sb->fleet) || time_msec() >= sb->tree_until) {
         tree_settle(&sb->tree);
         update_fabric(sb);
     } else {
         poll_timer_wait_until(sb->tree_until);
-    }
-}
-
-/* Databases of switches. */
-
-static bool
-config_has_changed(const struct ovsdb_idl *idl)
-{
-    return (omrec_fabric_track_get_first(idl)
-            || omrec_service_track_get_first(idl)
-            || omrec_rule_track_get_first(idl)
-            || omrec_pool_track_get_first(idl)
-            || omrec_host_track_get_first(idl)
-            || omrec_switch_track_get_first(idl));
-}
-
-static void
-update_links(struct sb_switch *sw)
-{
-    struct sset links = SSET_INITIALIZER(&links);
-
-    topology_links(sw->ts, &links);
-    if (!sset_equals(&links, &sw->links)) {
-        sw->db_changed = true;
-    }
-    sset_swap(&links, &sw->links);
-    sset_destroy(&links);
-}
-
-static void
-run_db(struct sb_switch *sw, const struct omrec_fabric *fabric)
-{
-    struct switch_db_wanted wanted = {
-        .idl = sw->sb->loop.idl,
-        .fabric = fabric,
-        .sw = omrec_switch_get_for_uuid(sw->sb->loop.idl, &sw->uuid),
-        .links = &sw->links,
-    };
-
-    if (wanted.sw && fabric) {
-        switch_db_run(sw->db, &wanted, sw->db_changed);
-        sw->db_changed = false;
     }
 }
 
@@ -465,43 +227,15 @@ report_active(const struct southbound *sb, const struct omrec_fabric *fabric)
 }
 
 static void
-report(struct southbound *sb, struct ovsdb_idl_txn *txn,
-       const struct omrec_fabric *fabric)
-{
-    const struct sb_switch *sw;
-
-    report_active(sb, fabric);
-    report_links(sb->loop.idl, txn, sb->topology);
-    HMAP_FOR_EACH (sw, node, &sb->switches) {
-        const struct omrec_switch *row
-            = omrec_switch_get_for_uuid(sb->loop.idl, &sw->uuid);
-        const char *errors[2] = {
-            sw->of ? openflow_error(sw->of) : "set its column openflow",
-            sw->db ? switch_db_error(sw->db) : "set its column ovsdb",
-        };
-        struct report_switch r = {
-            .ovsdb = sw->db && switch_db_is_connected(sw->db),
-            .openflow = sw->of && openflow_is_ready(sw->of),
-            .error = errors[0] ? errors[0] : errors[1],
-        };
-
-        if (row) {
-            r.cfg = (r.openflow && openflow_is_synced(sw->of)
-                     && r.ovsdb && switch_db_is_synced(sw->db)
-                     ? fabric->next_cfg : 0);
-            report_switch(row, &r);
-        }
-    }
-}
-
-static void
 run_reports(struct southbound *sb, struct ovsdb_idl_txn *txn,
             const struct omrec_fabric *fabric)
 {
     if (time_msec() < sb->next_report) {
         poll_timer_wait_until(sb->next_report);
     } else if (txn && fabric) {
-        report(sb, txn, fabric);
+        report_active(sb, fabric);
+        report_links(sb->loop.idl, txn, sb->topology);
+        report_switches(&sb->fleet, fabric);
         sb->next_report = time_msec() + REPORT_MSEC;
     }
 }
@@ -515,7 +249,7 @@ activate(struct southbound *sb)
 
     get_entropy_or_die(&key, sizeof key);
     sb->topology = topology_create(&key, send_probe, sb);
-    sb->patient_until = time_msec() + PATIENCE_MSEC;
+    fleet_init(&sb->fleet, sb->loop.idl, sb->topology, &fleet_ops, sb);
     sb->next_report = 0;
     sb->seqno = 0;
     tree_init(&sb->tree);
@@ -526,11 +260,7 @@ activate(struct southbound *sb)
 static void
 deactivate(struct southbound *sb)
 {
-    struct sb_switch *sw;
-
-    HMAP_FOR_EACH_SAFE (sw, node, &sb->switches) {
-        switch_destroy(sw);
-    }
+    fleet_uninit(&sb->fleet);
     topology_destroy(sb->topology);
     tree_uninit(&sb->tree);
     fabric_destroy(&sb->fabric);
@@ -559,56 +289,50 @@ southbound_destroy(struct southbound *sb)
             deactivate(sb);
         }
         stations_destroy(sb->stations);
-        hmap_destroy(&sb->switches);
         ovsdb_idl_loop_destroy(&sb->loop);
         free(sb->name);
         free(sb);
     }
 }
 
+/* Whether something has changed that databases of switches are made from. */
+static bool
+config_has_changed(const struct ovsdb_idl *idl)
+{
+    return (omrec_fabric_track_get_first(idl)
+            || omrec_service_track_get_first(idl)
+            || omrec_rule_track_get_first(idl)
+            || omrec_pool_track_get_first(idl)
+            || omrec_host_track_get_first(idl)
+            || omrec_switch_track_get_first(idl));
+}
+
 static void
 run_active(struct southbound *sb, struct ovsdb_idl_txn *txn)
 {
     struct ovsdb_idl *idl = sb->loop.idl;
-    const struct omrec_fabric *fabric = omrec_fabric_first(idl);
-    bool config_changed = config_has_changed(idl);
     bool changed = sb->seqno != ovsdb_idl_get_seqno(idl);
-    struct sb_switch *sw;
 
     if (changed) {
         sb->seqno = ovsdb_idl_get_seqno(idl);
-        update_switches(sb);
+        fleet_update(&sb->fleet);
         survey_links(idl, sb->topology, time_msec());
     }
-    HMAP_FOR_EACH (sw, node, &sb->switches) {
-        if (sw->of) {
-            run_openflow(sw);
-        }
-    }
+    fleet_run_openflow(&sb->fleet);
     topology_run(sb->topology, time_msec());
     if (changed || sb->topology_seqno != topology_seqno(sb->topology)) {
         sb->topology_seqno = topology_seqno(sb->topology);
         update_fabric(sb);
     }
     run_tree(sb);
-    permit(sb);
-    HMAP_FOR_EACH (sw, node, &sb->switches) {
-        if (sw->db) {
-            sw->db_changed |= config_changed;
-            update_links(sw);
-            run_db(sw, fabric);
-        }
-    }
+    fleet_permit(&sb->fleet);
+    fleet_run_db(&sb->fleet, config_has_changed(idl));
     if (txn) {
         stations_write(sb->stations, txn);
     }
-    run_reports(sb, txn, fabric);
+    run_reports(sb, txn, omrec_fabric_first(idl));
 
-    HMAP_FOR_EACH (sw, node, &sb->switches) {
-        if (sw->of) {
-            openflow_wait(sw->of);
-        }
-    }
+    fleet_wait(&sb->fleet);
     poll_timer_wait_until(topology_deadline(sb->topology));
 }
 
