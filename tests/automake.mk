@@ -49,20 +49,14 @@ tests_system_cable_SOURCES = tests/system/cable.c
 tests_system_flood_SOURCES = tests/system/flood.c
 tests_system_flood_LDADD = datapath/libmigrate-engine.a lib/libcommon.a
 
-# The TAP of each suite is left in tests/system/NAME.tap.  SYSTEM_TESTS may be
-# given on the command line.
+# Runs tests one after another; the TAP of each is left beside its program's
+# object files, in NAME.tap.
+RUN_TESTS = OVM_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
+	$(PYTHON3) $(srcdir)/tests/system/tap.py run
+
+# SYSTEM_TESTS may be given on the command line.
 check-system: all
-	@$(MKDIR_P) tests/system; rm -f tests/system/*.tap; \
-	for test in $(SYSTEM_TESTS); do \
-	    name=`basename $$test .py`; tap=tests/system/$$name.tap; \
-	    echo "# $$name"; \
-	    { OVM_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
-	      $(PYTHON3) $(srcdir)/$$test; echo $$? > $$tap.rc; } | tee $$tap; \
-	    rc=`cat $$tap.rc`; rm -f $$tap.rc; \
-	    case $$rc in 77) exit 77;; 130) exit 130;; esac; \
-	done; \
-	PYTHONDONTWRITEBYTECODE=1 \
-	    $(PYTHON3) $(srcdir)/tests/system/tap.py tests/system/*.tap
+	@$(RUN_TESTS) tests/system $(SYSTEM_TESTS:%=$(srcdir)/%)
 
 # Engine, unit tests and simulator once more, with AddressSanitizer (which
 # finds leaks too) and UBSan, in the directory sanitizers/.  The TAP is left in
@@ -90,7 +84,7 @@ check-ovs-touched: all
 	grep -v '^ok ' tests/ovs.tap; exit $$status
 
 clean-system:
-	rm -rf tests/*.tap tests/system/*.tap tests/sanitizers sanitizers
+	rm -rf tests/*.tap tests/*/*.tap tests/sanitizers sanitizers
 
 CLEAN_LOCAL += clean-system
 .PHONY: check-ovs check-ovs-touched check-sanitizers check-system clean-system

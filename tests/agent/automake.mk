@@ -35,24 +35,14 @@ EXTRA_DIST += \
 	tests/agent/fabric.py \
 	tests/agent/lab.py
 
-# The TAP of each is left in tests/agent/NAME.tap.
+# AGENT_TESTS may be given on the command line.
 check-agent: all
-	@status=0; \
-	run() { \
-	    log=tests/agent/$$1.tap; shift; \
-	    PYTHONDONTWRITEBYTECODE=1 "$$@" >$$log 2>&1 \
-	        || test $$? = 77 || status=1; \
-	    cat $$log; \
-	}; \
-	run test-migrator tests/agent/test-migrator; \
-	for test in $(AGENT_TESTS); do \
-	    run `basename $$test .py` $(PYTHON3) $(srcdir)/$$test \
-	        agent/ovs-migrate-agent; \
-	done; exit $$status
+	@$(RUN_TESTS) tests/agent tests/agent/test-migrator \
+	    $(AGENT_TESTS:%=$(srcdir)/%)
 
 # What one connection costs: see bench.py.
 bench-agent: all
-	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON3) $(srcdir)/tests/agent/bench.py \
-		agent/ovs-migrate-agent tests/agent/flood
+	@OVM_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
+	    $(PYTHON3) $(srcdir)/tests/agent/bench.py
 
 .PHONY: check-agent bench-agent

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the agent costs: bench.py AGENT FLOOD [N].  Needs root.
+"""What the agent costs: bench.py [N].  Needs root.
 
 Infuses N connections, which a server accepts and closes at once, as fast as
 they come, and prints what each program and the daemon took."""
@@ -13,10 +13,10 @@ import threading
 from fabric import *
 from lab import *
 
-agent, flood = map(os.path.abspath, sys.argv[1:3])
-n = int(sys.argv[3]) if len(sys.argv) > 3 else 100000
+flood = f'{BUILD}/tests/agent/flood'
+n = int(sys.argv[1]) if len(sys.argv) > 1 else 100000
 
-lab = Lab(agent, 'bench')
+lab = Lab('bench')
 lab.start_agent()
 lab.hello()
 

@@ -15,6 +15,8 @@ import traceback
 
 import fabric
 
+BUILD = os.environ.get('OVM_BUILD') or os.path.abspath(
+    os.path.join(os.path.dirname(__file__), '../../build'))
 KEY = '00112233445566778899aabbccddeeff'
 HOST, SWITCH, VIP = '10.99.0.11', '10.99.0.254', '10.99.0.100'
 CLIENTS = '10.99.1.'
@@ -28,8 +30,8 @@ def run(*args, check=True, netns=None):
 
 
 class Lab:
-    def __init__(self, agent, name):
-        self.agent_path = agent
+    def __init__(self, name):
+        self.agent_path = f'{BUILD}/agent/ovs-migrate-agent'
         self.host_ns = 'agt-%s-h-%d' % (name, os.getpid())
         self.switch_ns = 'agt-%s-s-%d' % (name, os.getpid())
         self.dir = tempfile.mkdtemp(prefix='agt-')

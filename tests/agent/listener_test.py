@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The agent beside servers that listen in different ways, frames with and
-without offloads, and a system that lacks something: listener_test.py AGENT.
+without offloads, and a system that lacks something: listener_test.py [NAME...].
 Needs root."""
 
 import glob
@@ -16,7 +16,7 @@ if os.geteuid():
     print('1..0 # SKIP needs root')
     sys.exit(77)
 
-lab = Lab(os.path.abspath(sys.argv[1]), 'listen')
+lab = Lab('listen')
 sw = lab.switch
 sw6 = Switch(lab.switch_ns, 'sw0', lab.mac(lab.host_ns, 'eth0'),
              lab.mac(lab.switch_ns, 'sw0'), sw.key, 'fd99::fe', 'fd99::11')
@@ -459,6 +459,6 @@ lab.hello()
 TESTS = [ipv6, dual_stack, mptcp, reuseport, offload, unfinished_bundle, many,
          unpinned, table_full, linger, replay, privileges,
          bounded, missing]
-if len(sys.argv) > 2:
-    TESTS = [t for t in TESTS if t.__name__ in sys.argv[2:]]
+if len(sys.argv) > 1:
+    TESTS = [t for t in TESTS if t.__name__ in sys.argv[1:]]
 tap(TESTS)

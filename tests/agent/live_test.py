@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The agent and an unmodified nginx, and a made-up switch: live_test.py
-AGENT.  Needs root."""
+[NAME...].  Needs root."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ if os.geteuid():
     print('1..0 # SKIP needs root')
     sys.exit(77)
 
-lab = Lab(os.path.abspath(sys.argv[1]), 'live')
+lab = Lab('live')
 sw = lab.switch
 _ports = iter(range(20000, 60000))
 
@@ -432,6 +432,6 @@ TESTS = [hello, infuse, timestamps, duplicate, no_listener, time_wait,
          unknown_flow, abort, abort_no_socket, abort_first,
          backlog,
          busy, audit, kill_agent, removed, two_agents, keys, arp, cleanup]
-if len(sys.argv) > 2:
-    TESTS = [t for t in TESTS if t.__name__ in ['hello'] + sys.argv[2:]]
+if len(sys.argv) > 1:
+    TESTS = [t for t in TESTS if t.__name__ in ['hello'] + sys.argv[1:]]
 tap(TESTS)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The agent under systemd, by the units beside it: systemd_test.py AGENT.
-Needs root, and skips where there is no systemd.
+"""The agent under systemd, by the units beside it.  Needs root, and skips
+where there is no systemd.
 
 A systemd of its own runs for it, as process 1 of a small system that has the
 machine's programs and libraries, the host's network namespace, and nothing
@@ -80,7 +80,7 @@ if os.geteuid():
 if not os.path.exists(SYSTEMD) or not cgroup2():
     skip('needs systemd and cgroup2')
 
-lab = Lab(os.path.abspath(sys.argv[1]), 'unit')
+lab = Lab('unit')
 sw = lab.switch
 
 

@@ -16,23 +16,8 @@ EXTRA_DIST += \
 	tests/controller/openapi.py \
 	tests/controller/switches.py
 
-# The TAP of each is left in tests/controller/NAME.tap.  CONTROLLER_TESTS may
-# be given on the command line.
+# CONTROLLER_TESTS may be given on the command line.
 check-controller: all
-	@$(MKDIR_P) tests/controller; rm -f tests/controller/*.tap; \
-	for test in $(CONTROLLER_TESTS); do \
-	    name=`basename $$test .py`; tap=tests/controller/$$name.tap; \
-	    echo "# $$name"; \
-	    { OVM_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
-	      $(PYTHON3) $(srcdir)/$$test; echo $$? > $$tap.rc; } | tee $$tap; \
-	    rc=`cat $$tap.rc`; rm -f $$tap.rc; \
-	    case $$rc in 130) exit 130;; esac; \
-	done; \
-	PYTHONDONTWRITEBYTECODE=1 \
-	    $(PYTHON3) $(srcdir)/tests/system/tap.py tests/controller/*.tap
+	@$(RUN_TESTS) tests/controller $(CONTROLLER_TESTS:%=$(srcdir)/%)
 
-CLEAN_LOCAL += clean-controller
-clean-controller:
-	rm -f tests/controller/*.tap
-
-.PHONY: check-controller clean-controller
+.PHONY: check-controller

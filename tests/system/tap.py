@@ -7,12 +7,22 @@ which only those that contain one run:
 
     tests/system/test_http.py closing
 
-As a program, adds up reports: tap.py FILE...  Prints the failed tests and, as
-its last line, "N passed, N failed, N skipped".
+As a program:
+
+    tap.py run DIRECTORY TEST...
+        runs tests one after another, shows their reports and leaves them in
+        DIRECTORY/NAME.tap
+    tap.py sum FILE...
+        adds up reports
+
+Both print the failed tests and, as the last line, "N passed, N failed, N
+skipped".
 """
 
+import os
 import re
 import signal
+import subprocess
 import sys
 import time
 import unittest
@@ -131,6 +141,10 @@ def add_up(file_names):
         for line in lines:
             if re.match(r"ok\b.*# SKIP", line, re.IGNORECASE):
                 skipped += 1
+            elif re.match(r"1\.\.0 # SKIP", line):       # The whole file.
+                skipped += 1
+                plan = 0
+                continue
             elif re.match(r"ok\b", line):
                 passed += 1
             elif re.match(r"not ok\b", line):
@@ -151,5 +165,36 @@ def add_up(file_names):
     return not failed
 
 
+def run(directory, tests):
+    """Runs 'tests', and adds up their reports, which it leaves in
+    'directory'."""
+    os.makedirs(directory, exist_ok=True)
+    reports = []
+    for test in tests:
+        name = os.path.basename(test).removesuffix(".py")
+        reports.append(f"{directory}/{name}.tap")
+        print(f"# {name}", flush=True)
+        interpreter = [sys.executable] if test.endswith(".py") else []
+        with (open(reports[-1], "w") as report,
+              subprocess.Popen([*interpreter, test], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True,
+                               errors="replace") as process):
+            for line in process.stdout:
+                report.write(line)
+                print(line, end="", flush=True)
+        if process.returncode == 130:           # Interrupted.
+            sys.exit(130)
+    return add_up(reports)
+
+
+def program(command=None, *arguments):
+    if command == "sum":
+        return add_up(arguments)
+    if command == "run" and arguments:
+        directory, *tests = arguments
+        return run(directory, tests)
+    sys.exit(__doc__)
+
+
 if __name__ == "__main__":
-    sys.exit(not add_up(sys.argv[1:]))
+    sys.exit(not program(*sys.argv[1:]))
