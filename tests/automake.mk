@@ -7,6 +7,8 @@ SYSTEM_TESTS = \
 	tests/system/test_clean.py \
 	tests/system/test_demo.py \
 	tests/system/test_fabric.py \
+	tests/system/test_fabric_changes.py \
+	tests/system/test_fabric_failures.py \
 	tests/system/test_floods.py \
 	tests/system/test_flows.py \
 	tests/system/test_h2c.py \
@@ -33,6 +35,7 @@ EXTRA_DIST += \
 	tests/system/autotest.py \
 	tests/system/capture.py \
 	tests/system/crowd.py \
+	tests/system/fabrictest.py \
 	tests/system/lab.py \
 	tests/system/labtest.py \
 	tests/system/load.py \

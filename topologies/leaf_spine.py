@@ -172,6 +172,9 @@ class LeafSpineNet(MigrateNet):
     def patch(self, path, **body):
         return self._request("PATCH", path, body)
 
+    def delete(self, path):
+        self._request("DELETE", path)
+
     def get(self, path):
         return self._request("GET", path)
 
@@ -179,7 +182,7 @@ class LeafSpineNet(MigrateNet):
         response = self.rest(method, f"/v1/{path}", body)
         if response.status >= 300:
             raise CommandError(f"{method} {path}: {response}")
-        return response.json
+        return response.json if response.body else None
 
     def add_switches(self):
         """Has the controller run all switches; leaves migrate."""

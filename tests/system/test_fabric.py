@@ -1,118 +1,145 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A leaf-spine fabric run by the controller: from nothing to a service by REST,
-and what happens to requests when parts of it fail."""
+"""A leaf-spine fabric run by the controller: from nothing to a service, and
+what somebody changes at its switches by hand."""
 
-import collections
+import json
 import os
 import re
-import signal
-import sys
 import unittest
 
 import tap
-from labtest import curl, need_root, wrk_command, wrk_result
-from workspace import wait_until
+from fabrictest import (SERVICE_ADDRESS, FabricTest, LeafSpineNet,
+                        LeafSpineTopo, Load, curl)
+from workspace import run, wait_until
 
-sys.path.insert(1, os.path.join(os.path.dirname(os.path.realpath(__file__)),
-                                "../../topologies"))
-need_root()
-
-# pylint: disable=wrong-import-position
-from leaf_spine import SERVICE_ADDRESS, LeafSpineNet, LeafSpineTopo  # noqa
-from mininet.log import setLogLevel                         # noqa: E402
-
-URL = f"http://{SERVICE_ADDRESS}/name"
-INTERVAL = 0.01                 # Between two pings, in seconds.
-setLogLevel("critical")
+URL = f"http://{SERVICE_ADDRESS}"
 
 
-class FabricTest(unittest.TestCase):
-    """Tests that share a fabric, in which the service works before and after
-    each of them."""
+class FromNothing(unittest.TestCase):
+    """Switches as they come out of the box, and what an operator says: then
+    clients are served by the right hosts."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.net = LeafSpineNet(LeafSpineTopo())
-        cls.addClassCleanup(cls.net.close)
-        cls.net.start()
-        cls.net.add_switches()
-        cls.net.wait_links()
-        cls.net.add_service()
-        cls.net.wait_synced()
-        cls.net.start_agents()
+    def setUp(self):
+        self.net = LeafSpineNet(LeafSpineTopo())
+        self.addCleanup(self.net.close)
+        self.net.start()
+        for host in self.net.servers:
+            host.server.put("/images/name", f"{host.name}\n".encode())
+        self.url = self.net.controller.urls()[0]
 
     def logs(self):
         return self.net.workspace.logs()
 
-    def setUp(self):
-        self.client = self.net["c1"].machine
+    def fabric(self):
+        """All that is to be said."""
+        with open(self.net.key_file) as file:
+            key = file.read()
+        switches = {
+            switch.name: {
+                "dpid": f"{switch.ovs.dpid:016x}", "ovsdb": switch.ovs.db,
+                "openflow": f"unix:{switch.ovs.dir}/br0.mgmt",
+                **({"migrate_address": f"10.0.0.{220 + switch.ovs.dpid}"}
+                   if switch in self.net.leaves else {})}
+            for switch in self.net.switches}
+        hosts = {host.name: {"ip": host.IP()} for host in self.net.servers}
+        return {
+            "fabric": {"current_key": key},
+            "switches": switches,
+            "hosts": hosts,
+            "pools": {"all": {"hosts": dict.fromkeys(hosts, 1)},
+                      "images": {"hosts": {"h3": 1, "h8": 1}},
+                      "shop": {"hosts": {"h5": 1}}},
+            "services": {"web": {"address": SERVICE_ADDRESS, "port": 80,
+                                 "default_pool": "all"}},
+            "rules": {"images": {"service": "web", "priority": 10,
+                                 "match": {"path-prefix": "/images/"},
+                                 "pool": "images"},
+                      "shop": {"service": "web", "priority": 20,
+                               "match": {"host": "shop.test"},
+                               "pool": "shop"}},
+        }
 
-    def served(self, n=8):
-        """Which hosts answer 'n' requests of the client."""
-        answers = [curl(self.client, URL) for _ in range(n)]
-        self.assertEqual({answer.status for answer in answers}, {200})
-        return collections.Counter(answer.body.strip()
-                                   for answer in answers)
+    def check_nothing(self):
+        for switch in self.net.switches:
+            self.assertEqual(switch.ovs.flows(), [])
 
-    def tearDown(self):
+    def check(self):
         self.net.wait_links()
         self.net.wait_synced()
+        self.net.start_agents()
         everybody = {host.name for host in self.net.servers}
-        wait_until(lambda: set(self.served()) == everybody,
-                   "all hosts to serve")
+        for client in self.net.clients:
+            for pool, words in ((everybody, ["/name"]),
+                                ({"h3", "h8"}, ["/images/name"]),
+                                ({"h5"}, ["/images/name", "-HHost: shop.test"])):
+                path, *options = words
+                answers = [curl(client.machine, URL + path, *options)
+                           for _ in range(2 * len(pool))]
+                self.assertEqual({answer.status for answer in answers}, {200})
+                self.assertEqual({answer.body.strip() for answer in answers},
+                                 pool)
+        self.check_shown()
 
-
-class Load:
-    """Requests from both clients, on connections of their own and on lasting
-    ones, while something happens.  None may fail."""
-
-    def __init__(self, test, errors=0):
-        self.test = test
-        self.errors = errors
-
-    def __enter__(self):
-        self.loads = [client.machine.start(*wrk_command(URL, 4, 600,
-                                                        close=close))
-                      for client in self.test.net.clients
-                      for close in (False, True)]
-        self.wait_requests()
-        return self
-
-    def wait_requests(self, seconds=5):
-        """Waits until each host has been asked again."""
-        hosts = self.test.net.servers
-        before = [len(host.server.access_log()) for host in hosts]
-        wait_until(lambda: all(len(host.server.access_log()) > n + 20
-                               for host, n in zip(hosts, before)),
-                   "requests at each host", seconds, 0.05)
-
-    def __exit__(self, kind, *exc):
-        for process in self.loads:
-            process.stop(signal.SIGINT)
-        if kind is None:
-            for process in self.loads:
-                load = wrk_result(process.output())
-                self.test.assertLessEqual(load.errors, self.errors, load.text)
-                self.test.assertGreater(load.requests, 0, load.text)
-
-
-class Fabric(FabricTest):
-    def test_shown(self):
+    def check_shown(self):
         """What was programmed is there for Open vSwitch's tools."""
-        leaf, spine = self.net["leaf1"].ovs, self.net["spine1"].ovs
-        self.assertEqual(leaf.vsctl("--columns=name,id", "list",
-                                    "Migration_Service").split(),
-                         ["name", ":", "web", "id", ":", "1"])
-        self.assertEqual(leaf.vsctl("get", "Migration_Host", "h5",
-                                    "ip").strip(), '"10.0.0.15"')
-        flows = leaf.flows("tcp,nw_dst=10.0.0.100")
-        self.assertEqual(len(flows), 1, flows)
-        self.assertIn("actions=migrate(service=1,table=3)", flows[0])
+        for switch in self.net.leaves:
+            leaf = switch.ovs
+            self.assertEqual(leaf.vsctl("--columns=name,id", "list",
+                                        "Migration_Service").split(),
+                             ["name", ":", "web", "id", ":", "1"])
+            self.assertEqual(leaf.vsctl("get", "Migration_Host", "h5",
+                                        "ip").strip(), '"10.0.0.15"')
+            self.assertIn("path-prefix", leaf.vsctl(
+                "--columns=match", "list", "Migration_Rule"))
+            flows = leaf.flows(f"tcp,nw_dst={SERVICE_ADDRESS}")
+            self.assertEqual(len(flows), 1, flows)
+            self.assertIn("actions=migrate(service=1,table=3)", flows[0])
+            groups = leaf.run("ovs-ofctl", "-OOpenFlow15", "dump-groups",
+                              "br0")
+            self.assertIn("type=select", groups)
+        spine = self.net["spine1"].ovs
         self.assertEqual(spine.vsctl("list", "Migration_Service"), "")
         self.assertIn("state=up", spine.vsctl("get", "interface", "leaf3",
                                               "bfd_status"))
 
+    def test_by_rest(self):
+        """By requests of curl alone."""
+        self.check_nothing()
+        for kind, items in self.fabric().items():
+            if kind == "fabric":
+                self.put("PATCH", "fabric", items)
+                continue
+            for name, body in items.items():
+                self.put("PUT", f"{kind}/{name}", body)
+        self.check()
+
+    def put(self, method, path, body):
+        status = run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}",
+                      "-X", method, "-H", "Content-Type: application/json",
+                      "-d", json.dumps(body), f"{self.url}/v1/{path}"])
+        self.assertIn(status, ("200", "201"), (path, body))
+
+    def test_by_apply(self):
+        """By one "ovs-migratectl apply", which tells what it does."""
+        file = self.net.workspace.write("fabric.json",
+                                        json.dumps(self.fabric()))
+        self.assertIn("21 changes would be made", self.ctl("--dry-run", file))
+        self.check_nothing()
+        self.ctl(file)
+        self.check()
+        # Nobody can read which key there is.
+        self.assertEqual(self.ctl("--dry-run", file).splitlines(), [
+            "~ fabric", "    current_key: (none) -> true",
+            "1 change would be made"])
+
+    def ctl(self, *words):
+        return run([self.net.tools.find("ovs-migratectl"), "apply", "-f",
+                    words[-1], *words[:-1]],
+                   env={**os.environ, "OVS_MIGRATE_URL": self.url})
+
+
+class Fabric(FabricTest):
     def test_every_host_from_everywhere(self):
         for client in self.net.clients:
             self.client = client.machine
@@ -141,107 +168,6 @@ class Fabric(FabricTest):
             leaf.vsctl("clear", "bridge", "br0", "migration_services")
             wait_until(lambda: "web" in leaf.appctl("migrate/show"),
                        "the service", 2)
-
-    def test_spine_killed(self):
-        """The other one takes over; nothing fails, nor when it returns."""
-        with Load(self) as load:
-            self.net["spine1"].kill()
-            load.wait_requests()
-            self.net["spine1"].restart()
-            self.net.wait_links()
-            load.wait_requests()
-
-    def test_spine_hangs(self):
-        """It takes BFD to notice that."""
-        spine = self.net["spine2"].ovs.vswitchd
-        with Load(self) as load:
-            spine.send(signal.SIGSTOP)
-            try:
-                load.wait_requests()
-            finally:
-                spine.send(signal.SIGCONT)
-            self.net.wait_links()
-            load.wait_requests()
-
-    def test_link_cut(self):
-        with Load(self) as load:
-            self.net.configLinkStatus("leaf1", "spine1", "down")
-            load.wait_requests()
-            self.net.configLinkStatus("leaf3", "spine2", "down")
-            load.wait_requests()
-            self.net.configLinkStatus("leaf1", "spine1", "up")
-            self.net.configLinkStatus("leaf3", "spine2", "up")
-            self.net.wait_links()
-            load.wait_requests()
-
-    def longest_gap(self, fail, mend):
-        """For how long a router hears nothing of a host, in seconds, when
-        something fails: the most of all hosts at other leaves."""
-        hosts = [host for host in self.net.servers
-                 if self.net.topo.leaf_of(host.name) != "leaf1"]
-        pings = [self.net["r1"].machine.start("ping", "-n", "-i", INTERVAL,
-                                              host.IP()) for host in hosts]
-
-        def heard():
-            return [[int(n) for n in re.findall(r"icmp_seq=(\d+)",
-                                                ping.output())]
-                    for ping in pings]
-
-        def wait_heard():
-            now = [len(numbers) for numbers in heard()]
-            wait_until(lambda: all(len(numbers) > n + 20 for numbers, n
-                                   in zip(heard(), now)), "answers of all")
-
-        before = self.received("spine1")
-        wait_heard()
-        self.assertGreater(self.received("spine1"), before + 20)
-        fail()
-        try:
-            wait_heard()
-            numbers = heard()
-        finally:
-            mend()
-            for ping in pings:
-                ping.stop()
-        return max(b - a for some in numbers
-                   for a, b in zip(some, some[1:])) * INTERVAL
-
-    def received(self, name):
-        """How many frames a switch has received; BFD is 5 a second and
-        port."""
-        return sum(map(int, re.findall(r"rx pkts=(\d+)", self.net[name].ovs.run(
-            "ovs-ofctl", "-OOpenFlow15", "dump-ports", "br0"))))
-
-    def test_rerouted_within_a_second(self):
-        spine = self.net["spine1"]
-        vswitchd = spine.ovs.vswitchd
-        for what, fail, mend in (
-                ("hangs", lambda: vswitchd.send(signal.SIGSTOP),
-                 lambda: vswitchd.send(signal.SIGCONT)),
-                ("link at this end",
-                 lambda: self.net.configLinkStatus("leaf1", "spine1", "down"),
-                 lambda: self.net.configLinkStatus("leaf1", "spine1", "up")),
-                ("link at the other end",
-                 lambda: self.net.configLinkStatus("leaf2", "spine1", "down"),
-                 lambda: self.net.configLinkStatus("leaf2", "spine1", "up")),
-                ("killed", spine.kill, spine.restart)):
-            with self.subTest(what):
-                gap = self.longest_gap(fail, mend)
-                print(f"# {what}: {gap:.2f} s")
-                self.assertLess(gap, 1)
-            self.net.wait_links()
-
-    def test_without_controller(self):
-        """Switches go on as they are."""
-        with Load(self) as load:
-            self.net.controller.kill()
-            load.wait_requests()
-            load.wait_requests()
-            self.net.controller.start()
-            self.net.controller.wait_active()
-            self.net.rest = self.net.controller.client()
-            self.net.wait_links()
-            load.wait_requests()
 
 
 if __name__ == "__main__":
