@@ -121,6 +121,8 @@ controller_libcontroller_a_SOURCES = \
 
 # The southbound part.
 controller_libcontroller_a_SOURCES += \
+	controller/events.c \
+	controller/events.h \
 	controller/fabric.c \
 	controller/fabric.h \
 	controller/fleet.c \
@@ -145,6 +147,8 @@ controller_libcontroller_a_SOURCES += \
 	controller/survey.h \
 	controller/switch-db.c \
 	controller/switch-db.h \
+	controller/tally.c \
+	controller/tally.h \
 	controller/topology.c \
 	controller/topology.h \
 	controller/tree.c \

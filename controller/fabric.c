@@ -112,6 +112,27 @@ fabric_find_switch(const struct fabric *f, uint64_t dpid)
          || !memcmp((A)->TABLE, (B)->TABLE, \
                     (A)->n_##TABLE * sizeof *(A)->TABLE)))
 
+const struct fabric_station *
+fabric_find_station(const struct fabric *f, struct eth_addr mac)
+{
+    size_t low = 0;
+    size_t high = f->n_stations;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        int c = eth_addr_compare_3way(f->stations[mid].mac, mac);
+
+        if (!c) {
+            return &f->stations[mid];
+        } else if (c < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return NULL;
+}
+
 bool
 fabric_same_switches(const struct fabric *a, const struct fabric *b)
 {

@@ -75,7 +75,7 @@ struct fabric {
     size_t n_links, allocated_links;
     struct fabric_service *services;
     size_t n_services, allocated_services;
-    struct fabric_station *stations;
+    struct fabric_station *stations;    /* By 'mac'. */
     size_t n_stations, allocated_stations;
 };
 
@@ -95,6 +95,10 @@ struct fabric_station *fabric_add_station(struct fabric *);
 
 /* The number of the switch with datapath ID 'dpid', or SIZE_MAX. */
 size_t fabric_find_switch(const struct fabric *, uint64_t dpid);
+
+/* The station with address 'mac', or NULL. */
+const struct fabric_station *fabric_find_station(const struct fabric *,
+                                                 struct eth_addr mac);
 
 /* Whether 'a' and 'b' have the same switches; switches, ports and links;
  * services; stations. */

@@ -310,3 +310,18 @@ fleet_run_db(struct fleet *f, bool changed)
         }
     }
 }
+
+void
+fleet_count(const struct fleet *f, struct tally *tally)
+{
+    const struct fleet_switch *sw;
+
+    HMAP_FOR_EACH (sw, node, &f->switches) {
+        const struct omrec_switch *row
+            = omrec_switch_get_for_uuid(f->idl, &sw->uuid);
+
+        if (sw->db && row) {
+            switch_db_count(sw->db, row, tally);
+        }
+    }
+}

@@ -19,6 +19,7 @@ struct fleet;
 struct openflow;
 struct ovsdb_idl;
 struct switch_db;
+struct tally;
 struct topology;
 struct topology_switch;
 
@@ -91,6 +92,9 @@ bool fleet_has_flows(const struct fleet *);
 /* Brings the databases of switches up to date.  'changed' tells that the
  * configuration is not what it was. */
 void fleet_run_db(struct fleet *, bool changed);
+
+/* Adds to 'tally' what switches say. */
+void fleet_count(const struct fleet *, struct tally *tally);
 
 /* Causes poll_block() to wake up when fleet_run_openflow() is to be called. */
 void fleet_wait(const struct fleet *);

@@ -7,12 +7,26 @@
 #include <string.h>
 
 #include "controller/ovs-migrate-idl.h"
+#include "events.h"
+#include "fabric.h"
 #include "fleet.h"
 #include "openflow.h"
+#include "packets.h"
 #include "smap.h"
 #include "switch-db.h"
+#include "tally.h"
 #include "topology.h"
 #include "util.h"
+
+/* Whether 'key' of a status becomes another 'value' than it was.  That it
+ * becomes known is no change. */
+static bool
+changes(const struct smap *status, const char *key, const char *value)
+{
+    const char *old = smap_get(status, key);
+
+    return old && strcmp(old, value);
+}
 
 static const struct omrec_switch *
 find_row(const struct ovsdb_idl *idl, uint64_t dpid)
@@ -40,38 +54,45 @@ find_link(const struct omrec_switch *sw, const char *port)
 
 /* Writes the link that begins at 'port' of 'sw'. */
 static void
-write_link(const struct ovsdb_idl *idl, struct ovsdb_idl_txn *txn,
-           const struct omrec_switch *sw, const struct topology_port *port)
+write_link(struct events *events, const struct omrec_switch *sw,
+           const struct topology_port *port)
 {
     const struct omrec_link *row = find_link(sw, port->name);
     const struct omrec_switch *peer = (port->peer_port
-                                       ? find_row(idl, port->peer) : NULL);
+                                       ? find_row(events->idl, port->peer)
+                                       : NULL);
+    const char *state = topology_link_is_up(port) ? "up" : "down";
     struct smap status;
 
     if (!row) {
         char *name = xasprintf("%s:%s", sw->name, port->name);
 
-        row = omrec_link_insert(txn);
+        row = omrec_link_insert(events->txn);
         omrec_link_set_name(row, name);
         omrec_link_set_port(row, port->name);
         omrec_switch_update_links_addvalue(sw, row);
         free(name);
+    } else if (changes(&row->status, "state", state)) {
+        bool up = topology_link_is_up(port);
+
+        events_add(events, up ? "info" : "warning",
+                   up ? "link-up" : "link-down", "links", row->name,
+                   "link %s is %s", row->name, state);
     }
     omrec_link_set_peer(row, peer);
     omrec_link_set_peer_port(row, peer ? port->peer_port : NULL);
     smap_init(&status);
-    smap_add(&status, "state", topology_link_is_up(port) ? "up" : "down");
+    smap_add(&status, "state", state);
     omrec_link_set_status(row, &status);
     smap_destroy(&status);
 }
 
 void
-report_links(struct ovsdb_idl *idl, struct ovsdb_idl_txn *txn,
-             const struct topology *t)
+report_links(struct events *events, const struct topology *t)
 {
     const struct omrec_switch *sw;
 
-    OMREC_SWITCH_FOR_EACH (sw, idl) {
+    OMREC_SWITCH_FOR_EACH (sw, events->idl) {
         const struct topology_switch *ts
             = topology_find_switch(t, strtoull(sw->dpid, NULL, 16));
         struct shash_node *node;
@@ -83,15 +104,34 @@ report_links(struct ovsdb_idl *idl, struct ovsdb_idl_txn *txn,
             const struct topology_port *port = node->data;
 
             if (port->role == TOPOLOGY_LINK) {
-                write_link(idl, txn, sw, port);
+                write_link(events, sw, port);
             }
         }
     }
 }
 
+/* Notes that a connection to the switch, 'key' of its status, is now in
+ * 'state'. */
 static void
-write_switch(const struct omrec_switch *row, const struct fleet_switch *sw,
-             const struct omrec_fabric *fabric)
+note_connection(struct events *events, const struct omrec_switch *row,
+                const char *key, bool connected)
+{
+    const char *state = connected ? "connected" : "disconnected";
+
+    if (changes(&row->status, key, state)) {
+        char *kind = xasprintf("switch-%s", state);
+
+        events_add(events, connected ? "info" : "error", kind, "switches",
+                   row->name, "%s of switch %s is %s",
+                   !strcmp(key, "ovsdb") ? "the database" : "OpenFlow",
+                   row->name, state);
+        free(kind);
+    }
+}
+
+static void
+write_switch(struct events *events, const struct omrec_switch *row,
+             const struct fleet_switch *sw, const struct omrec_fabric *fabric)
 {
     bool ovsdb = sw->db && switch_db_is_connected(sw->db);
     bool openflow = sw->of && openflow_is_ready(sw->of);
@@ -101,6 +141,8 @@ write_switch(const struct omrec_switch *row, const struct fleet_switch *sw,
     };
     struct smap status = SMAP_INITIALIZER(&status);
 
+    note_connection(events, row, "ovsdb", ovsdb);
+    note_connection(events, row, "openflow", openflow);
     smap_add(&status, "ovsdb", ovsdb ? "connected" : "disconnected");
     smap_add(&status, "openflow", openflow ? "connected" : "disconnected");
     if (errors[0] || errors[1]) {
@@ -115,7 +157,8 @@ write_switch(const struct omrec_switch *row, const struct fleet_switch *sw,
 }
 
 void
-report_switches(const struct fleet *fleet, const struct omrec_fabric *fabric)
+report_switches(struct events *events, const struct fleet *fleet,
+                const struct omrec_fabric *fabric)
 {
     const struct fleet_switch *sw;
 
@@ -124,7 +167,94 @@ report_switches(const struct fleet *fleet, const struct omrec_fabric *fabric)
             = omrec_switch_get_for_uuid(fleet->idl, &sw->uuid);
 
         if (row) {
-            write_switch(row, sw, fabric);
+            write_switch(events, row, sw, fabric);
         }
+    }
+}
+
+/* Services. */
+
+void
+report_services(const struct ovsdb_idl *idl, const struct tally *tally)
+{
+    const struct omrec_service *row;
+
+    OMREC_SERVICE_FOR_EACH (row, idl) {
+        static const char *keys[] = { "connections", "handoffs" };
+        const struct tally_service *s = shash_find_data(&tally->services,
+                                                        row->name);
+        const int64_t values[] = {
+            s ? s->connections : 0, s ? s->handoffs : 0,
+        };
+
+        omrec_service_set_statistics(row, keys, values, ARRAY_SIZE(keys));
+    }
+}
+
+/* Hosts. */
+
+/* Adds where the machine with address 'mac_text' is plugged in, if that is
+ * known. */
+static void
+put_place(const struct ovsdb_idl *idl, const struct fabric *f,
+          const struct topology *t, const char *mac_text, struct smap *status)
+{
+    const struct fabric_station *station;
+    const struct topology_switch *ts;
+    const struct topology_port *port;
+    const struct omrec_switch *sw;
+    struct eth_addr mac;
+
+    if (!mac_text || !eth_addr_from_string(mac_text, &mac)) {
+        return;
+    }
+    smap_add(status, "mac", mac_text);
+    station = fabric_find_station(f, mac);
+    if (!station) {
+        return;
+    }
+    ts = topology_find_switch(t, f->switches[station->sw].dpid);
+    sw = ts ? find_row(idl, ts->dpid) : NULL;
+    port = ts ? topology_find_port(ts, station->port) : NULL;
+    if (sw && port) {
+        smap_add(status, "switch", sw->name);
+        smap_add(status, "port", port->name);
+    }
+}
+
+static void
+write_host(struct events *events, const struct omrec_host *row,
+           const struct tally_host *host, const struct fabric *f,
+           const struct topology *t)
+{
+    struct smap status = SMAP_INITIALIZER(&status);
+
+    if (host && host->n_up + host->n_down) {
+        const char *state = host->n_up ? "up" : "down";
+
+        if (changes(&row->status, "state", state)) {
+            events_add(events, host->n_up ? "info" : "warning",
+                       host->n_up ? "host-up" : "host-down", "hosts",
+                       row->name, "host %s is %s", row->name, state);
+        }
+        smap_add(&status, "state", state);
+        smap_add_format(&status, "connections", "%"PRId64, host->connections);
+        smap_add_format(&status, "handoffs", "%"PRId64, host->handoffs);
+    }
+    put_place(events->idl, f, t, row->mac ? row->mac : host ? host->mac : NULL,
+              &status);
+    omrec_host_set_status(row, &status);
+    smap_destroy(&status);
+}
+
+void
+report_hosts(struct events *events, const struct tally *tally,
+             const struct fabric *f, const struct topology *t)
+{
+    const struct omrec_host *row;
+
+    OMREC_HOST_FOR_EACH (row, events->idl) {
+        write_host(events, row, shash_find_data(&tally->hosts, row->name), f,
+                   t);
     }
 }

@@ -8,6 +8,7 @@
 
 #include "controller/ovs-migrate-idl.h"
 #include "entropy.h"
+#include "events.h"
 #include "fabric.h"
 #include "fleet.h"
 #include "flows.h"
@@ -17,6 +18,7 @@
 #include "smap.h"
 #include "stations.h"
 #include "survey.h"
+#include "tally.h"
 #include "timeval.h"
 #include "topology.h"
 #include "tree.h"
@@ -31,6 +33,7 @@ VLOG_DEFINE_THIS_MODULE(southbound);
 
 /* Between two times that what was learned is written. */
 #define REPORT_MSEC 100
+#define TALLY_MSEC 1000         /* ... of hosts and services, which are many. */
 
 struct southbound {
     struct ovsdb_idl_loop loop;
@@ -44,7 +47,7 @@ struct southbound {
     struct fleet fleet;
     struct topology *topology;
     unsigned int topology_seqno;        /* That 'fabric' is of. */
-    long long int next_report;
+    long long int next_report, next_tally;
     struct fabric fabric;
     struct fabric_routes routes;
 
@@ -226,6 +229,19 @@ report_active(const struct southbound *sb, const struct omrec_fabric *fabric)
     smap_destroy(&active);
 }
 
+/* Writes what there is to tell about hosts and services. */
+static void
+report_tally(const struct southbound *sb, struct events *events)
+{
+    struct tally tally;
+
+    tally_init(&tally);
+    fleet_count(&sb->fleet, &tally);
+    report_services(sb->loop.idl, &tally);
+    report_hosts(events, &tally, &sb->fabric, sb->topology);
+    tally_destroy(&tally);
+}
+
 static void
 run_reports(struct southbound *sb, struct ovsdb_idl_txn *txn,
             const struct omrec_fabric *fabric)
@@ -233,9 +249,15 @@ run_reports(struct southbound *sb, struct ovsdb_idl_txn *txn,
     if (time_msec() < sb->next_report) {
         poll_timer_wait_until(sb->next_report);
     } else if (txn && fabric) {
+        struct events events = EVENTS_INITIALIZER(sb->loop.idl, txn);
+
         report_active(sb, fabric);
-        report_links(sb->loop.idl, txn, sb->topology);
-        report_switches(&sb->fleet, fabric);
+        report_links(&events, sb->topology);
+        report_switches(&events, &sb->fleet, fabric);
+        if (time_msec() >= sb->next_tally) {
+            report_tally(sb, &events);
+            sb->next_tally = time_msec() + TALLY_MSEC;
+        }
         sb->next_report = time_msec() + REPORT_MSEC;
     }
 }
@@ -250,7 +272,7 @@ activate(struct southbound *sb)
     get_entropy_or_die(&key, sizeof key);
     sb->topology = topology_create(&key, send_probe, sb);
     fleet_init(&sb->fleet, sb->loop.idl, sb->topology, &fleet_ops, sb);
-    sb->next_report = 0;
+    sb->next_report = sb->next_tally = 0;
     sb->seqno = 0;
     tree_init(&sb->tree);
     fabric_init(&sb->fabric);

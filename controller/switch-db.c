@@ -13,6 +13,7 @@
 #include "openvswitch/vlog.h"
 #include "smap.h"
 #include "sset.h"
+#include "tally.h"
 #include "timeval.h"
 #include "util.h"
 #include "vswitch-idl.h"
@@ -65,9 +66,18 @@ add_columns(struct ovsdb_idl *idl)
         &ovsrec_migration_host_col_name,
         &ovsrec_migration_host_col_ip,
     };
+    /* What the switch says, which nothing is made from. */
+    static const struct ovsdb_idl_column *const reports[] = {
+        &ovsrec_migration_service_col_statistics,
+        &ovsrec_migration_host_col_status,
+    };
 
     for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
         ovsdb_idl_add_column(idl, columns[i]);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(reports); i++) {
+        ovsdb_idl_add_column(idl, reports[i]);
+        ovsdb_idl_omit_alert(idl, reports[i]);
     }
 }
 
@@ -363,6 +373,12 @@ write_links(const struct ovsrec_bridge *br, const struct sset *links)
     smap_destroy(&off);
 }
 
+static const char *
+bridge_name(const struct omrec_switch *sw)
+{
+    return sw->bridge ? sw->bridge : "br0";
+}
+
 static const struct ovsrec_bridge *
 find_bridge(const struct switch_db *db, const char *name)
 {
@@ -392,7 +408,7 @@ check_bridge(const struct switch_db *db, const struct ovsrec_bridge *br,
 {
     if (!br) {
         return xasprintf("there is no bridge \"%s\"; add it, or correct the "
-                         "name", sw->bridge ? sw->bridge : "br0");
+                         "name", bridge_name(sw));
     } else if (!sw->migrate_address) {
         return NULL;
     } else if (!ovsdb_idl_server_has_table(db->loop.idl,
@@ -413,8 +429,7 @@ write_all(struct switch_db *db, struct ovsdb_idl_txn *txn,
 {
     const struct ovsrec_open_vswitch *ovs
         = ovsrec_open_vswitch_first(db->loop.idl);
-    const char *name = wanted->sw->bridge ? wanted->sw->bridge : "br0";
-    const struct ovsrec_bridge *br = find_bridge(db, name);
+    const struct ovsrec_bridge *br = find_bridge(db, bridge_name(wanted->sw));
 
     set_error(db, check_bridge(db, br, wanted->sw));
     if (!ovs || !br) {
@@ -479,6 +494,61 @@ switch_db_is_synced(const struct switch_db *db)
     return (switch_db_is_connected(db) && !db->dirty
             && !db->loop.committing_txn && !db->error
             && ovs && ovs->cur_cfg >= ovs->next_cfg);
+}
+
+/* Reports. */
+
+static void
+count_host(const struct ovsrec_migration_host *row, struct tally *tally)
+{
+    struct tally_host *host = tally_host(tally, row->name);
+    const char *state = smap_get(&row->status, "state");
+    const char *mac = smap_get(&row->status, "mac");
+
+    if (state) {
+        host->n_up += !strcmp(state, "up");
+        host->n_down += !strcmp(state, "down");
+    }
+    host->connections += smap_get_ullong(&row->status, "connections", 0);
+    host->handoffs += smap_get_ullong(&row->status, "handoffs", 0);
+    if (mac && !host->mac) {
+        host->mac = xstrdup(mac);
+    }
+}
+
+static void
+count_service(const struct ovsrec_migration_service *row, struct tally *tally)
+{
+    struct tally_service *service = tally_service(tally, row->name);
+
+    for (size_t i = 0; i < row->n_statistics; i++) {
+        if (!strcmp(row->key_statistics[i], "connections")) {
+            service->connections += row->value_statistics[i];
+        } else if (!strcmp(row->key_statistics[i], "handoffs")) {
+            service->handoffs += row->value_statistics[i];
+        }
+    }
+}
+
+void
+switch_db_count(const struct switch_db *db, const struct omrec_switch *sw,
+                struct tally *tally)
+{
+    const struct ovsrec_bridge *br = find_bridge(db, bridge_name(sw));
+    struct shash_node *node;
+    struct rows r;
+
+    if (!br || !switch_db_is_connected(db)) {
+        return;
+    }
+    rows_init(&r, NULL, br);
+    SHASH_FOR_EACH (node, &r.services) {
+        count_service(node->data, tally);
+    }
+    SHASH_FOR_EACH (node, &r.hosts) {
+        count_host(node->data, tally);
+    }
+    rows_uninit(&r);
 }
 
 const char *

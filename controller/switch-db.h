@@ -18,6 +18,7 @@ struct omrec_fabric;
 struct omrec_switch;
 struct ovsdb_idl;
 struct sset;
+struct tally;
 
 /* What a switch's database is made from. */
 struct switch_db_wanted {
@@ -46,5 +47,11 @@ bool switch_db_is_synced(const struct switch_db *);
 
 /* Why it is not and cannot be, or NULL. */
 const char *switch_db_error(const struct switch_db *);
+
+/* Adds to 'tally' what the switch, which is 'sw', says about services and
+ * hosts.  It does so every few seconds, and not at all while it is not
+ * connected. */
+void switch_db_count(const struct switch_db *, const struct omrec_switch *sw,
+                     struct tally *tally);
 
 #endif /* switch-db.h */

@@ -6,6 +6,7 @@ CONTROLLER_TESTS = \
 	tests/controller/test_ctl.py \
 	tests/controller/test_database.py \
 	tests/controller/test_durable.py \
+	tests/controller/test_hosts.py \
 	tests/controller/test_limits.py \
 	tests/controller/test_rest.py \
 	tests/controller/test_switches.py

@@ -8,7 +8,7 @@ import os
 import re
 import signal
 
-from controllers import TOOLS
+from controllers import TOOLS, Controller, ControllerTest
 from workspace import run, wait_until
 
 
@@ -134,3 +134,36 @@ def connect(a, a_port, b, b_port):
     socket = a.workspace.path(f"{a.name}-{a_port}.sock")
     a.add_port(a_port, f"pstream=punix:{socket}")
     b.add_port(b_port, f"stream=unix:{socket}")
+
+
+class SwitchesTest(ControllerTest):
+    """A controller, and what its REST interface is needed for."""
+
+    def setUp(self):
+        super().setUp()
+        self.controller = Controller(self.workspace)
+        self.controller.wait_active()
+        self.client = self.controller.client()
+
+    def put(self, path, **body):
+        response = self.client("PUT", f"/v1/{path}", body)
+        self.assertIn(response.status, (200, 201), response)
+
+    def get(self, path):
+        response = self.client("GET", f"/v1/{path}")
+        self.assertEqual(response.status, 200, response)
+        return response.json
+
+    def add_switch(self, switch, **body):
+        self.put(f"switches/{switch.name}", dpid=switch.dpid, ovsdb=switch.db,
+                 openflow=switch.openflow, **body)
+
+    def wait_synced(self, *switches, seconds=10):
+        """Until switches have what the database has."""
+        for switch in switches:
+            wait_until(lambda: self.is_synced(switch),
+                       f"{switch.name} to be programmed", seconds)
+
+    def is_synced(self, switch):
+        return (self.get(f"switches/{switch.name}")["cur_cfg"]
+                >= self.get("fabric")["next_cfg"])

@@ -7,45 +7,12 @@ import os
 import re
 import struct
 
-from controllers import Controller, ControllerTest, transact
-from switches import Switch, connect
+from controllers import transact
+from switches import Switch, SwitchesTest, connect
 from workspace import wait_until
 import tap
 
 COOKIE = "cookie=0x6d69677261746500/0xffffffffffffff00"
-
-
-class SwitchesTest(ControllerTest):
-    """A controller, and what its REST interface is needed for."""
-
-    def setUp(self):
-        super().setUp()
-        self.controller = Controller(self.workspace)
-        self.controller.wait_active()
-        self.client = self.controller.client()
-
-    def put(self, path, **body):
-        response = self.client("PUT", f"/v1/{path}", body)
-        self.assertIn(response.status, (200, 201), response)
-
-    def get(self, path):
-        response = self.client("GET", f"/v1/{path}")
-        self.assertEqual(response.status, 200, response)
-        return response.json
-
-    def add_switch(self, switch, **body):
-        self.put(f"switches/{switch.name}", dpid=switch.dpid, ovsdb=switch.db,
-                 openflow=switch.openflow, **body)
-
-    def wait_synced(self, *switches, seconds=10):
-        """Until switches have what the database has."""
-        for switch in switches:
-            wait_until(lambda: self.is_synced(switch),
-                       f"{switch.name} to be programmed", seconds)
-
-    def is_synced(self, switch):
-        return (self.get(f"switches/{switch.name}")["cur_cfg"]
-                >= self.get("fabric")["next_cfg"])
 
 
 class OneSwitch(SwitchesTest):
