@@ -90,12 +90,6 @@ syn(struct migrate *m, struct arrival *a)
     if (a->packet.flags & (SEG_ACK | SEG_RST | SEG_FIN)) {
         return drop(m, COUNTER_DROP_FLAGS);
     }
-    r = record_find(m->records, &a->tuple);
-    if (r) {
-        /* What follows, the engine must see. */
-        r->syn_seen = true;
-        handoff_unplace(m, r);
-    }
     if (!address_is_unicast(engine_address(m, &a->packet.dst))) {
         return drop(m, COUNTER_DROP_FAMILY);
     }
@@ -106,6 +100,13 @@ syn(struct migrate *m, struct arrival *a)
     syn.wscale = o->wscale;
     syn.sack_ok = o->sack_ok;
     isn = cookie_make(&m->secrets, &a->tuple, a->packet.seq, &syn);
+    r = record_find(m->records, &a->tuple);
+    if (r && r->isn != isn) {
+        r->syn_seen = true;
+        r->syn_generation = m->secrets.generation & 3;
+        r->syn_cookie = isn & SYN_COOKIE_MASK;
+        handoff_unplace(m, r);  /* What follows, the engine must see. */
+    }
 
     o->mss = m->mtu - (a->packet.family == 4 ? 40 : 60);
     o->wscale = RCV_WSCALE;
@@ -501,6 +502,16 @@ stranger(struct migrate *m, struct arrival *a)
                     : COUNTER_ACK_DROP));
 }
 
+/* Whether 'p' acknowledges the cookie of a connection that begins in place of
+ * that of 'r'.  The host of 'r' would answer that with a reset, if it has the
+ * old connection no more. */
+static bool
+is_ahead(const struct record *r, const struct packet *p)
+{
+    return (p->flags & SEG_ACK
+            && !((p->ack - 1 - r->syn_cookie) & SYN_COOKIE_MASK));
+}
+
 /* Sends a packet on to the host of 'r' under its flow ID. */
 static enum migrate_verdict
 forward(struct migrate *m, struct record *r, struct arrival *a)
@@ -610,6 +621,8 @@ service_packet(struct migrate *m, struct arrival *a)
         proof = prove(m, a, &syn_options);
         if (proof != PROOF_NONE) {
             return newcomer(m, a, r, proof, &syn_options);
+        } else if (is_ahead(r, p)) {
+            return drop(m, COUNTER_DROP_AHEAD);
         }
     }
     if (r->state == RECORD_LIVE || r->state == RECORD_LINGER) {

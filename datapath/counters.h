@@ -65,6 +65,8 @@
             "that is not configured")                                        \
     COUNTER(DROP_COOKIE, "drop-cookie", "data of no known connection and "   \
             "without a right cookie")                                        \
+    COUNTER(DROP_AHEAD, "drop-ahead", "packets that were before the first "  \
+            "data of a new connection from the same port")                   \
     COUNTER(DROP_UNSETTLED, "drop-unsettled", "first packets of connections "\
             "that may be live already, before all hosts have said what they "\
             "have")                                                          \

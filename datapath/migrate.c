@@ -330,6 +330,9 @@ static void
 sweep_placement(struct migrate *m, struct record *r, uint32_t idle,
                 int64_t now)
 {
+    if (r->syn_seen && ((m->secrets.generation - r->syn_generation) & 3) > 1) {
+        r->syn_seen = false;    /* Its cookie is not taken any more. */
+    }
     if (r->placed) {
         if (idle > FLOW_LIFE) {
             handoff_unplace(m, r);

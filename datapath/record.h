@@ -20,6 +20,8 @@ struct pending;
 #define RULE_UNKNOWN -2         /* Another incarnation of the engine, or another
                                  * switch, selected the pool. */
 
+#define SYN_COOKIE_MASK 0xfffff
+
 enum record_state {
     RECORD_FREE,
     RECORD_GATHER,              /* The request is incomplete. */
@@ -46,12 +48,15 @@ struct record {
     int16_t rule;               /* That selected the pool; -1: none did. */
     uint8_t state;              /* enum record_state. */
     uint8_t audit;              /* The host's last audit that found it. */
-    bool syn_seen : 1;          /* A SYN came for the tuple again: its next
-                                 * data may be a new connection's. */
+    bool syn_seen : 1;          /* The tuple's last SYN was answered with
+                                 * another cookie than 'isn': what comes next
+                                 * may be a new connection's. */
+    uint8_t syn_generation : 2; /* Of that cookie, and... */
     bool wants_flow : 1;        /* Its service places connections... */
     bool placed : 1;            /* ...and it has its OpenFlow flow. */
     bool told : 1;              /* LOST: the client was, at least once. */
-    uint16_t vlan;              /* That the client is in; 0: none. */
+    uint32_t syn_cookie : 20;   /* ...its SYN_COOKIE_MASK. */
+    uint32_t vlan : 12;         /* That the client is in; 0: none. */
     uint32_t packets;           /* Sent on under the flow ID... */
     uint64_t bytes;             /* ...Ethernet headers included. */
     struct pending *pending;    /* What is needed until the host confirmed;

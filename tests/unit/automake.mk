@@ -21,6 +21,7 @@ UNIT_TESTS = \
 	tests/unit/test-placement \
 	tests/unit/test-policy \
 	tests/unit/test-pool \
+	tests/unit/test-ports \
 	tests/unit/test-reader \
 	tests/unit/test-record \
 	tests/unit/test-reject \
@@ -122,6 +123,10 @@ tests_unit_test_policy_LDADD = $(UNIT_LDADD)
 tests_unit_test_pool_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pool_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_ports_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_ports_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ports_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_reader_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_reader_CFLAGS = $(UNIT_CFLAGS)

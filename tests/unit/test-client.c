@@ -764,47 +764,6 @@ test_h2_waits(void)
     bed_close();
 }
 
-/* A new SYN from a live connection's port is answered, but only data that
- * proves its cookie replaces the connection. */
-static void
-test_replaced(void)
-{
-    struct bed_client c, old;
-    uint32_t flow_id;
-    struct bed_bundle b;
-
-    bed_open(4, 64);
-    c = bed_client(0, BED_HTTP);
-    flow_id = bed_live(&c, NULL);
-    old = c;
-
-    c.isn += 0x5555;
-    bed_connect(&c);            /* With the last ACK, which changes nothing. */
-    CHECK_STR(bed_state(&old), "live");
-    CHECK_INT(bed_record(&old)->flow_id, flow_id);
-    CHECK_INT(bed_segment(&old, SEG_ACK, old.seq, "GET", 3),
-              MIGRATE_FORWARD);
-    CHECK_INT(ntohs(bed.forwarded->packet.src_port), flow_id >> 16);
-
-    c.ack++;                    /* A wrong cookie is the old connection's. */
-    CHECK_INT(bed_segment(&c, SEG_ACK, c.seq, REQUEST, REQUEST_LEN),
-              MIGRATE_FORWARD);
-    c.ack--;
-    bed_corrupted(&c, SEG_ACK, c.seq, REQUEST, REQUEST_LEN, 3);
-    CHECK_STR(bed_state(&old), "live");
-    bed_expect_none();
-    CHECK_INT(BED_COUNT(REPLACED), 0);
-
-    bed_data(&c, REQUEST, REQUEST_LEN);
-    b = bed_expect_bundle();
-    CU_ASSERT(b.flow_id != flow_id);
-    CHECK_INT(b.inner->packet.seq, c.isn + 1);
-    bed_bundle_free(&b);
-    CHECK_INT(BED_COUNT(REPLACED), 1);
-    CHECK_INT(migrate_connection_count(bed.engine), 1);
-    bed_close();
-}
-
 /* Sends what never is a request, and is kept. */
 static void
 half_request(struct bed_client *c, unsigned int n, size_t len)
@@ -995,7 +954,6 @@ static const struct unit_test tests[] = {
     { "service of any protocol: half a request", test_auto_incomplete },
     { "service of any protocol: bytes that are missing", test_auto_gap },
     { "HTTP/2 client that waits", test_h2_waits },
-    { "new SYN replaces a record once proven", test_replaced },
     { "eviction of the oldest request", test_eviction },
     { "eviction of rejected ones first", test_eviction_of_rejected },
     { "hosts that do not keep up", test_hosts_do_not_keep_up },

@@ -153,6 +153,34 @@ test_placement_replaced(void)
     CHECK_INT(bed.unplaced.n, 1);
 }
 
+/* A SYN that nothing follows, of whomever, takes the flow away for so long as
+ * its cookie is taken. */
+static void
+test_placement_after_syn(void)
+{
+    struct bed_client c;
+
+    bed_open(4, 64);
+    c = bed_client(4, BED_FLOW);
+    bed_live(&c, NULL);
+    wait_for_sweep();
+    CHECK_INT(bed.placed.n, 1);
+    bed_segment(&c, SEG_SYN, c.isn, NULL, 0);           /* Its own, late. */
+    CHECK_INT(bed.unplaced.n, 0);
+    bed_segment(&c, SEG_SYN, c.isn + 1, NULL, 0);
+    CHECK_INT(bed.unplaced.n, 1);
+    bed.now += COOKIE_LIFETIME * 1000 - 2 * SWEEP_ROUND;
+    CHECK_INT(bed_text(&c, "x"), MIGRATE_FORWARD);
+    wait_for_sweep();
+    CHECK_INT(bed.placed.n, 1);
+    bed.now += COOKIE_LIFETIME * 1000 + SWEEP_ROUND;
+    CHECK_INT(bed_text(&c, "x"), MIGRATE_FORWARD);
+    wait_for_sweep();
+    CHECK_INT(bed.placed.n, 2);
+    CU_ASSERT(bed_record(&c)->placed);
+    bed_close();
+}
+
 static void
 test_table_placement(void)
 {
@@ -171,6 +199,7 @@ static const struct unit_test tests[] = {
     { "flow taken away and given anew", test_placement_renewed },
     { "no room for a flow", test_placement_refused },
     { "new connection from the same port", test_placement_replaced },
+    { "SYN from the port of a placed one", test_placement_after_syn },
     { "placement=table", test_table_placement },
     { NULL, NULL }
 };
