@@ -271,6 +271,13 @@ topology_begin(struct topology *t)
     }
 }
 
+static void
+forget_given(struct topology_port *port)
+{
+    free(port->given.peer_port);
+    port->given = (struct topology_given) { .cost = 1 };
+}
+
 void
 topology_put_link(struct topology_switch *sw, const char *name,
                   uint64_t peer, const char *peer_port, uint32_t cost)
@@ -298,7 +305,14 @@ topology_put_edge(struct topology_switch *sw, const char *name)
 {
     struct topology_port *port = obtain_port(sw, name);
 
+    if (port->given_again) {
+        return;                     /* As a link. */
+    }
     port->given_again = true;
+    if (port->given.link) {
+        forget_given(port);
+        set_role(port, TOPOLOGY_UNKNOWN);
+    }
     if (!port->given.edge) {
         port->given.edge = true;
         if (port->role == TOPOLOGY_UNKNOWN) {
@@ -311,8 +325,7 @@ topology_put_edge(struct topology_switch *sw, const char *name)
 static void
 withdraw(struct topology_port *port, long long int now)
 {
-    free(port->given.peer_port);
-    port->given = (struct topology_given) { .cost = 1 };
+    forget_given(port);
     if (port->present) {
         start_over(port, now);
     } else {

@@ -108,8 +108,9 @@ void topology_set_ports(struct topology_switch *,
 
 /* What is known otherwise of ports, all of it between topology_begin() and
  * topology_commit(): that a port is a link to 'peer_port' of switch 'peer'
- * (null and 0 if that is not known), or an edge port.  A port that was put
- * before and is not put again, is found out anew. */
+ * (null and 0 if that is not known), or an edge port; of both, the former,
+ * which must be put first.  A port that was put before and is not put again,
+ * is found out anew. */
 void topology_begin(struct topology *);
 void topology_put_link(struct topology_switch *, const char *port,
                        uint64_t peer, const char *peer_port, uint32_t cost);

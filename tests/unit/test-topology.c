@@ -287,6 +287,27 @@ test_known_link(void)
 }
 
 static void
+test_link_and_edge(void)
+{
+    struct bed bed;
+
+    bed_init(&bed, no_cable);
+    topology_add_switch(bed.t, 1);
+    put_switch(&bed, 1, 1, 0, 0);
+    topology_begin(bed.t);
+    topology_put_link(get(&bed, 1), "p1", 0, NULL, 1);
+    topology_put_edge(get(&bed, 1), "p1");
+    topology_commit(bed.t, bed.now);
+    check(&bed, "1:1=link");
+
+    topology_begin(bed.t);
+    topology_put_edge(get(&bed, 1), "p1");
+    topology_commit(bed.t, bed.now);
+    check(&bed, "1:1=edge");
+    topology_destroy(bed.t);
+}
+
+static void
 test_other_peer(void)
 {
     static const struct cable other[] = {
@@ -390,6 +411,7 @@ static const struct unit_test tests[] = {
     { "down and up", test_down_and_up },
     { "BFD", test_bfd },
     { "a link that is known", test_known_link },
+    { "a port that is both, and then no link", test_link_and_edge },
     { "a cable to another switch", test_other_peer },
     { "ports go", test_ports_gone },
     { "the local port", test_local_port },
