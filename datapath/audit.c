@@ -147,7 +147,7 @@ gives_way(const struct record *r, const struct migrate_mapping *map,
     bool same = r->isn == ntohl(map->isn);
 
     if (map->state == MIGRATE_MAPPING_ENDED) {
-        return same && r->state == RECORD_GATHER;
+        return same && record_is_ours(r);
     }
     return (r->state == RECORD_LOST
             || ((r->state == RECORD_LIVE || r->state == RECORD_LINGER)
@@ -161,7 +161,7 @@ is_on_its_way(const struct record *r, const struct host *host,
               const struct migrate_mapping *map)
 {
     return (map->state == MIGRATE_MAPPING_LIVE && r->isn == ntohl(map->isn)
-            && (r->state == RECORD_GATHER
+            && (record_is_ours(r)
                 || (r->state == RECORD_OFFERED && !r->pending->confirmed
                     && !tried_has(&r->pending->tried, host->index))));
 }

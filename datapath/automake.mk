@@ -12,6 +12,7 @@ datapath_libmigrate_engine_a_SOURCES = \
 	datapath/cookie.h \
 	datapath/counters.h \
 	datapath/csum.h \
+	datapath/decide.c \
 	datapath/engine.h \
 	datapath/frame.c \
 	datapath/frame.h \

@@ -142,7 +142,7 @@ client_reply(struct migrate *m, struct pending *pending, uint8_t flags,
         .payload_len = len,
     };
 
-    if (r->state == RECORD_GATHER) {
+    if (record_is_ours(r)) {
         pending->acked = pending->assembly.len;
         pending->ack_due = 0;
     }
@@ -322,11 +322,15 @@ take(struct migrate *m, struct pending *pending, uint32_t ofs,
         pending->fin_ofs = ofs + len;
     }
     charge(m, pending);
-    classify(m, pending, now);
+    if (pending->record->state == RECORD_GATHER) {
+        classify(m, pending, now);
+    } else if (pending->assembly.n_ranges) {
+        reply_ack(m, pending, now);     /* Tells what is missing. */
+    }
     return MIGRATE_DROP;
 }
 
-/* Takes a segment of an unfinished request. */
+/* Takes a segment of a connection that no host was offered yet. */
 static enum migrate_verdict
 gather(struct migrate *m, struct record *r, struct arrival *a)
 {
@@ -640,7 +644,7 @@ service_packet(struct migrate *m, struct arrival *a)
     if (!frame_csum_ok(a->frame, p)) {
         return drop(m, COUNTER_DROP_CHECKSUM);
     }
-    if (r->state == RECORD_GATHER) {
+    if (record_is_ours(r)) {
         return gather(m, r, a);
     }
     if (!in_window(r->pending, p)) {

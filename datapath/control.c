@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <config.h>
 
-/* Frames for the switch itself: the sealed messages of hosts.  (What is about
+/* Frames for the switch itself: the sealed messages of hosts and of the
+ * controller.  (What is about
  * Ethernet addresses is for neighbor.c.) */
 
 #include <arpa/inet.h>
@@ -225,6 +226,19 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
     host->unanswered = 0;
 }
 
+/* Who sends from the switch's own address, and has the key, is the
+ * controller. */
+static void
+controller_message(struct migrate *m, const struct migrate_header *header,
+                   int64_t now)
+{
+    if (header->type == MIGRATE_DECISION) {
+        decide_decision(m, header, now);
+    } else {
+        count(m, COUNTER_DROP_CONTROL);
+    }
+}
+
 static enum migrate_verdict
 message(struct migrate *m, const struct frame *frame,
         const struct packet *p, int64_t now)
@@ -232,9 +246,10 @@ message(struct migrate *m, const struct frame *frame,
     /* Aligned, for the structs of messages.h. */
     uint64_t buffer[MIGRATE_MESSAGE_MAX / 8];
     const struct migrate_header *header = (void *) buffer;
+    bool from_controller = address_equals(&p->src, &p->dst);
     struct host *host = engine_find_host(m, &p->src);
 
-    if (!host) {
+    if (!host && !from_controller) {
         count(m, COUNTER_DROP_STRANGER);
         return MIGRATE_DROP;
     }
@@ -248,7 +263,9 @@ message(struct migrate *m, const struct frame *frame,
         count(m, COUNTER_DROP_SEAL);
         return MIGRATE_DROP;
     }
-    if (header->type == MIGRATE_REPORT) {
+    if (from_controller) {
+        controller_message(m, header, now);
+    } else if (header->type == MIGRATE_REPORT) {
         reports(m, host, header, now);
     } else if (header->type == MIGRATE_STATUS) {
         status(m, host, frame, header, now);

@@ -19,6 +19,18 @@
     COUNTER(ENCAPSULATED, "encapsulated", "packets sent on under a flow ID") \
     COUNTER(ENCAPSULATED_BYTES, "encapsulated-bytes",                        \
             "bytes of these, Ethernet header included")                      \
+    /* Questions to the controller. */                                       \
+    COUNTER(DECIDE, "decide", "connections that the controller was asked "   \
+            "about")                                                         \
+    COUNTER(DECIDED, "decided", "of these, those that went where it said")   \
+    COUNTER(DECIDE_DECLINED, "decide-declined", "of these, those that it "   \
+            "left to the pool's policy")                                     \
+    COUNTER(DECIDE_UNFIT, "decide-unfit", "of these, those that it gave to " \
+            "a host that may not have them")                                 \
+    COUNTER(DECIDE_TIMEOUT, "decide-timeout", "of these, those that it did " \
+            "not answer in time")                                            \
+    COUNTER(DECIDE_SKIPPED, "decide-skipped", "connections that it was to "  \
+            "be asked about, but did not answer others before")              \
     /* Handoffs. */                                                          \
     COUNTER(BUNDLE, "bundle", "bundles sent")                                \
     COUNTER(BUNDLE_BYTES, "bundle-bytes", "bytes of these, Ethernet header " \

@@ -5,7 +5,8 @@
 /* What the parts of the engine share: migrate.c (life and configuration),
  * client.c (packets of clients), handoff.c (connections on their way to a
  * host), reject.c (error responses), control.c (messages of hosts),
- * neighbor.c (Ethernet addresses), icmp.c. */
+ * neighbor.c (Ethernet addresses), icmp.c, decide.c (questions to the
+ * controller). */
 
 #include <sys/queue.h>
 
@@ -77,6 +78,7 @@ struct pending {
     /* The handoff. */
     struct pool *pool;
     int rule;
+    uint64_t token;             /* Of the question to the controller. */
     struct tried tried;
     int64_t decided;
     bool flow_id_changed;       /* The first was taken at the host. */
@@ -124,6 +126,8 @@ struct migrate {
     struct pending_list gathering, rejecting;   /* Oldest first. */
     size_t pending_bytes;
     struct timers timers;
+    uint32_t last_token;        /* Of questions to the controller... */
+    unsigned int n_asked;       /* ...of which so many are open. */
     struct migrate_address vips[MAX_VIPS];
     size_t n_vips;
     int64_t settle_by;          /* When hosts that were not heard of are not
@@ -206,6 +210,12 @@ engine_output(struct migrate *m, size_t len, vlan_tag tag)
 void engine_send(struct migrate *, const struct host *, uint8_t type,
                  size_t len, uint16_t n_records, uint32_t sequence);
 
+/* The same, to 'dst', 'port', at Ethernet address 'eth_dst' in VLAN 'vlan'. */
+void engine_send_to(struct migrate *, const struct migrate_address *dst,
+                    uint16_t port, const uint8_t eth_dst[6], uint16_t vlan,
+                    uint8_t type, size_t len, uint16_t n_records,
+                    uint32_t sequence);
+
 /* Where a message goes, aligned for the structs of messages.h. */
 static inline void *
 engine_message(struct migrate *m)
@@ -230,6 +240,11 @@ void client_timeout(struct migrate *, struct pending *, int64_t now);
  * connection to it. */
 void handoff_start(struct migrate *, struct pending *,
                    const struct request *, int64_t now);
+
+/* Offers 'pending', RECORD_ASKED, to 'host', or to one by the pool's policy if
+ * that is null. */
+void handoff_choose(struct migrate *, struct pending *, const struct host *,
+                    int64_t now);
 
 /* Its host has 'record' no more, or never had it. */
 void handoff_end(struct migrate *, struct record *);
@@ -264,6 +279,19 @@ void handoff_name(struct migrate *, struct record *, uint16_t host,
  * it, here. */
 void handoff_adopt(struct migrate *, struct record *);
 void handoff_timeout(struct migrate *, struct pending *, int64_t now);
+
+/* decide.c. */
+
+/* Asks the controller for a host for 'pending', whose pool is known, so that
+ * it becomes RECORD_ASKED; or returns false, if that is not to be done. */
+bool decide_ask(struct migrate *, struct pending *, const struct request *,
+                int64_t now);
+
+/* Takes the DECISION that starts at 'header', which is followed by as much as
+ * it says. */
+void decide_decision(struct migrate *, const struct migrate_header *header,
+                     int64_t now);
+void decide_timeout(struct migrate *, struct pending *, int64_t now);
 
 /* reject.c. */
 

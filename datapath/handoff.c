@@ -198,7 +198,23 @@ handoff_start(struct migrate *m, struct pending *pending,
     pending->pool = service_classify(pending->service, request,
                                      &pending->rule);
     pending->record->rule = pending->rule;
-    offer_next(m, pending, now);
+    if (!decide_ask(m, pending, request, now)) {
+        offer_next(m, pending, now);
+    }
+}
+
+void
+handoff_choose(struct migrate *m, struct pending *pending,
+               const struct host *host, int64_t now)
+{
+    m->n_asked--;
+    pending->record->state = RECORD_DECIDED;
+    pending->decided = now;
+    if (host) {
+        offer(m, pending, host->index, new_flow_id(m), now);
+    } else {
+        offer_next(m, pending, now);
+    }
 }
 
 /* The flow that does for packets of 'r' what the engine does. */
@@ -364,6 +380,9 @@ handoff_known(struct migrate *m, struct record *r, const struct host *host,
     }
     if (r->state == RECORD_GATHER) {
         TAILQ_REMOVE(&m->gathering, pending, by_age);
+        pending->decided = now;
+    } else if (r->state == RECORD_ASKED) {
+        m->n_asked--;
         pending->decided = now;
     } else {
         handoff_end(m, r);

@@ -73,6 +73,8 @@ struct service_config {
     uint32_t request_timeout;   /* Milliseconds to complete a request. */
     uint32_t first_data_timeout;    /* Milliseconds that a client may seem to
                                      * wait for the server. */
+    uint32_t decide_timeout;    /* Milliseconds that the controller has to
+                                 * say a host; 0: it is not asked. */
     struct rule_config *rules;
     size_t n_rules;
     size_t default_pool;        /* Index in 'pools', or NO_POOL. */

@@ -208,6 +208,8 @@ add_service(struct builder *b, const struct ovsrec_migration_service *row)
     service->first_data_timeout = get_uint(b, where, config,
                                            "first-data-timeout",
                                            200, 1, 60000);
+    service->decide_timeout = get_uint(b, where, config, "decide-timeout",
+                                       0, 1, 1000);
     b->placements = xrealloc(b->placements, (n + 1) * sizeof *b->placements);
     b->placements[n] = (struct placement_config) {
         .service_id = row->id,

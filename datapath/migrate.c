@@ -164,6 +164,8 @@ services_inherit(const struct policy *old, const struct policy *new,
         if (from && to) {
             to->n_connections = from->n_connections;
             to->n_handoffs = from->n_handoffs;
+            to->decide_misses = from->decide_misses;
+            to->decide_retry = from->decide_retry;
         }
     }
 }
@@ -273,6 +275,8 @@ pending_destroy(struct migrate *m, struct pending *pending)
         TAILQ_REMOVE(&m->gathering, pending, by_age);
     } else if (pending->record->state == RECORD_REJECTED) {
         TAILQ_REMOVE(&m->rejecting, pending, by_age);
+    } else if (pending->record->state == RECORD_ASKED) {
+        m->n_asked--;
     }
     timers_cancel(&m->timers, &pending->timer);
     m->pending_bytes -= pending->charged;
@@ -299,8 +303,10 @@ engine_forget(struct migrate *m, struct record *r)
 }
 
 void
-engine_send(struct migrate *m, const struct host *host, uint8_t type,
-            size_t len, uint16_t n_records, uint32_t sequence)
+engine_send_to(struct migrate *m, const struct migrate_address *dst,
+               uint16_t port, const uint8_t eth_dst[6], uint16_t vlan,
+               uint8_t type, size_t len, uint16_t n_records,
+               uint32_t sequence)
 {
     struct migrate_header header = {
         .version = MIGRATE_VERSION,
@@ -311,15 +317,22 @@ engine_send(struct migrate *m, const struct host *host, uint8_t type,
         .sequence = htonl(sequence),
     };
     struct migrate_header *message = engine_message(m);
-    uint8_t *frame = (uint8_t *) message - udp_overhead(&host->address);
-    const struct migrate_address *src = engine_address(m, &host->address);
+    uint8_t *frame = (uint8_t *) message - udp_overhead(dst);
+    const struct migrate_address *src = engine_address(m, dst);
 
     memcpy(message, &header, sizeof header);
-    seal(&m->keys, src, &host->address, message);
+    seal(&m->keys, src, dst, message);
     m->ops->output(m->aux, frame,
-                   udp_build(frame, len, host->mac, m->mac, src,
-                             &host->address, MIGRATE_PORT),
-                   vlan_tag_make(host->vlan, 0));
+                   udp_build(frame, len, eth_dst, m->mac, src, dst, port),
+                   vlan_tag_make(vlan, 0));
+}
+
+void
+engine_send(struct migrate *m, const struct host *host, uint8_t type,
+            size_t len, uint16_t n_records, uint32_t sequence)
+{
+    engine_send_to(m, &host->address, MIGRATE_PORT, host->mac, host->vlan,
+                   type, len, n_records, sequence);
 }
 
 /* A connection in use gets its flow only now, because most do not live to see
@@ -404,6 +417,8 @@ migrate_run(struct migrate *m, int64_t now, int64_t wall)
 
         if (pending->record->state == RECORD_OFFERED) {
             handoff_timeout(m, pending, now);
+        } else if (pending->record->state == RECORD_ASKED) {
+            decide_timeout(m, pending, now);
         } else {
             client_timeout(m, pending, now);
         }
@@ -489,6 +504,7 @@ migrate_state_name(const struct record *r)
     static const char *const names[] = {
         [RECORD_FREE] = "free",
         [RECORD_GATHER] = "gather",
+        [RECORD_ASKED] = "asked",
         [RECORD_DECIDED] = "decided",
         [RECORD_OFFERED] = "offered",
         [RECORD_LIVE] = "live",

@@ -65,6 +65,7 @@ compile_service(const struct migrate_config *config,
     service->placement = sc->placement;
     service->request_timeout = sc->request_timeout;
     service->first_data_timeout = sc->first_data_timeout;
+    service->decide_timeout = sc->decide_timeout;
     service->rules = xcalloc(sc->n_rules, sizeof *service->rules);
     service->n_rules = sc->n_rules;
 

@@ -20,13 +20,18 @@ struct service {
     uint32_t id;
     enum service_protocol protocol;
     enum service_placement placement;
-    uint32_t request_timeout, first_data_timeout;   /* Milliseconds. */
+    /* Milliseconds. */
+    uint32_t request_timeout, first_data_timeout, decide_timeout;
     struct rule *rules;         /* Highest priority first; among equals, in
                                  * configuration order. */
     size_t n_rules;
     struct pool *default_pool;  /* Or NULL. */
     uint32_t n_connections;     /* Kept by the engine. */
     uint64_t n_handoffs;
+    unsigned int decide_misses; /* Questions to the controller without an
+                                 * answer, in a row... */
+    int64_t decide_retry;       /* ...and, if those are too many, when there is
+                                 * to be another one. */
 };
 
 /* Compiles 'config'.  'host_index' maps its hosts to the engine's host table.

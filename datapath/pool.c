@@ -192,6 +192,23 @@ pool_select(struct pool *pool, struct host *const *hosts,
     return m ? m->host : -1;
 }
 
+bool
+pool_may_select(const struct pool *pool, struct host *const *hosts,
+                const struct migrate_address *client, uint16_t host)
+{
+    const struct tried none = { .n = 0 };
+    const struct candidates c = {
+        .hosts = hosts, .v4 = address_is_v4(client), .tried = &none
+    };
+
+    for (size_t i = 0; i < pool->n_members; i++) {
+        if (pool->members[i].host == host) {
+            return is_candidate(&c, &pool->members[i]);
+        }
+    }
+    return false;
+}
+
 /* A pool without members is legal: nobody serves what it gets. */
 char *
 pool_init(struct pool *pool, const struct migrate_config *config,

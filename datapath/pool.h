@@ -41,4 +41,8 @@ bool tried_has(const struct tried *, uint16_t host);
 int pool_select(struct pool *, struct host *const *hosts,
                 const struct migrate_address *client, const struct tried *);
 
+/* Whether that might pick the host with index 'host', if none was tried. */
+bool pool_may_select(const struct pool *, struct host *const *hosts,
+                     const struct migrate_address *client, uint16_t host);
+
 #endif /* pool.h */

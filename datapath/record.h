@@ -25,6 +25,7 @@ struct pending;
 enum record_state {
     RECORD_FREE,
     RECORD_GATHER,              /* The request is incomplete. */
+    RECORD_ASKED,               /* The controller is to say a host. */
     RECORD_DECIDED,             /* Between hosts, for a moment. */
     RECORD_OFFERED,             /* A bundle is under way to a host. */
     RECORD_LIVE,                /* The host confirmed. */
@@ -62,6 +63,13 @@ struct record {
     struct pending *pending;    /* What is needed until the host confirmed;
                                  * NULL in LIVE and LINGER. */
 };
+
+/* Whether no host was offered the connection of 'r' yet. */
+static inline bool
+record_is_ours(const struct record *r)
+{
+    return r->state == RECORD_GATHER || r->state == RECORD_ASKED;
+}
 
 struct record_table;
 

@@ -23,6 +23,8 @@
 #include <linux/types.h>
 
 #define MIGRATE_PORT 7471           /* UDP, both ends. */
+#define MIGRATE_CONTROLLER_PORT 7472    /* The same, of messages to the
+                                         * controller: see below. */
 #define MIGRATE_VERSION 1
 
 #define MIGRATE_KEY_LEN 16          /* Bytes of a fabric key. */
@@ -38,6 +40,8 @@ enum migrate_type {
     MIGRATE_STATUS = 5,         /* Host -> switch: the answer to HELLO. */
     MIGRATE_AUDIT = 6,          /* Switch -> host: which flows do you have? */
     MIGRATE_MAPPINGS = 7,       /* Host -> switch: the answer to AUDIT. */
+    MIGRATE_DECIDE = 8,         /* Switch -> controller: which host? */
+    MIGRATE_DECISION = 9,       /* Controller -> switch: the answer. */
 };
 
 /* An IPv6 address, or an IPv4 address mapped into one. */
@@ -199,6 +203,63 @@ struct migrate_mapping {
     __be16 reserved;            /* 0. */
 };
 
+/* What a switch and its controller say to each other are messages as well.  A
+ * message to the controller goes from the switch's migration address to the
+ * same address, port MIGRATE_CONTROLLER_PORT, and the controller installs an
+ * OpenFlow flow that gives it to the controller.  The answer comes from that
+ * address to that address, port MIGRATE_PORT, as a packet-out. */
+
+/* The longest of them, in bytes of UDP payload. */
+#define MIGRATE_DECIDE_MAX 4096
+
+/* MIGRATE_DECIDE: one of these, 'header.count' fields, and zeros. */
+struct migrate_decide {
+    __be64 token;               /* The answer has the same. */
+    __be32 service_id;
+    __be32 timeout;             /* ms until an answer is too late. */
+    struct migrate_address client;
+    struct migrate_address service;
+    __be16 client_port;
+    __be16 service_port;
+    __be32 reserved;            /* 0. */
+};
+
+/* What a field is, and in what order they come.  There is none of what the
+ * request has not; what does not fit is cut. */
+enum migrate_field_type {
+    MIGRATE_FIELD_POOL = 1,     /* Name of the pool to select from. */
+    MIGRATE_FIELD_RULE = 2,     /* What the rule matches, as text. */
+    MIGRATE_FIELD_METHOD = 3,
+    MIGRATE_FIELD_HOST = 4,     /* Without port. */
+    MIGRATE_FIELD_PATH = 5,
+    MIGRATE_FIELD_SNI = 6,
+    MIGRATE_FIELD_ALPN = 7,     /* As in TLS: lengths before names. */
+    MIGRATE_FIELD_HEADER = 8,   /* Name, colon, value. */
+};
+
+struct migrate_field {
+    __u8 type;                  /* enum migrate_field_type. */
+    __u8 reserved;              /* 0. */
+    __be16 length;              /* Bytes that follow. */
+};
+
+enum migrate_decision_verdict {
+    MIGRATE_DECISION_POLICY = 0,    /* The pool's policy is to decide. */
+    MIGRATE_DECISION_HOST = 1,
+};
+
+/* MIGRATE_DECISION: one of these. */
+struct migrate_decision {
+    __be64 token;               /* As asked, and so are those below. */
+    struct migrate_address client;
+    struct migrate_address service;
+    __be16 client_port;
+    __be16 service_port;
+    __u8 verdict;               /* enum migrate_decision_verdict. */
+    __u8 reserved[3];           /* 0. */
+    struct migrate_address host;    /* Zeros unless the verdict is a host. */
+};
+
 /* Flow IDs are given out in order, and not more than so many in one epoch of
  * a switch.  So within an epoch none comes twice, and serial arithmetic
  * (RFC 1982) tells which of two is older. */
@@ -231,6 +292,9 @@ _Static_assert(sizeof(struct migrate_status) == 24, "wire format");
 _Static_assert(sizeof(struct migrate_audit) == 8, "wire format");
 _Static_assert(sizeof(struct migrate_slice) == 8, "wire format");
 _Static_assert(sizeof(struct migrate_mapping) == 56, "wire format");
+_Static_assert(sizeof(struct migrate_decide) == 56, "wire format");
+_Static_assert(sizeof(struct migrate_field) == 4, "wire format");
+_Static_assert(sizeof(struct migrate_decision) == 64, "wire format");
 
 /* A flow ID travels in the TCP ports: high half source, low half
  * destination. */

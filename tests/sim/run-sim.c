@@ -68,6 +68,16 @@ static const struct scenario {
     { .config = { .name = "any of HTTP, TLS and others, lossy everywhere",
         .client_link = POOR, .host_link = LOSSY, .protocol = PROTOCOL_AUTO,
         .request_max = 3000, .segment_max = 400, .shuffle = true } },
+    { .config = { .name = "controller decides", .client_link = CLEAN,
+        .host_link = CLEAN, .controller_link = CLEAN, .decide_timeout = 50,
+        .request_max = 4000, .segment_max = 1400 },
+      .all_served = true },
+    { .config = { .name = "controller decides, late or never",
+        .client_link = POOR, .host_link = LOSSY,
+        .controller_link = { .loss = 300, .duplication = 300,
+            .corruption = 20, .delay_max = 80 },
+        .decide_timeout = 50, .request_max = 12000, .segment_max = 1400,
+        .shuffle = true } },
 };
 
 static void

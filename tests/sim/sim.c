@@ -140,7 +140,9 @@ fly(struct sim *s, const struct sim_link *link, const void *data, size_t len)
 static const struct sim_link *
 link_of(const struct sim *s, const uint8_t *mac)
 {
-    return mac[4] == 2 ? &s->config->host_link : &s->config->client_link;
+    return (mac[4] == 2 ? &s->config->host_link
+            : memcmp(mac, s->mac, 6) ? &s->config->client_link
+            : &s->config->controller_link);
 }
 
 static void
@@ -725,6 +727,54 @@ host_run(struct sim *s, struct sim_host *h)
     }
 }
 
+/* The controller. */
+
+/* Says any host, now and then one that there is not, or none. */
+static void
+controller_frame(struct sim *s, const struct frame *frame,
+                 const struct packet *p)
+{
+    struct {
+        struct migrate_header header;
+        struct migrate_decide decide;
+    } q;
+    struct {
+        struct migrate_header header;
+        struct migrate_decision decision;
+    } a = {
+        .header = {
+            .version = MIGRATE_VERSION, .type = MIGRATE_DECISION,
+            .length = htons(sizeof a), .count = htons(1), .epoch = htonl(1),
+        },
+    };
+    unsigned int host = rnd_below(s, SIM_HOSTS + 2);
+    uint64_t message[sizeof a / 8];
+    uint8_t buf[256];
+
+    if (!frame_csum_ok(frame, p) || p->payload_len < sizeof q) {
+        return;
+    }
+    memcpy(&q, frame->data + p->payload, sizeof q);
+    a.decision = (struct migrate_decision) {
+        .token = q.decide.token,
+        .client = q.decide.client,
+        .service = q.decide.service,
+        .client_port = q.decide.client_port,
+        .service_port = q.decide.service_port,
+        .verdict = (host > SIM_HOSTS ? MIGRATE_DECISION_POLICY
+                    : MIGRATE_DECISION_HOST),
+    };
+    if (host < SIM_HOSTS) {
+        a.decision.host = s->hosts[host].address;
+    }
+    memcpy(message, &a, sizeof a);
+    seal(&s->keys, &s->address, &s->address, (void *) message);
+    memcpy(buf + udp_overhead(&s->address), message, sizeof a);
+    fly(s, &s->config->controller_link, buf,
+        udp_build(buf, sizeof a, s->mac, s->mac, &s->address, &s->address,
+                  MIGRATE_PORT));
+}
+
 /* The world. */
 
 static void
@@ -739,7 +789,10 @@ deliver(struct sim *s, struct flight *f)
         return;
     }
     if (!memcmp(f->data, s->mac, 6)) {
-        if (kind == FRAME_ARP || kind == FRAME_ICMP || kind == FRAME_UDP) {
+        if (kind == FRAME_UDP
+            && p.dst_port == htons(MIGRATE_CONTROLLER_PORT)) {
+            controller_frame(s, &frame, &p);
+        } else if (kind == FRAME_ARP || kind == FRAME_ICMP || kind == FRAME_UDP) {
             migrate_control_frame(s->engine, &frame, s->now);
         } else if (migrate_service_frame(s->engine, 1, &frame, s->now)
                    == MIGRATE_FORWARD) {
@@ -774,6 +827,7 @@ configure(struct sim *s)
     struct service_config service = {
         .name = "web", .id = 1, .protocol = s->config->protocol,
         .request_timeout = 5000, .first_data_timeout = 200,
+        .decide_timeout = s->config->decide_timeout,
         .default_pool = 0,
     };
     struct migrate_config config = {

@@ -30,6 +30,8 @@ struct sim_config {
     const char *name;
     struct sim_link client_link;    /* Clients <-> switch, hosts -> clients. */
     struct sim_link host_link;      /* Switch <-> hosts. */
+    struct sim_link controller_link;    /* Switch <-> controller. */
+    unsigned int decide_timeout;    /* Of the service. */
     enum sim_host_mood moods[SIM_HOSTS];
     enum service_protocol protocol;
     size_t request_max;         /* Bytes; requests are random in size... */

@@ -11,6 +11,7 @@ UNIT_TESTS = \
 	tests/unit/test-compile \
 	tests/unit/test-control \
 	tests/unit/test-cookie \
+	tests/unit/test-decide \
 	tests/unit/test-frame \
 	tests/unit/test-h2 \
 	tests/unit/test-handoff \
@@ -83,6 +84,10 @@ tests_unit_test_control_LDADD = $(UNIT_LDADD)
 tests_unit_test_cookie_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_cookie_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_cookie_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_decide_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_decide_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_decide_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_frame_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_frame_CFLAGS = $(UNIT_CFLAGS)
