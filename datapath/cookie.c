@@ -63,27 +63,53 @@ derive_secret(const struct siphash_key *key, uint64_t generation)
 }
 
 static bool
-siphash_key_equals(const struct siphash_key *a, const struct siphash_key *b)
+same_keys(const struct keyring *a, const struct keyring *b)
 {
-    return a->k[0] == b->k[0] && a->k[1] == b->k[1];
+    for (unsigned int i = 0; i < a->n && a->n == b->n; i++) {
+        if (memcmp(&a->keys[i].key, &b->keys[i].key,
+                   sizeof a->keys[i].key)) {
+            return false;
+        }
+    }
+    return a->n == b->n;
+}
+
+static void
+derive_set(struct cookie_set *set, const struct keyring *keys,
+           uint64_t generation)
+{
+    set->n = keys->n;
+    for (unsigned int i = 0; i < keys->n; i++) {
+        const struct siphash_key *key = &keys->keys[i].key;
+
+        set->secret[i][generation & 1] = derive_secret(key, generation);
+        set->secret[i][!(generation & 1)] = derive_secret(key,
+                                                          generation - 1);
+    }
 }
 
 void
 cookie_secrets_update(struct cookie_secrets *secrets,
-                      const struct seal_key *key, int64_t now)
+                      const struct keyring *keys, int64_t wall, int64_t now)
 {
-    uint64_t generation = now / (COOKIE_LIFETIME * 1000);
+    uint64_t generation = wall / (COOKIE_LIFETIME * 1000);
+    uint64_t passed = generation - secrets->generation;
+    bool same = secrets->ready && same_keys(&secrets->keys, keys);
 
-    if (secrets->ready && secrets->generation == generation
-        && siphash_key_equals(&secrets->fabric, &key->key)) {
-        return;
+    if (!same || passed > 1) {
+        secrets->former = secrets->current;
+        secrets->former_until = secrets->updated + 2 * COOKIE_LIFETIME * 1000;
     }
-    secrets->ready = true;
-    secrets->generation = generation;
-    secrets->fabric = key->key;
-    secrets->key[generation & 1] = derive_secret(&key->key, generation);
-    secrets->key[!(generation & 1)] = derive_secret(&key->key,
-                                                    generation - 1);
+    if (!same || passed) {
+        secrets->ready = true;
+        secrets->generation = generation;
+        secrets->keys = *keys;
+        derive_set(&secrets->current, keys, generation);
+    }
+    secrets->updated = now;
+    if (now >= secrets->former_until) {
+        secrets->former.n = 0;
+    }
 }
 
 static uint64_t
@@ -95,17 +121,17 @@ address_word(const struct migrate_address *a, size_t ofs)
     return le64toh(word);
 }
 
-/* The hash of a connection and of 'low', the low byte of its cookie before
- * that is masked. */
+/* The hash, under the 'i'th key of 'set', of a connection and of 'low', the
+ * low byte of its cookie before that is masked. */
 static uint32_t
-cookie_hash(const struct cookie_secrets *secrets, const struct tuple *t,
-            uint32_t client_isn, uint32_t low)
+cookie_hash(const struct cookie_set *set, unsigned int i,
+            const struct tuple *t, uint32_t client_isn, uint32_t low)
 {
     uint64_t ports = (uint32_t) be16toh(t->client_port) << 16
                      | be16toh(t->service_port);
     struct siphash h;
 
-    siphash_init(&h, &secrets->key[low & 1]);
+    siphash_init(&h, &set->secret[i][low & 1]);
     siphash_word(&h, address_word(&t->client, 0));
     siphash_word(&h, address_word(&t->client, 8));
     siphash_word(&h, address_word(&t->service, 0));
@@ -131,9 +157,21 @@ cookie_make(const struct cookie_secrets *secrets, const struct tuple *t,
                    | wscale_index(options) << 2
                    | (options->sack_ok ? 1 << 1 : 0)
                    | (secrets->generation & 1);
-    uint32_t hash = cookie_hash(secrets, t, client_isn, low);
+    uint32_t hash = cookie_hash(&secrets->current, 0, t, client_isn, low);
 
     return (hash & HASH_MASK) | (low ^ low_mask(hash));
+}
+
+static bool
+is_of_set(const struct cookie_set *set, const struct tuple *t,
+          uint32_t client_isn, uint32_t isn, uint32_t low)
+{
+    for (unsigned int i = 0; i < set->n; i++) {
+        if (!((cookie_hash(set, i, t, client_isn, low) ^ isn) & HASH_MASK)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool
@@ -141,10 +179,10 @@ cookie_check(const struct cookie_secrets *secrets, const struct tuple *t,
              uint32_t client_isn, uint32_t isn, struct syn_options *options)
 {
     uint32_t low = (isn & 0xff) ^ low_mask(isn);
-    uint32_t hash = cookie_hash(secrets, t, client_isn, low);
     unsigned int wscale = low >> 2 & 7;
 
-    if ((hash ^ isn) & HASH_MASK) {
+    if (!is_of_set(&secrets->current, t, client_isn, isn, low)
+        && !is_of_set(&secrets->former, t, client_isn, isn, low)) {
         return false;
     }
     options->mss = mss_table[low >> 5];

@@ -15,8 +15,12 @@
  *      bit  0       which of the two secrets
  *
  * The low byte is masked with bits of the hash.  Secrets are shared by the
- * switches of a fabric: they derive from its key and a generation number
- * that counts COOKIE_LIFETIME periods of real time. */
+ * switches of a fabric: they derive from its keys and a generation number
+ * that counts COOKIE_LIFETIME periods of real time.
+ *
+ * Neither a change of keys nor a step of the clock ends the cookies that are
+ * out: what was taken before the last of these is taken for as long again as
+ * a cookie may be out. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,19 +47,29 @@ struct syn_options {
     bool sack_ok;
 };
 
+/* What cookies are good at one time: a secret for each key of the fabric and
+ * either low bit of a generation. */
+struct cookie_set {
+    struct siphash_key secret[SEAL_MAX_KEYS][2];
+    unsigned int n;             /* Keys. */
+};
+
 struct cookie_secrets {
-    struct siphash_key key[2];  /* By the low bit of the generation. */
-    uint64_t generation;        /* The current one. */
-    struct siphash_key fabric;  /* What 'key' was derived from... */
+    struct cookie_set current;
+    struct cookie_set former;   /* Before a change; empty without one... */
+    int64_t former_until;       /* ...and from then on. */
+    int64_t updated;            /* When 'current' was so still. */
+    uint64_t generation;        /* The current one, of 'current'. */
+    struct keyring keys;        /* What 'current' was derived from... */
     bool ready;                 /* ... if it was. */
 };
 
-/* Brings 'secrets' to what they are at 'now' (milliseconds of real time, as
- * all switches of the fabric have it) under the fabric's current key.  Cheap
- * when nothing changed.  A zeroed struct is a valid start.  A change of the
- * fabric's key ends the cookies that are out. */
-void cookie_secrets_update(struct cookie_secrets *, const struct seal_key *,
-                           int64_t now);
+/* Brings 'secrets' to what they are under the fabric's keys at 'wall'
+ * (milliseconds of real time, as all switches of the fabric have it, which may
+ * step) and 'now' (milliseconds of a clock that does not).  Cheap when nothing
+ * changed.  A zeroed struct is a valid start. */
+void cookie_secrets_update(struct cookie_secrets *, const struct keyring *,
+                           int64_t wall, int64_t now);
 
 /* The ISN that answers a SYN with 'options' and sequence number
  * 'client_isn'. */

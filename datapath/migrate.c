@@ -410,7 +410,7 @@ migrate_run(struct migrate *m, int64_t now, int64_t wall)
         resume(m, now - m->last_run, now);
     }
     m->last_run = now;
-    cookie_secrets_update(&m->secrets, &m->keys.keys[0], wall);
+    cookie_secrets_update(&m->secrets, &m->keys, wall, now);
     while (now >= m->listen_until && (timer = timers_pop(&m->timers, now))) {
         struct pending *pending = (void *)
             ((char *) timer - offsetof(struct pending, timer));

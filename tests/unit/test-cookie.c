@@ -12,17 +12,31 @@
 #define ISN 0x89abcdef
 
 static const struct syn_options plain = { .mss = 1460 };
-static struct seal_key key;
+static struct keyring keys;
+
+/* The keys whose first letters are in 'names', the current one first. */
+static struct keyring
+keyring(const char *names)
+{
+    struct keyring ring = { .n = strlen(names) };
+
+    for (unsigned int i = 0; i < ring.n; i++) {
+        __u8 bytes[MIGRATE_KEY_LEN] = "? cookie test";
+
+        bytes[0] = names[i];
+        seal_key_init(&ring.keys[i], bytes);
+    }
+    return ring;
+}
 
 static struct cookie_secrets
 secrets_at(int64_t now)
 {
-    static const __u8 bytes[MIGRATE_KEY_LEN] = "cookie test key";
     struct cookie_secrets secrets;
 
-    seal_key_init(&key, bytes);
+    keys = keyring("A");
     memset(&secrets, 0, sizeof secrets);
-    cookie_secrets_update(&secrets, &key, now);
+    cookie_secrets_update(&secrets, &keys, now, now);
     return secrets;
 }
 
@@ -136,7 +150,7 @@ test_rotation(void)
         struct cookie_secrets kept = made;
 
         /* It does not matter how a switch came to this time. */
-        cookie_secrets_update(&kept, &key, T0 + age);
+        cookie_secrets_update(&kept, &keys, T0 + age, T0 + age);
         CHECK_INT(check(&fresh, &t, ISN, isn), age < 2 * LIFETIME);
         CHECK_INT(check(&kept, &t, ISN, isn), age < 2 * LIFETIME);
         CHECK_INT(cookie_make(&kept, &t, ISN, &plain),
@@ -155,12 +169,12 @@ test_zero(void)
     static const __u8 bytes[MIGRATE_KEY_LEN];
     struct tuple t = make_tuple();
     struct cookie_secrets secrets, zero;
-    struct seal_key zero_key;
+    struct keyring zero_keys = { .n = 1 };
 
     memset(&zero, 0, sizeof zero);
     secrets = zero;
-    seal_key_init(&zero_key, bytes);
-    cookie_secrets_update(&secrets, &zero_key, 0);
+    seal_key_init(&zero_keys.keys[0], bytes);
+    cookie_secrets_update(&secrets, &zero_keys, 0, 0);
     CU_ASSERT(cookie_make(&secrets, &t, ISN, &plain)
               != cookie_make(&zero, &t, ISN, &plain));
 }
@@ -172,29 +186,110 @@ test_last_moment(void)
     struct cookie_secrets secrets = secrets_at(T0 + LIFETIME - 1);
     uint32_t isn = cookie_make(&secrets, &t, ISN, &plain);
 
-    cookie_secrets_update(&secrets, &key, T0 + LIFETIME);
+    cookie_secrets_update(&secrets, &keys, T0 + LIFETIME,
+                          T0 + LIFETIME);
     CU_ASSERT(check(&secrets, &t, ISN, isn));
     CU_ASSERT(cookie_make(&secrets, &t, ISN, &plain) != isn);
-    cookie_secrets_update(&secrets, &key, T0 + 2 * LIFETIME - 1);
+    cookie_secrets_update(&secrets, &keys, T0 + 2 * LIFETIME - 1,
+                          T0 + 2 * LIFETIME - 1);
     CU_ASSERT(check(&secrets, &t, ISN, isn));
-    cookie_secrets_update(&secrets, &key, T0 + 2 * LIFETIME);
+    cookie_secrets_update(&secrets, &keys, T0 + 2 * LIFETIME,
+                          T0 + 2 * LIFETIME);
     CU_ASSERT(!check(&secrets, &t, ISN, isn));
 }
 
+/* 'secrets', at 'now' under 'names'. */
 static void
-test_other_key(void)
+change_keys(struct cookie_secrets *secrets, const char *names, int64_t now)
 {
-    static const __u8 bytes[MIGRATE_KEY_LEN] = "another fabric.";
-    struct tuple t = make_tuple();
-    struct cookie_secrets secrets = secrets_at(T0);
-    uint32_t isn = cookie_make(&secrets, &t, ISN, &plain);
-    struct seal_key other;
+    struct keyring ring = keyring(names);
 
-    seal_key_init(&other, bytes);
-    cookie_secrets_update(&secrets, &other, T0);
-    CU_ASSERT(!check(&secrets, &t, ISN, isn));
-    isn = cookie_make(&secrets, &t, ISN, &plain);
-    CU_ASSERT(check(&secrets, &t, ISN, isn));
+    cookie_secrets_update(secrets, &ring, now, now);
+}
+
+/* Cookies of another switch, which has 'names', are taken. */
+static bool
+takes_from(const struct cookie_secrets *secrets, const char *names,
+           int64_t now)
+{
+    struct tuple t = make_tuple();
+    struct cookie_secrets other;
+
+    memset(&other, 0, sizeof other);
+    change_keys(&other, names, now);
+    return check(secrets, &t, ISN, cookie_make(&other, &t, ISN, &plain));
+}
+
+/* A change of keys, in any number of steps and whichever switch makes it
+ * first, ends no cookie before its time. */
+static void
+test_keys_change(void)
+{
+    static const char *const changes[][5] = {
+        { "A", "AB", "BA", "B" },
+        { "A", "BA", "B" },
+        { "A", "B" },
+    };
+
+    for (size_t i = 0; i < 3; i++) {
+        struct tuple t = make_tuple();
+        struct cookie_secrets secrets = secrets_at(T0);
+        int64_t now = T0;
+
+        for (size_t step = 1; changes[i][step]; step++) {
+            uint32_t isn = cookie_make(&secrets, &t, ISN, &plain);
+
+            change_keys(&secrets, changes[i][step], ++now);
+            CU_ASSERT(check(&secrets, &t, ISN, isn));
+            for (const char *s = changes[i][step]; *s; s++) {
+                CU_ASSERT(takes_from(&secrets, (char [2]) { *s }, now));
+            }
+            CU_ASSERT(!takes_from(&secrets, "C", now));
+            isn = cookie_make(&secrets, &t, ISN, &plain);
+            CU_ASSERT(check(&secrets, &t, ISN, isn));
+        }
+        CU_ASSERT(takes_from(&secrets, "A", now));
+        change_keys(&secrets, "B", now + LIFETIME);
+        change_keys(&secrets, "B", now + 2 * LIFETIME - 2);
+        CU_ASSERT(takes_from(&secrets, "A", T0));
+        change_keys(&secrets, "B", now + 2 * LIFETIME);
+        CU_ASSERT(!takes_from(&secrets, "A", T0));
+        CU_ASSERT(!takes_from(&secrets, "A", now + 2 * LIFETIME));
+        CU_ASSERT(takes_from(&secrets, "B", now + 2 * LIFETIME));
+    }
+}
+
+/* Wherever the clock of the day steps to, cookies are good for as long as
+ * ever. */
+static void
+test_clock_steps(void)
+{
+    static const int64_t steps[] = {
+        -1, -LIFETIME, -2 * LIFETIME, -T0, 2 * LIFETIME, 3 * LIFETIME,
+        1000 * LIFETIME
+    };
+
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        struct tuple t = make_tuple();
+        struct cookie_secrets secrets = secrets_at(T0);
+        uint32_t isn = cookie_make(&secrets, &t, ISN, &plain), after;
+
+        cookie_secrets_update(&secrets, &keys, T0 + steps[i], T0 + 1);
+        CU_ASSERT(check(&secrets, &t, ISN, isn));
+        after = cookie_make(&secrets, &t, ISN, &plain);
+        CU_ASSERT(after != isn);
+        CU_ASSERT(check(&secrets, &t, ISN, after));
+        for (int64_t age = 0; age < LIFETIME; age += LIFETIME / 8) {
+            cookie_secrets_update(&secrets, &keys, T0 + steps[i] + age,
+                                  T0 + 1 + age);
+            CU_ASSERT(check(&secrets, &t, ISN, isn));
+            CU_ASSERT(check(&secrets, &t, ISN, after));
+        }
+        /* It steps back. */
+        cookie_secrets_update(&secrets, &keys, T0, T0 + LIFETIME);
+        CU_ASSERT(check(&secrets, &t, ISN, isn));
+        CU_ASSERT(check(&secrets, &t, ISN, after));
+    }
 }
 
 /* All 256 low bytes come out about as often, whatever clients ask for. */
@@ -220,7 +315,8 @@ static const struct unit_test tests[] = {
     { "two generations", test_rotation },
     { "time 0", test_zero },
     { "rotation at the last moment", test_last_moment },
-    { "another key", test_other_key },
+    { "keys change", test_keys_change },
+    { "clock steps", test_clock_steps },
     { "low byte is masked", test_masked },
     { NULL, NULL }
 };
