@@ -47,9 +47,10 @@ EXTRA_DIST += \
 	tests/system/workspace.py
 
 # What the machines of the system tests' lab run besides Debian's programs.
+PACKET_SOURCES = tests/system/packet.c tests/system/packet.h
 noinst_PROGRAMS += tests/system/cable tests/system/flood
-tests_system_cable_SOURCES = tests/system/cable.c
-tests_system_flood_SOURCES = tests/system/flood.c
+tests_system_cable_SOURCES = tests/system/cable.c $(PACKET_SOURCES)
+tests_system_flood_SOURCES = tests/system/flood.c $(PACKET_SOURCES)
 tests_system_flood_LDADD = datapath/libmigrate-engine.a lib/libcommon.a
 
 # Runs tests one after another; the TAP of each is left beside its program's

@@ -19,7 +19,8 @@ noinst_PROGRAMS += tests/agent/flood
 tests_agent_flood_SOURCES = \
 	tests/agent/flood.c \
 	tests/agent/frame.c \
-	tests/agent/frame.h
+	tests/agent/frame.h \
+	$(PACKET_SOURCES)
 tests_agent_flood_CPPFLAGS = $(AGENT_CPPFLAGS)
 tests_agent_flood_CFLAGS = $(AM_CFLAGS)
 tests_agent_flood_LDADD = lib/libcommon.a

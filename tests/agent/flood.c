@@ -11,62 +11,33 @@
 #include <config.h>
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
+#include <linux/if_ether.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "frame.h"
 #include "lib/address.h"
+#include "lib/xalloc.h"
+#include "tests/system/packet.h"
 
 #define BURST 32
-#define WINDOW 1000                 /* Bundles under way. */
+#define WINDOW 400                  /* Bundles under way. */
+#define FIRST_FLOW_ID 0x40000000
 #define REQUEST 400                 /* Bytes: what a browser sends. */
 
 static struct keyring keyring;
 static struct endpoint sw, host, service;
-static unsigned int n_events[4];    /* By enum migrate_event. */
+
+/* What was told of each connection, a bit for each enum migrate_event: an
+ * event may be told more than once. */
+static uint8_t *told;
+static unsigned int n_connections;
+static unsigned int n_told[8];      /* Connections, by event. */
 static int fd;
-
-static void
-die(const char *what)
-{
-    fprintf(stderr, "flood: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static double
-seconds(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
-static void
-open_socket(const char *interface)
-{
-    struct sockaddr_ll sll = {
-        .sll_family = AF_PACKET,
-        .sll_protocol = htons(0x0800),
-        .sll_ifindex = if_nametoindex(interface),
-    };
-    int size = 64 << 20;
-
-    fd = socket(AF_PACKET, SOCK_RAW, htons(0x0800));
-    if (fd < 0 || bind(fd, (struct sockaddr *) &sll, sizeof sll)) {
-        die(interface);
-    }
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
-}
 
 /* Makes the frame of the 'i'th bundle. */
 static void
@@ -85,7 +56,7 @@ make(struct frame *f, unsigned int i, const uint8_t mac[6])
     memset(request, 'x', sizeof request);
     len = ip_tcp(buf + sizeof *b, &client, &service, 1001, 5001,
                  T_ACK | T_PSH, request, sizeof request);
-    b->flow_id = htonl(0x40000000 + i);
+    b->flow_id = htonl(FIRST_FLOW_ID + i);
     b->client = client.address;
     b->service = service.address;
     b->client_port = htons(client.port);
@@ -125,6 +96,21 @@ send_burst(unsigned int first, unsigned int n, const uint8_t mac[6])
 }
 
 static void
+count(const uint8_t *p)
+{
+    struct migrate_report report;
+    uint32_t i;
+
+    memcpy(&report, p, sizeof report);
+    i = ntohl(report.flow_id) - FIRST_FLOW_ID;
+    if (i < n_connections && report.event < 8
+        && !(told[i] & 1 << report.event)) {
+        told[i] |= 1 << report.event;
+        n_told[report.event]++;
+    }
+}
+
+static void
 take(const uint8_t *frame, size_t size)
 {
     struct migrate_header header;
@@ -137,7 +123,7 @@ take(const uint8_t *frame, size_t size)
     p += sizeof header;
     for (int i = 0; header.type == MIGRATE_REPORT && i < ntohs(header.count);
          i++) {
-        n_events[p[4] & 3]++;
+        count(p);
         p += sizeof(struct migrate_report);
     }
 }
@@ -160,7 +146,7 @@ receive(int timeout)
 int
 main(int argc, char *argv[])
 {
-    unsigned int n = argc > 4 ? atoi(argv[4]) : 0, sent = 0, before = 0;
+    unsigned int sent = 0, before = 0;
     uint8_t mac[6], key[MIGRATE_KEY_LEN];
     double start, last;
 
@@ -170,6 +156,8 @@ main(int argc, char *argv[])
         fprintf(stderr, "usage: flood INTERFACE HOST-MAC KEY N PORT\n");
         return 1;
     }
+    n_connections = atoi(argv[4]);
+    told = xcalloc(n_connections, sizeof *told);
     for (size_t i = 0; i < sizeof key; i++) {
         sscanf(argv[3] + 2 * i, "%2hhx", &key[i]);
     }
@@ -181,16 +169,17 @@ main(int argc, char *argv[])
                                MIGRATE_PORT };
     service = (struct endpoint) { address_from_v4(htonl(0x0a630064)),
                                   atoi(argv[5]) };
-    open_socket(argv[1]);
+    fd = packet_open(argv[1], ETH_P_IP);
 
     start = last = seconds();
-    while (n_events[MIGRATE_RELEASE] + n_events[MIGRATE_REFUSE] < n
+    while (n_told[MIGRATE_RELEASE] + n_told[MIGRATE_REFUSE] < n_connections
            && seconds() - last < 2) {
-        unsigned int done = n_events[MIGRATE_RELEASE]
-                            + n_events[MIGRATE_REFUSE];
+        unsigned int done = n_told[MIGRATE_RELEASE]
+                            + n_told[MIGRATE_REFUSE];
 
-        if (sent < n && sent - done < WINDOW) {
-            unsigned int burst = n - sent < BURST ? n - sent : BURST;
+        if (sent < n_connections && sent - done < WINDOW) {
+            unsigned int left = n_connections - sent;
+            unsigned int burst = left < BURST ? left : BURST;
 
             send_burst(sent, burst, mac);
             sent += burst;
@@ -203,8 +192,8 @@ main(int argc, char *argv[])
             last = seconds();
         }
     }
-    printf("%u %u %u %.3f\n", n_events[MIGRATE_CONFIRM],
-           n_events[MIGRATE_REFUSE], n_events[MIGRATE_RELEASE],
+    printf("%u %u %u %.3f\n", n_told[MIGRATE_CONFIRM],
+           n_told[MIGRATE_REFUSE], n_told[MIGRATE_RELEASE],
            last - start);
     return 0;
 }

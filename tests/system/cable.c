@@ -21,9 +21,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
-#include <net/if.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,6 +34,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "packet.h"
 
 #define ETH_LEN 14
 #define FRAME_MAX 66000
@@ -62,39 +64,19 @@ static double percent[N_FAULTS];
 static int spared;
 static unsigned long carried, faults[N_FAULTS], unsent;
 
-static void
-die(const char *what)
-{
-    fprintf(stderr, "cable: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
 static int64_t
 microseconds(void)
 {
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec * INT64_C(1000000) + ts.tv_nsec / 1000;
+    return seconds() * 1e6;
 }
 
 static int
 open_end(const char *interface)
 {
-    struct sockaddr_ll sll = {
-        .sll_family = AF_PACKET,
-        .sll_protocol = htons(0x0003),      /* ETH_P_ALL. */
-        .sll_ifindex = if_nametoindex(interface),
-    };
-    int fd = socket(AF_PACKET, SOCK_RAW, 0);
-    int size = 64 << 20, on = 1;
+    int fd = packet_open(interface, ETH_P_ALL);
+    int on = 1;
 
-    if (fd < 0
-        || setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on)
-        || setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on)
-        || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size)
-        || setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size)
-        || bind(fd, (struct sockaddr *) &sll, sizeof sll)) {
+    if (setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on)) {
         die(interface);
     }
     return fd;

@@ -26,6 +26,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <signal.h>
@@ -34,10 +35,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "frame.h"
+#include "packet.h"
 
 #define BURST 64
 #define CLIENT_ISN_MASK 0xffff0000u     /* So that a SYN-ACK is known by its
@@ -67,22 +68,6 @@ static struct burst {
     struct mmsghdr msgs[BURST];
     unsigned int n;
 } burst;
-
-static void
-die(const char *what)
-{
-    fprintf(stderr, "flood: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static double
-seconds(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec + ts.tv_nsec / 1e9;
-}
 
 /* xorshift64* (Vigna, 2016). */
 static uint64_t
@@ -225,24 +210,13 @@ answer(void)
 static void
 open_socket(const char *interface)
 {
-    struct sockaddr_ll sll = {
-        .sll_family = AF_PACKET,
-        .sll_protocol = htons(kind == REQUEST ? 0x0003 /* ETH_P_ALL */ : 0),
-        .sll_ifindex = if_nametoindex(interface),
-    };
     struct ifreq ifr = { .ifr_flags = 0 };
-    int size = 64 << 20, on = 1;
+    int on = 1;
 
-    fd = socket(AF_PACKET, SOCK_RAW, 0);
-    if (fd < 0
-        || setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on)
-        || setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on)
-        || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size)
-        || bind(fd, (struct sockaddr *) &sll, sizeof sll)) {
-        die(interface);
-    }
+    fd = packet_open(interface, kind == REQUEST ? ETH_P_ALL : 0);
     snprintf(ifr.ifr_name, sizeof ifr.ifr_name, "%s", interface);
-    if (ioctl(fd, SIOCGIFHWADDR, &ifr)) {
+    if (setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on)
+        || ioctl(fd, SIOCGIFHWADDR, &ifr)) {
         die(interface);
     }
     memcpy(own_mac, ifr.ifr_hwaddr.sa_data, sizeof own_mac);
