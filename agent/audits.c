@@ -60,7 +60,8 @@ find_asker(struct audits *a, const struct migrate_address *from)
 
 void
 audits_ask(struct audits *a, const struct migrate_address *from,
-           const struct migrate_address *host, __be32 sequence,
+           const struct migrate_address *host,
+           const struct migrate_header *header,
            const struct migrate_audit *audit)
 {
     struct audits_asker *asker = find_asker(a, from);
@@ -72,7 +73,8 @@ audits_ask(struct audits *a, const struct migrate_address *from,
         a->n_taken++;
     }
     asker->host = *host;
-    asker->sequence = sequence;
+    asker->sequence = header->sequence;
+    asker->key_id = header->key_id;
     asker->after = ntohl(audit->after);
     asker->waits = true;
 }
@@ -213,7 +215,8 @@ answer(struct audits *a, struct audits_asker *asker)
     message.slice = (struct migrate_slice) {
         .after = htonl(asker->after), .last = at == a->n,
     };
-    seal(a->keyring, &asker->host, &asker->from, &message.header);
+    seal(keyring_key(a->keyring, asker->key_id), &asker->host, &asker->from,
+         &message.header);
     udp_send(a->fd, &asker->host, &asker->from, &message, size);
     asker->waits = false;
 }

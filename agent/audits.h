@@ -31,6 +31,7 @@ struct audits_asker {
                                      * an older list will not do. */
     uint64_t asked;                 /* ns: its last question... */
     __be32 sequence;                /* ...the number of that... */
+    __u8 key_id;                    /* ...its key... */
     uint32_t after;                 /* ...what it was... */
     bool waits;                     /* ...and whether it is open. */
 };
@@ -62,8 +63,8 @@ void audits_destroy(struct audits *);
 
 /* 'from' asks 'host', which is us. */
 void audits_ask(struct audits *, const struct migrate_address *from,
-                const struct migrate_address *host, __be32 sequence,
-                const struct migrate_audit *);
+                const struct migrate_address *host,
+                const struct migrate_header *, const struct migrate_audit *);
 
 /* Does a piece of what is to do.  Returns whether there is more. */
 bool audits_run(struct audits *);

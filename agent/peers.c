@@ -132,7 +132,8 @@ handle_hello(struct peers *p, const struct message *msg)
     reply.header.count = htons(1);
     reply.header.epoch = p->m->config.epoch;
     reply.header.sequence = msg->header.sequence;
-    seal(p->keyring, &msg->dst, &msg->src, &reply.header);
+    seal(keyring_key(p->keyring, msg->header.key_id), &msg->dst, &msg->src,
+         &reply.header);
     udp_send(p->fd, &msg->dst, &msg->src, &reply, sizeof reply);
 }
 
@@ -218,8 +219,7 @@ handle_audit(struct peers *p, const struct message *msg)
     } else if (!switches_audit(p->switches, &msg->src, &msg->header)) {
         p->n_old++;
     } else {
-        audits_ask(&p->audits, &msg->src, &msg->dst, msg->header.sequence,
-                   audit);
+        audits_ask(&p->audits, &msg->src, &msg->dst, &msg->header, audit);
     }
 }
 

@@ -42,16 +42,19 @@ send_peer(struct reports *r, struct reports_peer *p)
 {
     size_t size = sizeof p->message.header
                   + p->n * sizeof p->message.records[0];
+    struct switch_peer peer;
 
+    switches_find(r->switches, &p->to, &peer);
     p->message.header = (struct migrate_header) {
         .version = MIGRATE_VERSION,
         .type = MIGRATE_REPORT,
         .length = htons(size),
         .count = htons(p->n),
         .epoch = r->epoch,
-        .sequence = switches_epoch(r->switches, &p->to),
+        .sequence = peer.epoch,
     };
-    seal(r->keyring, &p->host, &p->to, &p->message.header);
+    seal(keyring_key(r->keyring, peer.key_id), &p->host, &p->to,
+         &p->message.header);
     if (udp_send(r->fd, &p->host, &p->to, &p->message, size)) {
         r->n_errors++;
     } else {

@@ -25,11 +25,11 @@ switches_destroy(struct switches *s)
     s->used = NULL;
 }
 
-/* Reads what is known of the switch at 'address'. */
-static bool
-find(const struct switches *s, const struct migrate_address *address,
-     struct switch_peer *peer)
+bool
+switches_find(const struct switches *s, const struct migrate_address *address,
+              struct switch_peer *peer)
 {
+    memset(peer, 0, sizeof *peer);
     return !bpf_map_lookup_elem(s->m->switches_fd, address, peer);
 }
 
@@ -65,8 +65,8 @@ switches_hello(struct switches *s, const struct migrate_address *address,
                const struct migrate_header *header,
                const struct migrate_hello *hello)
 {
-    struct switch_peer peer = { .epoch = 0 };
-    bool known = find(s, address, &peer);
+    struct switch_peer peer;
+    bool known = switches_find(s, address, &peer);
     char text[ADDRESS_STRLEN];
 
     if (hello->challenge == s->challenge) {
@@ -85,24 +85,18 @@ switches_hello(struct switches *s, const struct migrate_address *address,
     raise_floor(&peer, ntohl(hello->next_flow_id));
     peer.sequence = ntohl(header->sequence);
     peer.heard = time_nsec();
+    peer.key_id = header->key_id;
     bpf_map_update_elem(s->m->switches_fd, address, &peer, BPF_ANY);
     return 0;
-}
-
-__be32
-switches_epoch(const struct switches *s,
-               const struct migrate_address *address)
-{
-    struct switch_peer peer;
-
-    return find(s, address, &peer) ? peer.epoch : 0;
 }
 
 bool
 switches_know(const struct switches *s, const struct migrate_address *address,
               __be32 epoch)
 {
-    return epoch && switches_epoch(s, address) == epoch;
+    struct switch_peer peer;
+
+    return switches_find(s, address, &peer) && peer.epoch == epoch;
 }
 
 bool
@@ -111,7 +105,7 @@ switches_audit(struct switches *s, const struct migrate_address *address,
 {
     struct switch_peer peer;
 
-    if (!find(s, address, &peer) || !is_next(&peer, peer.audit, header)) {
+    if (!switches_find(s, address, &peer) || !is_next(&peer, peer.audit, header)) {
         return false;
     }
     peer.audit = ntohl(header->sequence);

@@ -44,9 +44,11 @@ bool switches_know(const struct switches *,
 bool switches_audit(struct switches *, const struct migrate_address *address,
                     const struct migrate_header *);
 
-/* The present epoch of the switch at 'address', 0 if it is not known. */
-__be32 switches_epoch(const struct switches *,
-                      const struct migrate_address *address);
+/* Sets '*peer' to what is known of the switch at 'address', all zeros if it is
+ * not known.  Returns whether it is. */
+bool switches_find(const struct switches *,
+                   const struct migrate_address *address,
+                   struct switch_peer *peer);
 
 /* A mapping has 'address'. */
 void switches_use(struct switches *, const struct migrate_address *address);

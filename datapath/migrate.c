@@ -321,7 +321,7 @@ engine_send_to(struct migrate *m, const struct migrate_address *dst,
     const struct migrate_address *src = engine_address(m, dst);
 
     memcpy(message, &header, sizeof header);
-    seal(&m->keys, src, dst, message);
+    seal(&m->keys.keys[0], src, dst, message);
     m->ops->output(m->aux, frame,
                    udp_build(frame, len, eth_dst, m->mac, src, dst, port),
                    vlan_tag_make(vlan, 0));

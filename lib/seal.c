@@ -58,12 +58,21 @@ seal_compute(const struct seal_key *key, const struct migrate_address *src,
     return htole64(siphash_final(&h));
 }
 
+const struct seal_key *
+keyring_key(const struct keyring *ring, __u8 id)
+{
+    for (unsigned int i = 0; i < ring->n; i++) {
+        if (ring->keys[i].id == id) {
+            return &ring->keys[i];
+        }
+    }
+    return &ring->keys[0];
+}
+
 void
-seal(const struct keyring *ring, const struct migrate_address *src,
+seal(const struct seal_key *key, const struct migrate_address *src,
      const struct migrate_address *dst, struct migrate_header *message)
 {
-    const struct seal_key *key = &ring->keys[0];
-
     message->key_id = key->id;
     message->mac = seal_compute(key, src, dst, message,
                                 ntohs(message->length));

@@ -20,7 +20,8 @@ struct seal_key {
 };
 
 /* The keys of a fabric: messages are sealed with the first and accepted under
- * any.  With two, keys change without a lost message. */
+ * any.  With two, keys change without a lost message.  Hosts seal with that
+ * which the switch seals with, so who has the new one first is no matter. */
 #define SEAL_MAX_KEYS 2
 struct keyring {
     struct seal_key keys[SEAL_MAX_KEYS];
@@ -42,10 +43,14 @@ bool keyring_parse(const char *text, struct keyring *);
 /* Makes 'key' from MIGRATE_KEY_LEN bytes. */
 void seal_key_init(struct seal_key *, const __u8 bytes[MIGRATE_KEY_LEN]);
 
+/* The key with 'id', or the current one if there is none: what an answer to a
+ * message under it is to be sealed with. */
+const struct seal_key *keyring_key(const struct keyring *, __u8 id);
+
 /* Seals 'message' (length from its header, a multiple of 8, whose other
  * fields are final) for its way from 'src' to 'dst': writes 'key_id' and
  * 'mac'. */
-void seal(const struct keyring *, const struct migrate_address *src,
+void seal(const struct seal_key *, const struct migrate_address *src,
           const struct migrate_address *dst, struct migrate_header *message);
 
 /* Whether the 'size' bytes at 'message' are one whole sealed message of this

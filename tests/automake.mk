@@ -21,6 +21,7 @@ SYSTEM_TESTS = \
 	tests/system/test_one_arm.py \
 	tests/system/test_refuse.py \
 	tests/system/test_restart.py \
+	tests/system/test_rotation.py \
 	tests/system/test_rules.py \
 	tests/system/test_servers.py \
 	tests/system/test_show.py \

@@ -20,18 +20,18 @@ fold(__u64 sum)
     return sum;
 }
 
+/* Seals as the switch does, which may not have our other key. */
 static __always_inline void
-answer_seal(const struct packet *p, struct migrate_header *header,
-            const struct migrate_report *report)
+answer_seal(const struct packet *p, __u8 key_id,
+            struct migrate_header *header, const struct migrate_report *report)
 {
-    __u32 zero = 0;
-    struct fabric_key *key = bpf_map_lookup_elem(&keys, &zero);
+    struct fabric_key *key = find_key(key_id);
     struct siphash h;
 
     if (!key) {
         return;
     }
-    header->key_id = key->id;
+    header->key_id = key_id;
     siphash_init(&h, &key->key);
     hash_bytes(&h, &p->dst, sizeof p->dst);
     hash_bytes(&h, &p->src, sizeof p->src);
@@ -60,7 +60,7 @@ answer_message(const struct packet *p, const struct work *w,
     header->epoch = c ? c->epoch : 0;
     header->sequence = w->mapping.epoch;
     report->flow_id = w->flow_id;
-    answer_seal(p, header, report);
+    answer_seal(p, w->bundle.header.key_id, header, report);
 }
 
 /* The UDP checksum of the answer in 'skb' (or the part of it that the device

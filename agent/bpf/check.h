@@ -98,6 +98,21 @@ check_seal(struct __sk_buff *skb, const struct packet *p,
     return le64(siphash_final(&c.h));
 }
 
+/* The first of our keys with 'id'. */
+static __always_inline struct fabric_key *
+find_key(__u8 id)
+{
+    for (__u32 i = 0; i < MIGRATOR_KEYS; i++) {
+        __u32 index = i;
+        struct fabric_key *key = bpf_map_lookup_elem(&keys, &index);
+
+        if (key && key->valid && key->id == id) {
+            return key;
+        }
+    }
+    return NULL;
+}
+
 /* Whether the message in 'skb', whose length is right, is sealed with one of
  * our keys.  If not, '*why' is the counter for it. */
 static __always_inline int

@@ -81,7 +81,7 @@ struct switch_peer {
     __u32 audit;                /* ...and AUDIT. */
     __u32 floor;                /* Flow IDs before this are not infused. */
     __u32 mark;                 /* The next floor. */
-    __u32 pad;
+    __u32 key_id;               /* What it seals with. */
 };
 
 /* Map 'services', by address: what the daemon made local.  Egress keeps

@@ -70,7 +70,7 @@ make(struct frame *f, unsigned int i, const uint8_t mac[6])
     b->header.type = MIGRATE_BUNDLE;
     b->header.length = htons((sizeof *b + len + 7) / 8 * 8);
     b->header.epoch = htonl(1);
-    seal(&keyring, &sw.address, &host.address, &b->header);
+    seal(&keyring.keys[0], &sw.address, &host.address, &b->header);
     frame_udp(f, &sw, &host, buf, ntohs(b->header.length));
     memcpy(f->bytes, mac, 6);
 }

@@ -366,13 +366,20 @@ def two_agents():
 
 
 def keys():
-    """SIGHUP changes keys, and the previous key still works"""
+    """SIGHUP changes keys, and the previous key still works, both ways"""
     new = 'ffeeddccbbaa99887766554433221100'
     lab.set_keys(new, KEY)
     lab.agent.send_signal(signal.SIGHUP)
     check(wait_until(lambda: '2 keys' in lab.log_from()), 'log')
+    f0 = sw.infuse(client(), GET)
+    check(sw.wait_report(f0, CONFIRM), 'CONFIRM for one without the new key')
+    sw.again(f0)
+    n = len(sw.reports)
+    check(sw.wait_report(f0, CONFIRM, n), 'from the kernel')
+    check(any(m.flow_id == f0 for m in sw.audit()), 'audit')
     old_key, sw.key = sw.key, Key(new)
     try:
+        check(sw.hello(), 'STATUS')
         f = sw.infuse(client(), GET)
         check(sw.wait_report(f, CONFIRM), 'new key')
         body = client().bundle_body(0x71000001, GET)
@@ -385,7 +392,7 @@ def keys():
         sw.send(BUNDLE, client().bundle_body(0x71000002, GET), key=old_key)
         check(wait_until(lambda: lab.counter('unknown_key') == n + 1),
               'old key refused')
-        sw.send(ABORT, struct.pack('!IIII', f, 0, 0x71000001, 0), 2)
+        sw.send(ABORT, struct.pack('!IIIIII', f0, 0, f, 0, 0x71000001, 0), 3)
         check(sw.wait_report(f, RELEASE), 'RELEASE')
     finally:
         sw.key = old_key

@@ -84,6 +84,19 @@ set_up_loopback(void)
     close(fd);
 }
 
+/* Gives the programs key number 'index', or none. */
+static void
+set_key(__u32 index, const struct seal_key *key)
+{
+    struct fabric_key value = { .valid = key != NULL };
+
+    if (key) {
+        value.key = key->key;
+        value.id = key->id;
+    }
+    bpf_map_update_elem(bpf_map__fd(skel->maps.keys), &index, &value, BPF_ANY);
+}
+
 /* Loads the programs, once. */
 static void
 set_up(void)
@@ -92,7 +105,6 @@ set_up(void)
     struct migrator_config config = {
         .layout = MIGRATOR_LAYOUT, .epoch = htonl(EPOCH),
     };
-    struct fabric_key key = { .valid = 1 };
     __u32 zero = 0;
 
     if (skel) {
@@ -113,9 +125,7 @@ set_up(void)
     if (!skel) {
         die("programs");
     }
-    key.key = keyring.keys[0].key;
-    key.id = keyring.keys[0].id;
-    bpf_map_update_elem(bpf_map__fd(skel->maps.keys), &zero, &key, BPF_ANY);
+    set_key(0, &keyring.keys[0]);
     config.own_v4 = address_to_v4(&v4.host.address);
     config.own_v6 = v6.host.address;
     bpf_map_update_elem(bpf_map__fd(skel->maps.config), &zero, &config,
@@ -240,7 +250,7 @@ make_bundle(const struct cast *c, uint8_t *buf, size_t size)
     b->header.type = MIGRATE_BUNDLE;
     b->header.length = htons(len);
     b->header.epoch = htonl(SWITCH_EPOCH);
-    seal(&keyring, &c->sw.address, &c->host.address, &b->header);
+    seal(&keyring.keys[0], &c->sw.address, &c->host.address, &b->header);
     return len;
 }
 
@@ -273,7 +283,7 @@ frame_report(const struct cast *c, struct frame *f, uint8_t event,
     m.report.flow_id = htonl(FLOW_ID);
     m.report.event = event;
     m.report.reason = reason;
-    seal(&keyring, &c->host.address, &c->sw.address, &m.header);
+    seal(&keyring.keys[0], &c->host.address, &c->sw.address, &m.header);
     frame_udp(f, &c->host, &c->sw, &m, sizeof m);
 }
 
@@ -395,7 +405,7 @@ check_malformed(void (*change)(struct migrate_bundle *))
     struct frame f;
 
     change(b);
-    seal(&keyring, &v4.sw.address, &v4.host.address, &b->header);
+    seal(&keyring.keys[0], &v4.sw.address, &v4.host.address, &b->header);
     frame_udp(&f, &v4.sw, &v4.host, buf, len);
     CHECK_INT(ingress(&f, NULL), TC_ACT_SHOT);
     CHECK_INT(counter(COUNTER_MALFORMED) - n, 1);
@@ -468,7 +478,7 @@ test_version_and_key(void)
 
     n = counter(COUNTER_BAD_VERSION);
     b->header.version = 2;
-    seal(&keyring, &v4.sw.address, &v4.host.address, &b->header);
+    seal(&keyring.keys[0], &v4.sw.address, &v4.host.address, &b->header);
     frame_udp(&f, &v4.sw, &v4.host, buf, len);
     CHECK_INT(ingress(&f, NULL), TC_ACT_SHOT);
     CHECK_INT(counter(COUNTER_BAD_VERSION) - n, 1);
@@ -481,12 +491,30 @@ test_version_and_key(void)
             b->header.type = type;
             frame_udp(&f, &v4.sw, &v4.host, buf, len);
             CHECK_INT(ingress(&f, NULL), TC_ACT_SHOT);
-            seal(&keyring, &v4.sw.address, &v4.host.address, &b->header);
+            seal(&keyring.keys[0], &v4.sw.address, &v4.host.address,
+                 &b->header);
             frame_udp(&f, &v4.sw, &v4.host, buf, len);
             CHECK_INT(ingress(&f, NULL), TC_ACT_UNSPEC);
         }
     }
     CHECK_INT(counter(COUNTER_BAD_SEAL) - n, 255);
+}
+
+/* The switch may not have the key that is the current one here. */
+static void
+test_key_of_answer(void)
+{
+    static const __u8 bytes[MIGRATE_KEY_LEN] = "the next key";
+    struct seal_key next;
+
+    set_up_switches();
+    seal_key_init(&next, bytes);
+    set_key(0, &next);
+    set_key(1, &keyring.keys[0]);
+    check_refusal(&v4);
+    check_refusal(&v6);
+    set_key(0, &keyring.keys[0]);
+    set_key(1, NULL);
 }
 
 /* Makes a mapping of 'c' in 'state'. */
@@ -663,7 +691,7 @@ check_bundle(uint32_t epoch, uint32_t flow_id, int verdict,
     clear(skel->maps.refusals);
     b->header.epoch = htonl(epoch);
     b->flow_id = htonl(flow_id);
-    seal(&keyring, &v4.sw.address, &v4.host.address, &b->header);
+    seal(&keyring.keys[0], &v4.sw.address, &v4.host.address, &b->header);
     frame_udp(&f, &v4.sw, &v4.host, buf, len);
     CHECK_INT(ingress(&f, NULL), verdict);
     CHECK_INT(counter(counted) - n, 1);
@@ -911,6 +939,7 @@ static const struct unit_test tests[] = {
     { "a bundle that disagrees with itself is dropped", test_malformed },
     { "another version, another key, another message",
       test_version_and_key },
+    { "an answer is under the key of the question", test_key_of_answer },
     { "encapsulated packets get their addresses back", test_forward },
     { "a late duplicate is released", test_late_duplicate },
     { "an old flow ID is dropped", test_old_flow_ids },

@@ -253,7 +253,7 @@ control(struct bench *b, int host, uint8_t type, const void *body,
     host_mac(host, mac);
     memcpy(message, &header, sizeof header);
     memcpy((uint8_t *) message + sizeof header, body, body_len);
-    seal(&b->keys, &b->hosts[host], &b->address, (void *) message);
+    seal(&b->keys.keys[0], &b->hosts[host], &b->address, (void *) message);
     memcpy(buf + overhead, message, sizeof header + body_len);
     frame.len = udp_build(buf, sizeof header + body_len, switch_mac, mac,
                           &b->hosts[host], &b->address, MIGRATE_PORT);

@@ -391,7 +391,7 @@ give_message(unsigned int host, uint8_t type, uint16_t n, uint32_t epoch,
     header->count = htons(n);
     header->epoch = htonl(epoch);
     header->sequence = htonl(sequence);
-    seal(&f.keys, &f.hosts[host], &f.address, header);
+    seal(&f.keys.keys[0], &f.hosts[host], &f.address, header);
     if (turned_bit >= 0) {
         header->mac ^= 1ull << turned_bit % 64;
     }

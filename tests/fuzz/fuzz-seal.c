@@ -50,7 +50,7 @@ is_sealed(const void *message, size_t size, unsigned int i)
     void *copy = fuzz_copy(message, size);
     bool same;
 
-    seal(&one, &src, &dst, copy);
+    seal(&one.keys[0], &src, &dst, copy);
     same = !memcmp(copy, message, size);
     free(copy);
     return same;
@@ -74,7 +74,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (is_whole(message, size)) {
         size_t bit = (data[16] << 8 | data[17]) % (8 * size);
 
-        seal(&ring, &src, &dst, (void *) message);
+        seal(&ring.keys[0], &src, &dst, (void *) message);
         FUZZ_CHECK(seal_check(&ring, &src, &dst, message, size));
         message[bit / 8] ^= 1 << bit % 8;
         FUZZ_CHECK(!seal_check(&ring, &src, &dst, message, size));

@@ -449,7 +449,7 @@ host_send(struct sim *s, const struct sim_host *h, uint8_t type,
 
     memcpy(message, &header, sizeof header);
     memcpy((uint8_t *) message + sizeof header, body, len);
-    seal(&s->keys, &h->address, &s->address, (void *) message);
+    seal(&s->keys.keys[0], &h->address, &s->address, (void *) message);
     memcpy(buf + udp_overhead(&s->address), message, sizeof header + len);
     fly(s, &s->config->host_link, buf,
         udp_build(buf, sizeof header + len, s->mac, h->mac, &h->address,
@@ -768,7 +768,7 @@ controller_frame(struct sim *s, const struct frame *frame,
         a.decision.host = s->hosts[host].address;
     }
     memcpy(message, &a, sizeof a);
-    seal(&s->keys, &s->address, &s->address, (void *) message);
+    seal(&s->keys.keys[0], &s->address, &s->address, (void *) message);
     memcpy(buf + udp_overhead(&s->address), message, sizeof a);
     fly(s, &s->config->controller_link, buf,
         udp_build(buf, sizeof a, s->mac, s->mac, &s->address, &s->address,

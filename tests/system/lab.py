@@ -151,12 +151,13 @@ class Lab:
 
     def migrate(self, agents=True):
         """Makes the bridge migrate, and starts the agents."""
-        self.key_file = self.workspace.write("key", os.urandom(16).hex(),
-                                             0o600)
+        self.key = os.urandom(16).hex()
+        self.key_file = self.workspace.write("key", self.key, 0o600)
         self.switch.migrate(self._mine(MIGRATE_ADDRESS, MIGRATE_ADDRESS6),
                             self.key_file)
         for host in self.hosts:
-            host.agent = Agent(host, self.tools, self.key_file)
+            host.agent = Agent(host, self.tools, self.workspace.write(
+                f"{host.name}/key", self.key, 0o600))
             if agents:
                 host.agent.start()
 

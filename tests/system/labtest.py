@@ -185,9 +185,9 @@ class Background:
     """wrk in the background; none of its requests may fail.  A context
     manager that ends it."""
 
-    def __init__(self, test, url, close=True, connections=4):
+    def __init__(self, test, url, close=True, connections=4, node=None):
         self.test = test
-        self.node = test.lab.clients[-1]
+        self.node = node or test.lab.clients[-1]
         self.argv = wrk_command(url, connections, 600, close=close)
 
     def __enter__(self):

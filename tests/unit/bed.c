@@ -118,7 +118,7 @@ bed_build_message(unsigned int host, uint8_t type, const void *body,
 
     memcpy(message, &header, sizeof header);
     memcpy((uint8_t *) message + sizeof header, body, len);
-    seal(&bed.keys, &h->address, &bed.address, (void *) message);
+    seal(&bed.keys.keys[0], &h->address, &bed.address, (void *) message);
     memcpy(buf + udp_overhead(&bed.address), message, sizeof header + len);
     return udp_build(buf, sizeof header + len, bed.mac, h->mac, &h->address,
                      &bed.address, MIGRATE_PORT);

@@ -100,7 +100,7 @@ controller_message(uint8_t type, const void *body, size_t len)
 
     memcpy(message, &header, sizeof header);
     memcpy(message + sizeof header / 8, body, len);
-    seal(&bed.keys, &bed.address, &bed.address, (void *) message);
+    seal(&bed.keys.keys[0], &bed.address, &bed.address, (void *) message);
     memcpy(buf + udp_overhead(&bed.address), message, sizeof header + len);
     CHECK_INT(bed_control(buf, udp_build(buf, sizeof header + len, bed.mac,
                                          bed.mac, &bed.address, &bed.address,

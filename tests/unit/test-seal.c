@@ -42,7 +42,7 @@ make_message(const struct keyring *ring, void *message, size_t size)
     }
     h->version = MIGRATE_VERSION;
     h->length = htons(size);
-    seal(ring, &src, &dst, h);
+    seal(&ring->keys[0], &src, &dst, h);
 }
 
 static void
