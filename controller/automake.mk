@@ -76,6 +76,8 @@ CONTROLLER_CPPFLAGS = $(OVS_CPPFLAGS) -I. -I$(srcdir)/controller \
 # All of the controller but main(), for the tests as well.
 noinst_LIBRARIES += controller/libcontroller.a
 controller_libcontroller_a_SOURCES = \
+	controller/agents.c \
+	controller/agents.h \
 	controller/batch.c \
 	controller/batch.h \
 	controller/bootstrap.c \
@@ -86,6 +88,8 @@ controller_libcontroller_a_SOURCES = \
 	controller/check.h \
 	controller/database.c \
 	controller/database.h \
+	controller/enroll.c \
+	controller/enroll.h \
 	controller/http.c \
 	controller/http.h \
 	controller/listing.c \
@@ -137,6 +141,7 @@ controller_libcontroller_a_SOURCES += \
 	controller/openflow.h \
 	controller/probe.c \
 	controller/probe.h \
+	controller/report-hosts.c \
 	controller/report.c \
 	controller/report.h \
 	controller/southbound.c \

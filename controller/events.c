@@ -5,9 +5,11 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "controller/ovs-migrate-idl.h"
 #include "openvswitch/vlog.h"
+#include "smap.h"
 #include "timeval.h"
 #include "util.h"
 
@@ -80,4 +82,13 @@ events_add(struct events *events, const char *severity, const char *kind,
     VLOG_INFO("%s", text);
     free(subject);
     free(text);
+}
+
+bool
+events_is_change(const struct smap *status, const char *key,
+                 const char *value)
+{
+    const char *old = smap_get(status, key);
+
+    return old && strcmp(old, value);
 }

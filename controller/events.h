@@ -7,6 +7,7 @@
  * An event goes into the transaction that writes the status it is about, so
  * that there are both or neither, whatever happens to the controller. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@
 
 struct ovsdb_idl;
 struct ovsdb_idl_txn;
+struct smap;
 
 /* Events for one transaction. */
 struct events {
@@ -31,5 +33,10 @@ struct events {
 void events_add(struct events *, const char *severity, const char *kind,
                 const char *resource, const char *name,
                 const char *format, ...) OVS_PRINTF_FORMAT(6, 7);
+
+/* Whether 'key' of 'status' becomes another 'value' than it was.  That it
+ * becomes known is no change. */
+bool events_is_change(const struct smap *status, const char *key,
+                      const char *value);
 
 #endif /* events.h */

@@ -284,20 +284,25 @@ check_head(struct http_server *s, struct request *r)
     } else if (s->tokens) {
         const char *authorization = http_header(
             &r->up, MHD_HTTP_HEADER_AUTHORIZATION);
+        enum tokens_role role = TOKENS_READ;
         const char *user = NULL;
 
-        switch (tokens_check(s->tokens, authorization, r->up.method, &user)) {
+        switch (tokens_check(s->tokens, authorization, r->up.method,
+                             r->up.path, &user, &role)) {
         case TOKENS_UNKNOWN:
             reply_problem(r, 401, "send \"Authorization: Bearer TOKEN\"",
                           "no token, or one that is not known");
             break;
         case TOKENS_FORBIDDEN:
             reply_problem(r, 403, "use a token with role \"write\"",
-                          "the token of \"%s\" only allows to read", user);
+                          role == TOKENS_AGENT ? "the token of \"%s\" is that "
+                          "of the agent of this host"
+                          : "the token of \"%s\" only allows to read", user);
             break;
         case TOKENS_OK:
         default:
             r->up.user = r->user = xstrdup(user);
+            r->up.is_agent = role == TOKENS_AGENT;
             break;
         }
     } else if (host && !is_local_name(host)) {

@@ -20,6 +20,7 @@ struct http_request {
     const char *method;
     const char *path;           /* Decoded, without the query. */
     const char *user;           /* Whose token it has; NULL: none needed. */
+    bool is_agent;              /* ... which is that of a host's agent. */
     const char *body;           /* Ends in a null byte that is not counted. */
     size_t body_len;            /* Bytes. */
 };

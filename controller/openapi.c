@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "batch.h"
+#include "enroll.h"
 #include "listing.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
@@ -540,6 +541,42 @@ add_changes_path(struct json *paths)
     json_object_put(paths, "/v1/changes", path);
 }
 
+static void
+add_agents_path(struct json *paths)
+{
+    struct json *parameters = json_array_create_empty();
+    struct json *responses = json_object_create();
+    struct json *body = json_object_create();
+    struct json *path = json_object_create();
+    const struct resource *host = resource_by_table("Host");
+    struct json *post;
+
+    add_key(parameters, host);
+    add_response(responses, 200, "It is heard.", content(
+        "application/json", json_literal(
+            "{\"type\": \"object\", \"required\": [\"interval\"],"
+            " \"properties\": {"
+            "  \"interval\": {\"type\": \"integer\", \"description\":"
+            "   \"Milliseconds until it is to speak again.\"},"
+            "  \"keys\": {\"type\": \"array\","
+            "   \"items\": {\"type\": \"string\"}, \"description\":"
+            "   \"The fabric's, the current one first; for agents"
+            " only.\"}}}"), NULL));
+    add_response(responses, 201, "The host, which is created.",
+                 resource_content(host));
+    add_write_problems(responses, true, true);
+    post = operation("hosts", "post", "Agent", "What the agent of a host says "
+                     "every second.", parameters, responses);
+    json_object_put(body, "required", json_boolean_create(true));
+    json_object_put(body, "content", content(
+        "application/json", enroll_schema(), json_literal(
+            "{\"ip\": \"192.0.2.11\", \"state\": \"up\", \"cpu\": 12,"
+            " \"connections\": 100, \"accept_queue\": 0}")));
+    json_object_put(post, "requestBody", body);
+    json_object_put(path, "post", post);
+    json_object_put(paths, "/v1/agents/{name}", path);
+}
+
 static struct json *
 all_paths(void)
 {
@@ -555,6 +592,7 @@ all_paths(void)
         free(what);
     }
     add_changes_path(paths);
+    add_agents_path(paths);
     add_other_path(paths, "/healthz", "Health", "Whether the controller can "
                    "do its work, and whether it is the active one.",
                    "application/json", true);

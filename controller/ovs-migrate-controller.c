@@ -3,8 +3,9 @@
 /* ovs-migrate-controller: runs a fabric of switches and hosts.
  *
  * Its parts know each other only through the database OVS_Migrate: REST
- * requests write it, the southbound part programs switches as it says.  All
- * run in one thread, around OVS's poll loop. */
+ * requests write it, the southbound part programs switches as it says.  The
+ * exception is what agents say every second, which would be too much for it
+ * (agents.h).  All run in one thread, around OVS's poll loop. */
 
 #include <config.h>
 
@@ -14,6 +15,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "agents.h"
 #include "command-line.h"
 #include "daemon.h"
 #include "database.h"
@@ -67,10 +69,11 @@ usage(void)
            "  --rest=https:IP:PORT    may be repeated\n"
            "  --rest-certificate=FILE, --rest-private-key=FILE\n"
            "                          for https\n"
-           "  --rest-tokens=FILE      who may use it: lines of NAME, read or "
-           "write, TOKEN;\n"
-           "                          needed, with https, for other than "
-           "loopback addresses\n", DEFAULT_LISTEN);
+           "  --rest-tokens=FILE      who may use it: lines of NAME, read, "
+           "write or\n"
+           "                          agent, TOKEN; needed, with https, for "
+           "other than\n"
+           "                          loopback addresses\n", DEFAULT_LISTEN);
     printf("  --print-openapi         print what it can do, as OpenAPI has "
            "it, and end\n");
     stream_usage("REMOTE", true, false, false);
@@ -295,9 +298,10 @@ open_database(const struct options *o)
 }
 
 static struct rest *
-open_rest(const struct options *o, const struct database *db)
+open_rest(const struct options *o, const struct database *db,
+          struct agents *agents)
 {
-    struct rest *rest = rest_create(db, o->name);
+    struct rest *rest = rest_create(db, o->name, agents);
     char *error = o->tokens ? rest_read_tokens(rest, o->tokens) : NULL;
 
     for (size_t i = 0; !error && i < o->listen.n; i++) {
@@ -317,6 +321,7 @@ main(int argc, char *argv[])
 {
     struct unixctl_server *unixctl;
     struct southbound *sb;
+    struct agents agents;
     struct database *db;
     struct rest *rest;
     struct options o;
@@ -332,8 +337,9 @@ main(int argc, char *argv[])
         exit(EXIT_FAILURE);
     }
     db = open_database(&o);
-    sb = southbound_create(database_remote(db), o.name);
-    rest = open_rest(&o, db);
+    agents_init(&agents);
+    sb = southbound_create(database_remote(db), o.name, &agents);
+    rest = open_rest(&o, db, &agents);
     unixctl_command_register("exit", "", 0, 0, unixctl_exit, &exiting);
     unixctl_command_register("status", "", 0, 0, unixctl_status, sb);
     unixctl_command_register("rest", "", 0, 0, unixctl_rest, rest);
@@ -358,6 +364,7 @@ main(int argc, char *argv[])
     VLOG_INFO("leaving");
     rest_destroy(rest);
     southbound_destroy(sb);
+    agents_uninit(&agents);
     database_close(db);
     unixctl_server_destroy(unixctl);
     free(o.db_file);

@@ -8,28 +8,16 @@
 
 #include "controller/ovs-migrate-idl.h"
 #include "events.h"
-#include "fabric.h"
 #include "fleet.h"
 #include "openflow.h"
-#include "packets.h"
 #include "smap.h"
 #include "switch-db.h"
 #include "tally.h"
 #include "topology.h"
 #include "util.h"
 
-/* Whether 'key' of a status becomes another 'value' than it was.  That it
- * becomes known is no change. */
-static bool
-changes(const struct smap *status, const char *key, const char *value)
-{
-    const char *old = smap_get(status, key);
-
-    return old && strcmp(old, value);
-}
-
-static const struct omrec_switch *
-find_row(const struct ovsdb_idl *idl, uint64_t dpid)
+const struct omrec_switch *
+report_find_switch(const struct ovsdb_idl *idl, uint64_t dpid)
 {
     const struct omrec_switch *row;
 
@@ -59,7 +47,8 @@ write_link(struct events *events, const struct omrec_switch *sw,
 {
     const struct omrec_link *row = find_link(sw, port->name);
     const struct omrec_switch *peer = (port->peer_port
-                                       ? find_row(events->idl, port->peer)
+                                       ? report_find_switch(events->idl,
+                                                            port->peer)
                                        : NULL);
     const char *state = topology_link_is_up(port) ? "up" : "down";
     struct smap status;
@@ -72,7 +61,7 @@ write_link(struct events *events, const struct omrec_switch *sw,
         omrec_link_set_port(row, port->name);
         omrec_switch_update_links_addvalue(sw, row);
         free(name);
-    } else if (changes(&row->status, "state", state)) {
+    } else if (events_is_change(&row->status, "state", state)) {
         bool up = topology_link_is_up(port);
 
         events_add(events, up ? "info" : "warning",
@@ -118,7 +107,7 @@ note_connection(struct events *events, const struct omrec_switch *row,
 {
     const char *state = connected ? "connected" : "disconnected";
 
-    if (changes(&row->status, key, state)) {
+    if (events_is_change(&row->status, key, state)) {
         char *kind = xasprintf("switch-%s", state);
 
         events_add(events, connected ? "info" : "error", kind, "switches",
@@ -188,73 +177,5 @@ report_services(const struct ovsdb_idl *idl, const struct tally *tally)
         };
 
         omrec_service_set_statistics(row, keys, values, ARRAY_SIZE(keys));
-    }
-}
-
-/* Hosts. */
-
-/* Adds where the machine with address 'mac_text' is plugged in, if that is
- * known. */
-static void
-put_place(const struct ovsdb_idl *idl, const struct fabric *f,
-          const struct topology *t, const char *mac_text, struct smap *status)
-{
-    const struct fabric_station *station;
-    const struct topology_switch *ts;
-    const struct topology_port *port;
-    const struct omrec_switch *sw;
-    struct eth_addr mac;
-
-    if (!mac_text || !eth_addr_from_string(mac_text, &mac)) {
-        return;
-    }
-    smap_add(status, "mac", mac_text);
-    station = fabric_find_station(f, mac);
-    if (!station) {
-        return;
-    }
-    ts = topology_find_switch(t, f->switches[station->sw].dpid);
-    sw = ts ? find_row(idl, ts->dpid) : NULL;
-    port = ts ? topology_find_port(ts, station->port) : NULL;
-    if (sw && port) {
-        smap_add(status, "switch", sw->name);
-        smap_add(status, "port", port->name);
-    }
-}
-
-static void
-write_host(struct events *events, const struct omrec_host *row,
-           const struct tally_host *host, const struct fabric *f,
-           const struct topology *t)
-{
-    struct smap status = SMAP_INITIALIZER(&status);
-
-    if (host && host->n_up + host->n_down) {
-        const char *state = host->n_up ? "up" : "down";
-
-        if (changes(&row->status, "state", state)) {
-            events_add(events, host->n_up ? "info" : "warning",
-                       host->n_up ? "host-up" : "host-down", "hosts",
-                       row->name, "host %s is %s", row->name, state);
-        }
-        smap_add(&status, "state", state);
-        smap_add_format(&status, "connections", "%"PRId64, host->connections);
-        smap_add_format(&status, "handoffs", "%"PRId64, host->handoffs);
-    }
-    put_place(events->idl, f, t, row->mac ? row->mac : host ? host->mac : NULL,
-              &status);
-    omrec_host_set_status(row, &status);
-    smap_destroy(&status);
-}
-
-void
-report_hosts(struct events *events, const struct tally *tally,
-             const struct fabric *f, const struct topology *t)
-{
-    const struct omrec_host *row;
-
-    OMREC_HOST_FOR_EACH (row, events->idl) {
-        write_host(events, row, shash_find_data(&tally->hosts, row->name), f,
-                   t);
     }
 }

@@ -6,13 +6,21 @@
  * OVS_Migrate: all columns titled "Status" there, and events about what has
  * changed there. */
 
+#include <stdint.h>
+
+struct agents;
 struct events;
 struct fabric;
 struct fleet;
 struct omrec_fabric;
+struct omrec_switch;
 struct ovsdb_idl;
 struct tally;
 struct topology;
+
+/* The row of the switch with datapath ID 'dpid', or NULL. */
+const struct omrec_switch *report_find_switch(const struct ovsdb_idl *,
+                                              uint64_t dpid);
 
 /* Writes the rows of links: those that 'topology' has and the database has not
  * are added, and none is deleted. */
@@ -23,9 +31,10 @@ void report_switches(struct events *, const struct fleet *,
                      const struct omrec_fabric *);
 
 /* Writes into the rows of services and hosts what switches say of them; of
- * hosts, also where they are plugged in. */
+ * hosts, also what their agents say, and where they are plugged in. */
 void report_services(const struct ovsdb_idl *, const struct tally *);
-void report_hosts(struct events *, const struct tally *, const struct fabric *,
+void report_hosts(struct events *, const struct tally *,
+                  const struct agents *, const struct fabric *,
                   const struct topology *);
 
 #endif /* report.h */

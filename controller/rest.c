@@ -11,6 +11,7 @@
 #include "change.h"
 #include "controller/ovs-migrate-idl.h"
 #include "database.h"
+#include "enroll.h"
 #include "http.h"
 #include "listing.h"
 #include "metrics.h"
@@ -33,6 +34,7 @@ VLOG_DEFINE_THIS_MODULE(rest);
 
 struct rest {
     struct store store;
+    struct agents *agents;
     char *name;
     struct bootstrap bootstrap;
     struct tokens *tokens;
@@ -339,6 +341,29 @@ handle_resource(struct rest *rest, struct http_request *request,
     }
 }
 
+/* POST /v1/agents/{name}. */
+static void
+handle_agent(struct rest *rest, struct http_request *request,
+             const char *name)
+{
+    struct json *body;
+    bool dry_run;
+
+    if (strcmp(request->method, "POST")) {
+        refuse_method(request, "POST");
+    } else if (!store_is_writable(&rest->store)) {
+        reply_refusal(request, 503, "ask another one", "this controller has "
+                      "no database");
+    } else if (!parse_parameters(request, &dry_run)) {
+        return;
+    } else if (dry_run) {
+        reply_refusal(request, 400, "leave it out", "what an agent says "
+                      "cannot be tried only");
+    } else if ((body = parse_body(request, CHANGE_PUT)) != NULL) {
+        enroll_handle(rest->agents, &rest->writes, request, name, body);
+    }
+}
+
 /* Handles a request below /v1/.  Returns false if there is no such path. */
 static bool
 handle_v1(struct rest *rest, struct http_request *request)
@@ -354,6 +379,10 @@ handle_v1(struct rest *rest, struct http_request *request)
         } else {
             refuse_method(request, "POST");
         }
+        return true;
+    }
+    if (!strncmp(path, "agents/", 7) && path[7]) {
+        handle_agent(rest, request, path + 7);
         return true;
     }
     if (!resource || (key && (!*key || resource->flags & RESOURCE_SINGLE))) {
@@ -392,10 +421,12 @@ handle(struct http_request *request, void *rest_)
 /* The whole. */
 
 struct rest *
-rest_create(const struct database *db, const char *name)
+rest_create(const struct database *db, const char *name,
+            struct agents *agents)
 {
     struct rest *rest = xzalloc(sizeof *rest);
 
+    rest->agents = agents;
     rest->name = xstrdup(name);
     store_init(&rest->store, database_remote(db));
     writes_init(&rest->writes, &rest->store, db, rest->name);

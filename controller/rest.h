@@ -8,13 +8,15 @@
  * A write is answered when it is committed.  Every controller on a database
  * serves this interface, whether or not it is the active one. */
 
+struct agents;
 struct database;
 struct http_options;
 struct rest;
 
 /* Starts to serve 'db'.  'name' is what the controller is called in the
- * database. */
-struct rest *rest_create(const struct database *db, const char *name);
+ * database; 'agents' hears what agents say. */
+struct rest *rest_create(const struct database *db, const char *name,
+                         struct agents *agents);
 
 /* Answers what is under way, as "unavailable" if it must, and ends. */
 void rest_destroy(struct rest *);

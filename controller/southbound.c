@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents.h"
 #include "controller/ovs-migrate-idl.h"
 #include "entropy.h"
 #include "events.h"
@@ -42,6 +43,7 @@ struct southbound {
     bool active;
     long long int since;        /* When that changed, seconds since 1970. */
     struct stations *stations;
+    struct agents *agents;
 
     /* While it is active. */
     struct fleet fleet;
@@ -104,7 +106,8 @@ static const struct ovsdb_idl_column *const report_columns[] = {
 };
 
 struct southbound *
-southbound_create(const char *remote, const char *name)
+southbound_create(const char *remote, const char *name,
+                  struct agents *agents)
 {
     struct southbound *sb = xzalloc(sizeof *sb);
     struct ovsdb_idl *idl = ovsdb_idl_create(remote, &omrec_idl_class, true,
@@ -120,6 +123,7 @@ southbound_create(const char *remote, const char *name)
     sb->loop = (struct ovsdb_idl_loop) OVSDB_IDL_LOOP_INITIALIZER(idl);
     sb->name = xstrdup(name);
     sb->stations = stations_create(idl);
+    sb->agents = agents;
     ovsdb_idl_set_lock(idl, LOCK);
     return sb;
 }
@@ -238,7 +242,7 @@ report_tally(const struct southbound *sb, struct events *events)
     tally_init(&tally);
     fleet_count(&sb->fleet, &tally);
     report_services(sb->loop.idl, &tally);
-    report_hosts(events, &tally, &sb->fabric, sb->topology);
+    report_hosts(events, &tally, sb->agents, &sb->fabric, sb->topology);
     tally_destroy(&tally);
 }
 
@@ -260,6 +264,7 @@ run_reports(struct southbound *sb, struct ovsdb_idl_txn *txn,
         }
         sb->next_report = time_msec() + REPORT_MSEC;
     }
+    poll_timer_wait_until(sb->next_tally);
 }
 
 /* All of it. */
@@ -294,6 +299,7 @@ set_active(struct southbound *sb, bool active)
 {
     sb->active = active;
     sb->since = time_wall();
+    agents_set_active(sb->agents, active);
     VLOG_INFO("this controller is %s", active ? "active now"
               : "not active any more");
     if (active) {

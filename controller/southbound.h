@@ -11,11 +11,13 @@
 
 #include <stdbool.h>
 
+struct agents;
 struct southbound;
 
 /* Connects to the database at 'remote'.  'name' is what the controller is
- * called in the database. */
-struct southbound *southbound_create(const char *remote, const char *name);
+ * called in the database; 'agents' has heard what agents say. */
+struct southbound *southbound_create(const char *remote, const char *name,
+                                     struct agents *agents);
 void southbound_destroy(struct southbound *);
 
 /* Does what there is to do, and causes poll_block() to wake up when there is

@@ -20,7 +20,7 @@ struct token {
     struct ovs_list node;
     char *name;
     char *secret;
-    bool may_write;
+    enum tokens_role role;
 };
 
 struct tokens {
@@ -28,11 +28,30 @@ struct tokens {
 };
 
 static bool
+parse_role(const char *name, enum tokens_role *role)
+{
+    static const char *const names[] = {
+        [TOKENS_READ] = "read",
+        [TOKENS_WRITE] = "write",
+        [TOKENS_AGENT] = "agent",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (!strcmp(name, names[i])) {
+            *role = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
 add_line(struct tokens *tokens, char *line, char **error)
 {
     static const char space[] = " \t\r";
     char *save = NULL;
     char *name = strtok_r(line, space, &save);
+    enum tokens_role number = TOKENS_READ;
     char *role, *secret;
     struct token *token;
 
@@ -43,9 +62,9 @@ add_line(struct tokens *tokens, char *line, char **error)
     secret = strtok_r(NULL, space, &save);
     if (!secret || strtok_r(NULL, space, &save)) {
         *error = xstrdup("is not \"NAME ROLE TOKEN\"");
-    } else if (strcmp(role, "read") && strcmp(role, "write")) {
-        *error = xasprintf("role \"%s\" is neither \"read\" nor \"write\"",
-                           role);
+    } else if (!parse_role(role, &number)) {
+        *error = xasprintf("role \"%s\" is neither \"read\" nor \"write\" nor "
+                           "\"agent\"", role);
     } else if (strlen(secret) < TOKEN_MIN) {
         *error = xasprintf("the token has less than %d characters; make one "
                            "with \"openssl rand -hex 16\"", TOKEN_MIN);
@@ -56,7 +75,7 @@ add_line(struct tokens *tokens, char *line, char **error)
     token = xmalloc(sizeof *token);
     token->name = xstrdup(name);
     token->secret = xstrdup(secret);
-    token->may_write = !strcmp(role, "write");
+    token->role = number;
     ovs_list_push_back(&tokens->list, &token->node);
     return true;
 }
@@ -141,9 +160,28 @@ equal(const char *a, const char *b)
     return !difference;
 }
 
+static bool
+may(const struct token *token, const char *method, const char *path)
+{
+    static const char agents[] = "/v1/agents/";
+
+    switch (token->role) {
+    case TOKENS_WRITE:
+        return true;
+    case TOKENS_AGENT:
+        return (!strcmp(method, "POST")
+                && !strncmp(path, agents, strlen(agents))
+                && !strcmp(path + strlen(agents), token->name));
+    case TOKENS_READ:
+    default:
+        return !strcmp(method, "GET") || !strcmp(method, "HEAD");
+    }
+}
+
 enum tokens_verdict
 tokens_check(const struct tokens *tokens, const char *authorization,
-             const char *method, const char **name)
+             const char *method, const char *path, const char **name,
+             enum tokens_role *role)
 {
     const struct token *token;
 
@@ -155,9 +193,8 @@ tokens_check(const struct tokens *tokens, const char *authorization,
     LIST_FOR_EACH (token, node, &tokens->list) {
         if (equal(token->secret, authorization)) {
             *name = token->name;
-            return (token->may_write || !strcmp(method, "GET")
-                    || !strcmp(method, "HEAD")
-                    ? TOKENS_OK : TOKENS_FORBIDDEN);
+            *role = token->role;
+            return (may(token, method, path) ? TOKENS_OK : TOKENS_FORBIDDEN);
         }
     }
     return TOKENS_UNKNOWN;

@@ -42,6 +42,16 @@ def free_port():
         return sock.getsockname()[1]
 
 
+def make_certificate(workspace):
+    """For https at 127.0.0.1.  Returns the files of certificate and key."""
+    certificate, key = workspace.path("cert.pem"), workspace.path("key.pem")
+    run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj",
+         "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", key, "-out", certificate])
+    return certificate, key
+
+
 class Server:
     """An ovsdb-server with OVS_Migrate, for several controllers."""
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the controller knows about hosts, and what it makes of that."""
 
-from controllers import transact
+from controllers import (Controller, ControllerTest, Server, make_certificate,
+                         transact)
 from switches import Switch, SwitchesTest
 from workspace import wait_until
 import tap
@@ -81,6 +82,126 @@ class Reports(HostsTest):
         wait_until(lambda: "switch-disconnected" in self.kinds(), "an event")
         self.assertEqual([event["seq"] for event in self.events()],
                          list(range(13, 32)))
+
+
+class Agents(ControllerTest):
+    """What agents say, over HTTPS."""
+
+    AGENT, WRITER = "a" * 16, "w" * 16
+
+    def setUp(self):
+        super().setUp()
+        certificate, key = make_certificate(self.workspace)
+        tokens = self.workspace.write(
+            "tokens", f"h1 agent {self.AGENT}\nboss write {self.WRITER}\n",
+            0o600)
+        self.certificate = certificate
+        self.db = Server(self.workspace)
+        self.args = [
+            "--rest=https:127.0.0.1:0", f"--rest-tokens={tokens}",
+            f"--rest-certificate={certificate}", f"--rest-private-key={key}"]
+        self.controller = Controller(self.workspace, db=self.db.remote,
+                                     args=self.args)
+        self.use(self.controller)
+
+    def use(self, controller):
+        controller.wait_active()
+        self.agent, self.writer = (
+            controller.client(token=token, certificate=self.certificate)
+            for token in (self.AGENT, self.WRITER))
+
+    def say(self, client=None, name="h1", **words):
+        return (client or self.agent)("POST", f"/v1/agents/{name}", {
+            "ip": "10.0.0.11", "state": "up", **words})
+
+    def register(self):
+        wait_until(lambda: self.say().status == 201, "the host to be created")
+
+    def status(self):
+        return self.writer("GET", "/v1/hosts/h1").json["status"]
+
+    def kinds(self):
+        events = self.writer("GET", "/v1/events?subject=hosts/h1")
+        return [event["kind"] for event in events.json["items"]]
+
+    def test_register(self):
+        self.register()
+        response = self.writer("PATCH", "/v1/fabric", {
+            "current_key": "1" * 32, "accepted_key": "2" * 32})
+        self.assertEqual(response.status, 200, response)
+        response = self.say(version="1", kernel="6.18", cpu=50,
+                            addresses=["10.0.0.11", "fd00::11"],
+                            connections=7, accept_queue=2)
+        self.assertEqual(response.status, 200, response)
+        self.assertEqual(response.json["keys"], ["1" * 32, "2" * 32])
+        wait_until(lambda: self.status().get("agent") == "up", "its status")
+        self.assertGreater(int(self.status().pop("agent-heard")), 0)
+        self.assertEqual(self.status(), {
+            "agent": "up", "agent-heard": self.status()["agent-heard"],
+            "agent-version": "1", "kernel": "6.18", "cpu": "50",
+            "addresses": "10.0.0.11,fd00::11", "agent-connections": "7",
+            "accept-queue": "2"})
+        self.say(state="stopped")
+        wait_until(lambda: self.status()["agent"] == "stopped", "its status")
+        self.say()
+        wait_until(lambda: self.status()["agent"] == "up", "its status")
+        wait_until(lambda: self.status()["agent"] == "lost", "to be missed")
+        self.say(state="leaving")
+        wait_until(lambda: self.status() == {}, "its leave")
+        self.assertEqual(self.kinds(), ["agent-up", "agent-stopped",
+                                        "agent-up", "agent-lost",
+                                        "agent-left"])
+
+    def test_another_controller(self):
+        """Who was heard by one controller is waited for by the next one."""
+        self.register()
+        self.say()
+        wait_until(lambda: self.status().get("agent") == "up", "its status")
+        other = Controller(self.workspace, "c2", db=self.db.remote,
+                           args=self.args)
+        agent = other.client(token=self.AGENT, certificate=self.certificate)
+        self.assertEqual(self.say(agent).status, 503)
+        self.controller.kill()
+        self.use(other)
+        self.assertEqual(self.status()["agent"], "up")
+        wait_until(lambda: self.status()["agent"] == "lost", "to be missed")
+
+    def test_rights(self):
+        """An agent's token is for that, and for its own host."""
+        self.register()
+        for method, path in (("GET", "/v1/hosts/h1"), ("GET", "/v1/fabric"),
+                             ("GET", "/metrics"), ("DELETE", "/v1/hosts/h1"),
+                             ("POST", "/v1/changes"),
+                             ("GET", "/v1/agents/h1")):
+            response = self.agent(method, path)
+            self.assertEqual(response.status, 403, (method, path, response))
+        self.assertEqual(self.say(name="h2").status, 403)
+        response = self.say(self.writer)
+        self.assertEqual(response.status, 200)
+        self.assertNotIn("keys", response.json)
+
+    def test_conflict(self):
+        """It cannot take another one's address."""
+        self.assertEqual(self.writer("PUT", "/v1/hosts/other",
+                                     {"ip": "10.0.0.11"}).status, 201)
+        response = self.say()
+        self.assertEqual(response.status, 409, response)
+        self.assertEqual(response.json["errors"][0]["field"], "/ip")
+
+    def test_bad(self):
+        for words, field in (({"ip": 7}, "/ip"), ({"state": "x"}, "/state"),
+                             ({"cpu": 101}, "/cpu"), ({"cpu": -1}, "/cpu"),
+                             ({"connections": "7"}, "/connections"),
+                             ({"version": "x" * 128}, "/version"),
+                             ({"kernel": "a\nb"}, "/kernel"),
+                             ({"addresses": ["x"] * 65}, "/addresses"),
+                             ({"addresses": [7]}, "/addresses"),
+                             ({"a/b": 7}, "/a~1b")):
+            with self.subTest(field):
+                response = self.say(**words)
+                self.assertEqual(response.status, 422, response)
+                self.assertEqual([e["field"] for e in
+                                  response.json["errors"]], [field])
 
 
 if __name__ == "__main__":

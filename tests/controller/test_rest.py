@@ -12,7 +12,7 @@ import time
 import urllib.parse
 
 from controllers import (REPOSITORY, Client, Controller, ControllerTest,
-                         transact)
+                         make_certificate, transact)
 from openapi import Document, bad_values
 from workspace import run
 import tap
@@ -22,6 +22,7 @@ class RestTest(ControllerTest):
     def setUp(self):
         super().setUp()
         self.controller = Controller(self.workspace)
+        self.controller.wait_active()
         self.client = self.controller.wait_ready()
         self.document = Document(self.client("GET", "/openapi.json").json)
 
@@ -616,12 +617,7 @@ class Access(ControllerTest):
 
     def setUp(self):
         super().setUp()
-        self.key = self.workspace.path("key.pem")
-        self.certificate = self.workspace.path("cert.pem")
-        run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-             "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj",
-             "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
-             "-keyout", self.key, "-out", self.certificate])
+        self.certificate, self.key = make_certificate(self.workspace)
         self.tokens = self.write_tokens(f"reader read {self.READ}\n"
                                         "# a comment\n\n"
                                         f"writer write {self.WRITE}\n")
