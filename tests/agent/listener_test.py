@@ -304,6 +304,18 @@ def unpinned():
     s.close()
 
 
+def accept_all(s):
+    """How many connections wait at listener s."""
+    s.setblocking(False)
+    n = 0
+    while True:
+        try:
+            s.accept()[0].close()
+        except BlockingIOError:
+            return n
+        n += 1
+
+
 def table_full():
     """a full table refuses"""
     lab.stop_agent()
@@ -315,6 +327,7 @@ def table_full():
     check(sw.wait(lambda: all(map(sw.report, flows))), 'answers')
     reasons = [sw.report(f).reason for f in flows]
     check(reasons == [NONE] * 5 + [TABLE] * 3, '%s' % reasons)
+    check(accept_all(s) == 5, 'TCP took what the table refused')
     check(lab.status()['capacity'] == 5, 'capacity')
     sw.send(ABORT, b''.join(struct.pack('!II', f, 0) for f in flows), 8)
     check(sw.wait(lambda: all(sw.report(f, RELEASE) for f in flows)), 'ABORT')
