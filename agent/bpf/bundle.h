@@ -106,6 +106,8 @@ bundle_mapping(const struct packet *p, struct work *w)
     m->host = p->dst;
     m->epoch = b->header.epoch;
     m->changed = bpf_ktime_get_ns();
+    m->snd_una = 0;
+    m->snd_nxt = ~0u;
 }
 
 /* Takes a bundle, which is sealed, through its other checks. */

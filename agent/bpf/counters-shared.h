@@ -49,7 +49,8 @@
     COUNTER(FORWARDED, "forwarded", "packets mapped to their connection")   \
     COUNTER(UNKNOWN_FLOW, "unknown_flow", "packets of no known flow ID")    \
     COUNTER(EARLY, "early", "packets that came before their connection")    \
-    COUNTER(STALE, "stale", "packets of connections replaced or aborted")   \
+    COUNTER(STALE, "stale", "packets of connections replaced or aborted, "  \
+            "or of others than the one that ended")                         \
     COUNTER(FLOW_SYN, "flow_syn", "packets of a flow ID with SYN set")      \
     COUNTER(FLOW_FRAGMENT, "flow_fragment", "IP fragments, or packets with " \
             "IPv6 extension headers, from a switch")                         \

@@ -11,10 +11,18 @@
 #include "infuse.h"
 
 #define TCP_FLAGS 13                /* Offset of the flags, bytes. */
-#define TCP_FLAG_FIN 0x01
 #define TCP_FLAG_SYN 0x02
 #define TCP_FLAG_RST 0x04
+#define TCP_FLAG_ACK 0x10
+#define TCP_ACK ((__u32) offsetof(struct tcphdr, ack_seq))
 #define TCP_CHECK ((__u32) offsetof(struct tcphdr, check))
+
+/* Part of a TCP header, from TCP_ACK on. */
+struct tcp_middle {
+    __be32 ack;
+    __u8 offset;
+    __u8 flags;
+} __attribute__((packed));
 
 static __always_inline int
 rewrite_ports(struct __sk_buff *skb, const struct packet *p,
@@ -79,22 +87,37 @@ lives_by_now(struct __sk_buff *skb, __be32 flow_id, struct mapping *m)
     return alive;
 }
 
+/* Whether the packet with 't' is of the connection of 'm', which has ended.
+ * From the same port there may be another by now, whose packets come here
+ * until the switch, or an OpenFlow flow of it, knows.  With no socket left, the
+ * listening one would answer them with a reset, which fits that connection. */
+static __always_inline int
+is_rest(const struct mapping *m, const struct tcp_middle *t)
+{
+    __u32 acked = bpf_ntohl(t->ack) - m->snd_una;
+
+    return t->flags & TCP_FLAG_ACK && acked <= m->snd_nxt - m->snd_una;
+}
+
 static __noinline int
 forward_mapped(struct __sk_buff *skb, const struct packet *p,
                struct mapping *m)
 {
     __u32 state = m->state;
+    struct tcp_middle tcp;
     struct tuple t;
-    __u8 flags;
 
     if (state == MAPPING_ABORTED || state == MAPPING_REPLACED) {
         return drop(COUNTER_STALE);
     }
-    if (bpf_skb_load_bytes(skb, p->l4 + TCP_FLAGS, &flags, sizeof flags)) {
+    if (bpf_skb_load_bytes(skb, p->l4 + TCP_ACK, &tcp, sizeof tcp)) {
         return drop(COUNTER_FLOW_ERROR);
     }
-    if (flags & TCP_FLAG_SYN) {
+    if (tcp.flags & TCP_FLAG_SYN) {
         return drop(COUNTER_FLOW_SYN);
+    }
+    if (state == MAPPING_CLOSED && !is_rest(m, &tcp)) {
+        return drop(COUNTER_STALE);
     }
     if (state == MAPPING_INFUSING && !lives_by_now(skb, p->ports, m)) {
         return drop(COUNTER_EARLY);

@@ -84,7 +84,7 @@ struct inet_connection_sock {
 
 struct tcp_sock {
     struct inet_connection_sock inet_conn;
-    __u32 rcv_nxt;
+    __u32 rcv_nxt, snd_nxt, snd_una;
     _Bool is_mptcp;
 };
 

@@ -11,7 +11,7 @@
 #include "lib/messages.h"
 #include "lib/siphash.h"
 
-#define MIGRATOR_LAYOUT 5
+#define MIGRATOR_LAYOUT 6
 #define MIGRATOR_KEYS 2                 /* SEAL_MAX_KEYS. */
 #define MIGRATOR_BATCH 128
 
@@ -27,7 +27,7 @@ struct tuple {
 enum mapping_state {
     MAPPING_INFUSING = 1,       /* Handed to the kernel: no socket seen. */
     MAPPING_ESTABLISHED = 2,    /* A socket has it. */
-    MAPPING_CLOSED = 3,         /* The socket is closed.  Late packets are
+    MAPPING_CLOSED = 3,         /* The socket is closed.  Its late packets are
                                  * mapped still, for TIME_WAIT to answer. */
     MAPPING_ABORTED = 4,        /* The switch ended it.  Nothing of it may
                                  * reach the client. */
@@ -46,6 +46,9 @@ struct mapping {
     struct migrate_address host; /* ...and what it calls us... */
     __be32 epoch;               /* ...in which incarnation. */
     __u64 changed;              /* Made, or closed: CLOCK_MONOTONIC ns. */
+    __u32 snd_una, snd_nxt;     /* CLOSED: what the socket's peer may have
+                                 * acknowledged in the end.  All there is, if
+                                 * nobody saw it close. */
 };
 
 /* Map 'refusals': REFUSE promises that the connection will never be infused
@@ -148,7 +151,7 @@ struct batch {
 
 _Static_assert(sizeof(struct refusal_key) == 20, "no hole in a key");
 _Static_assert(sizeof(struct tuple) == 36, "no hole in a key");
-_Static_assert(sizeof(struct mapping) == 96, "layout");
+_Static_assert(sizeof(struct mapping) == 104, "layout");
 _Static_assert(sizeof(struct refusal) == 64, "layout");
 _Static_assert(sizeof(struct switch_peer) == 40, "layout");
 _Static_assert(sizeof(struct event) == 48, "layout");

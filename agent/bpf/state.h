@@ -59,6 +59,8 @@ state_changed(struct sock *sk, int old, int new)
         mapping_establish(flow_id, m);
     } else if (m->state == MAPPING_ESTABLISHED
                || m->state == MAPPING_ABORTED) {
+        m->snd_una = tp->snd_una;
+        m->snd_nxt = tp->snd_nxt;
         mapping_close(flow_id, m);
     }
 }

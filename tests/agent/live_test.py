@@ -148,6 +148,28 @@ def came_back():
     check(sw.wait_report(f2, RELEASE), 'RELEASE of the new')
 
 
+def closed():
+    """behind the end of a connection, only its own packets draw a reset"""
+    c, f = open_client()
+    sw.wait(lambda: c.got.endswith(b'hello'))
+    sw.say(f, c, flags=FIN | ACK)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+    check(sw.wait(lambda: c.fin), 'FIN')
+    check(wait_until(lambda: ':%d' % c.port not in run(
+        'ss', '-tan', netns=lab.host_ns)), 'no socket')
+    n, stale = len(sw.packets), lab.counter('stale')
+    c2 = Client(c.address, c.port, isn=c.seq + 100, service_isn=77777777)
+    sw.forward(f, c2, data=GET)
+    sw.forward(f, c2, flags=FIN | ACK)
+    c2.ack = c.ack + 1
+    sw.forward(f, c2)
+    check(wait_until(lambda: lab.counter('stale') == stale + 3), 'counted')
+    sw.run()
+    check(len(sw.packets) == n, 'no answer: %s' % sw.packets[n:])
+    sw.forward(f, c, data=b'x')
+    check(sw.wait(lambda: c.reset), 'reset')
+
+
 def flow_id_taken():
     """a flow ID that maps another connection is refused"""
     c, f = open_client()
@@ -435,7 +457,7 @@ def cleanup():
 nginx = lab.start_nginx(backlog=8)
 lab.start_agent()
 TESTS = [hello, infuse, timestamps, duplicate, no_listener, time_wait,
-         came_back, flow_id_taken, restarted_switch, known,
+         came_back, closed, flow_id_taken, restarted_switch, known,
          unknown_flow, abort, abort_no_socket, abort_first,
          backlog,
          busy, audit, kill_agent, removed, two_agents, keys, arp, cleanup]

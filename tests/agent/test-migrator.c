@@ -531,6 +531,8 @@ add_mapping(const struct cast *c, enum mapping_state state)
         },
         .state = state,
         .switch_address = c->sw.address,
+        .snd_una = 0xfffffffe,
+        .snd_nxt = 5,
     };
 
     bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &flow_id, &m,
@@ -564,6 +566,19 @@ check_forward(const struct cast *c)
         CHECK_INT(ingress(&in, &out), TC_ACT_OK);
         CU_ASSERT(frame_equals(&out, &expected));
     }
+
+    /* An ended connection's own packets, and others'. */
+    n = counter(COUNTER_STALE);
+    add_mapping(c, MAPPING_CLOSED);
+    for (uint32_t ack = -4; ack != 8; ack++) {
+        bool own = ack + 2 <= 7;
+
+        frame_tcp(&in, &sw, &host, 1, ack, T_ACK, "", 0);
+        CHECK_INT(ingress(&in, NULL), own ? TC_ACT_OK : TC_ACT_SHOT);
+    }
+    frame_tcp(&in, &sw, &host, 1, 5, T_RST, "", 0);
+    CHECK_INT(ingress(&in, NULL), TC_ACT_SHOT);
+    CHECK_INT(counter(COUNTER_STALE) - n, 2 + 2 + 1);
 
     n = counter(COUNTER_STALE);
     add_mapping(c, MAPPING_REPLACED);

@@ -106,11 +106,6 @@ class FlowTso(TrafficTests, LabTest):
     PLACEMENT = "flow"
     TSO = True
 
-    def test_very_many(self):
-        """As above."""
-        self.skipTest("not sound yet: a new connection of a client port whose "
-                      "last one ended unnoticed may meet that one's flow")
-
 
 class HalfClosed(LabTest):
     """With Python's http.server; nginx takes a client that closes its half
