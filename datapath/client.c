@@ -79,6 +79,45 @@ learn_vip(struct migrate *m, const struct migrate_address *vip)
     }
 }
 
+static struct tuple
+packet_tuple(const struct packet *p)
+{
+    return (struct tuple) {
+        .client = p->src,
+        .service = p->dst,
+        .client_port = p->src_port,
+        .service_port = p->dst_port,
+    };
+}
+
+void
+migrate_lookup(const struct migrate *m, struct frame frames[], size_t n)
+{
+    struct packet p;
+
+    for (size_t i = 0; i < n; i++) {
+        frames[i].looked_up = frame_parse(&frames[i], &p) == FRAME_TCP;
+        if (frames[i].looked_up) {
+            struct tuple tuple = packet_tuple(&p);
+
+            frames[i].bucket = record_bucket(m->records, &tuple);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (frames[i].looked_up) {
+            record_prefetch(m->records, frames[i].bucket);
+        }
+    }
+}
+
+static struct record *
+find_record(const struct migrate *m, const struct arrival *a)
+{
+    return (a->frame->looked_up
+            ? record_find_in(m->records, a->frame->bucket, &a->tuple)
+            : record_find(m->records, &a->tuple));
+}
+
 static enum migrate_verdict
 syn(struct migrate *m, struct arrival *a)
 {
@@ -611,7 +650,7 @@ static enum migrate_verdict
 service_packet(struct migrate *m, struct arrival *a)
 {
     const struct packet *p = &a->packet;
-    struct record *r = record_find(m->records, &a->tuple);
+    struct record *r = find_record(m, a);
     struct syn_options syn_options;
     enum proof proof;
 
@@ -683,10 +722,7 @@ migrate_service_frame(struct migrate *m, uint32_t service_id,
     /* Not before migrate_run() has made the secrets of cookies. */
     a.service = (m->configured && m->secrets.ready
                  ? policy_service(m->generation->policy, service_id) : NULL);
-    a.tuple.client = p->src;
-    a.tuple.service = p->dst;
-    a.tuple.client_port = p->src_port;
-    a.tuple.service_port = p->dst_port;
+    a.tuple = packet_tuple(p);
     if (!(p->flags & SEG_SYN) || !a.service) {
         return service_packet(m, &a);
     }

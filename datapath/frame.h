@@ -46,6 +46,8 @@ struct frame {
     bool csum_partial;          /* The TCP checksum field holds only the sum
                                  * of the pseudo-header (a sender's offload,
                                  * to be finished below us). */
+    bool looked_up;             /* By migrate_lookup(): its connection is... */
+    uint32_t bucket;            /* ...in this bucket, if there is one. */
 };
 
 /* What a frame holds.  Offsets are bytes from the frame's start. */

@@ -281,29 +281,58 @@ ovs_engine_stop(struct ovs_engine *engine) OVS_NO_THREAD_SAFETY_ANALYSIS
     engine->migrate = NULL;
 }
 
-static enum migrate_verdict
-process_packet(struct ovs_engine *engine, const struct migrate_action *action,
-               struct dp_packet *packet, long long int now)
-    OVS_REQUIRES(engine->mutex)
+static struct frame
+packet_frame(struct dp_packet *packet)
 {
     vlan_tag tag = pop_tag(packet);
-    struct frame frame = {
+
+    return (struct frame) {
         .data = dp_packet_data(packet),
         .len = dp_packet_size(packet),
         .tag = tag,
         .csum_partial = dp_packet_hwol_tx_l4_checksum(packet),
         .csum_good = dp_packet_l4_checksum_valid(packet),
     };
-    enum migrate_verdict verdict;
+}
 
-    verdict = (action->flags & MIGRATE_F_CONTROL
-               ? migrate_control_frame(engine->migrate, &frame, now)
-               : migrate_service_frame(engine->migrate, action->service,
-                                       &frame, now));
-    if (verdict == MIGRATE_FORWARD) {
-        push_tag(packet, frame.tag);
+/* Has the engine take the packets of 'batch'; 'w' gets those that go on and
+ * those that it makes. */
+static void
+process_batch(struct ovs_engine *engine, const struct migrate_action *action,
+              struct dp_packet_batch *batch, struct batch_writer *w,
+              long long int now)
+    OVS_REQUIRES(engine->mutex)
+{
+    size_t n = dp_packet_batch_size(batch);
+    bool control = action->flags & MIGRATE_F_CONTROL;
+    struct frame frames[NETDEV_MAX_BURST];
+    struct dp_packet *packet;
+
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        frames[i] = packet_frame(packet);
     }
-    return verdict;
+    if (n > 1 && !control) {
+        migrate_lookup(engine->migrate, frames, n);
+    }
+    engine->writer = w;
+    w->reserved = n;
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        enum migrate_verdict verdict;
+
+        w->reserved--;
+        w->model = packet;
+        verdict = (control
+                   ? migrate_control_frame(engine->migrate, &frames[i], now)
+                   : migrate_service_frame(engine->migrate, action->service,
+                                           &frames[i], now));
+        if (verdict == MIGRATE_FORWARD) {
+            push_tag(packet, frames[i].tag);
+            w->packets[w->n++] = packet;
+        } else {
+            dp_packet_delete(packet);
+        }
+    }
+    engine->writer = NULL;
 }
 
 static void
@@ -312,34 +341,21 @@ provider_execute(const struct migrate_action *action,
 {
     struct ovs_engine *engine = engine_by_id(action->engine);
     struct batch_writer writer = { .n = 0 };
-    struct dp_packet *packet;
+    bool configured = false;
 
-    if (!engine) {
+    if (engine) {
+        ovs_mutex_lock(&engine->mutex);
+        configured = engine->migrate != NULL;
+        if (configured) {
+            engine->table = action->table;
+            process_batch(engine, action, batch, &writer, now);
+        }
+        ovs_mutex_unlock(&engine->mutex);
+    }
+    if (!configured) {
         COVERAGE_ADD(migrate_drop_unconfigured, dp_packet_batch_size(batch));
         dp_packet_delete_batch(batch, true);
-        dp_packet_batch_init(batch);
-        return;
     }
-
-    ovs_mutex_lock(&engine->mutex);
-    engine->table = action->table;
-    engine->writer = &writer;
-    writer.reserved = dp_packet_batch_size(batch);
-    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
-        writer.reserved--;
-        writer.model = packet;
-        if (engine->migrate && process_packet(engine, action, packet, now)
-                               == MIGRATE_FORWARD) {
-            writer.packets[writer.n++] = packet;
-        } else {
-            if (!engine->migrate) {
-                COVERAGE_INC(migrate_drop_unconfigured);
-            }
-            dp_packet_delete(packet);
-        }
-    }
-    engine->writer = NULL;
-    ovs_mutex_unlock(&engine->mutex);
 
     dp_packet_batch_init(batch);
     for (size_t i = 0; i < writer.n; i++) {

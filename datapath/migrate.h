@@ -67,6 +67,11 @@ enum migrate_verdict {
                                  * tag that it has now. */
 };
 
+/* Begins to look up the connections of 'n' frames from clients, which
+ * migrate_service_frame() is to take next, all at once, so that each does not
+ * wait for memory in its turn. */
+void migrate_lookup(const struct migrate *, struct frame frames[], size_t n);
+
 /* Takes a frame from a client to service 'service_id'. */
 enum migrate_verdict migrate_service_frame(struct migrate *,
                                            uint32_t service_id,

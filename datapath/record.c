@@ -195,10 +195,33 @@ record_remove(struct record_table *t, struct record *r)
     t->n--;
 }
 
-struct record *
-record_find(const struct record_table *t, const struct tuple *tuple)
+uint32_t
+record_bucket(const struct record_table *t, const struct tuple *tuple)
 {
-    uint32_t index = t->by_tuple[hash_tuple(t, tuple)];
+    uint32_t bucket = hash_tuple(t, tuple);
+
+    __builtin_prefetch(&t->by_tuple[bucket]);
+    return bucket;
+}
+
+void
+record_prefetch(const struct record_table *t, uint32_t bucket)
+{
+    uint32_t index = t->by_tuple[bucket];
+
+    if (index) {
+        const char *r = (const char *) at_index(t, index);
+
+        __builtin_prefetch(r);
+        __builtin_prefetch(r + sizeof(struct record) - 1);
+    }
+}
+
+struct record *
+record_find_in(const struct record_table *t, uint32_t bucket,
+               const struct tuple *tuple)
+{
+    uint32_t index = t->by_tuple[bucket];
 
     while (index) {
         struct record *r = at_index(t, index);
@@ -209,6 +232,12 @@ record_find(const struct record_table *t, const struct tuple *tuple)
         index = r->next_by_tuple;
     }
     return NULL;
+}
+
+struct record *
+record_find(const struct record_table *t, const struct tuple *tuple)
+{
+    return record_find_in(t, hash_tuple(t, tuple), tuple);
 }
 
 static uint32_t

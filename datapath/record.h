@@ -87,6 +87,15 @@ void record_remove(struct record_table *, struct record *);
 
 struct record *record_find(const struct record_table *, const struct tuple *);
 
+/* The same in two steps, between which others may be taken: the bucket where
+ * a record for 'tuple' would be, and the record in it.  Memory that is not in
+ * the processor's cache is fetched meanwhile: the bucket after record_bucket(),
+ * its first record after record_prefetch(). */
+uint32_t record_bucket(const struct record_table *, const struct tuple *);
+void record_prefetch(const struct record_table *, uint32_t bucket);
+struct record *record_find_in(const struct record_table *, uint32_t bucket,
+                              const struct tuple *);
+
 /* Gives 'record' the flow ID 'flow_id' at 'host', in place of what it has. */
 void record_set_flow(struct record_table *, struct record *, uint16_t host,
                      uint32_t flow_id);

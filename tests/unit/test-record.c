@@ -287,6 +287,27 @@ test_keyed(void)
     record_table_destroy(b);
 }
 
+/* What is found in a bucket is what is there at that time, not at the time of
+ * the lookup's beginning. */
+static void
+test_two_steps(void)
+{
+    struct record_table *t = record_table_create(64, &key);
+    struct tuple tuple = make_tuple(1), other = make_tuple(2);
+    uint32_t bucket = record_bucket(t, &tuple);
+    struct record *r;
+
+    record_prefetch(t, bucket);
+    CU_ASSERT(!record_find_in(t, bucket, &tuple));
+    r = add(t, 1);
+    record_prefetch(t, bucket);
+    CU_ASSERT(record_find_in(t, bucket, &tuple) == r);
+    CU_ASSERT(!record_find_in(t, bucket, &other));
+    record_remove(t, r);
+    CU_ASSERT(!record_find_in(t, bucket, &tuple));
+    record_table_destroy(t);
+}
+
 static const struct unit_test tests[] = {
     { "random operations", test_random },
     { "flow IDs of two hosts", test_flow_of_two_hosts },
@@ -296,6 +317,7 @@ static const struct unit_test tests[] = {
     { "all records", test_next },
     { "sweep", test_sweep },
     { "hash is keyed", test_keyed },
+    { "lookup in two steps", test_two_steps },
     { NULL, NULL }
 };
 const struct unit_suite unit_suite = { "record", tests };
