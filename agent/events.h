@@ -8,7 +8,7 @@
 #include "reaper.h"
 #include "reports.h"
 
-#define EVENTS_PACE 5               /* ms between two looks, while busy. */
+#define EVENTS_PACE 10              /* ms between two looks, while busy. */
 #define EVENTS_QUIET 8              /* Looks in vain before it sleeps. */
 
 struct events {

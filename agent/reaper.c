@@ -77,24 +77,21 @@ line_deadline(const struct reaper *r)
 static void
 tell(struct reaper *r)
 {
-    static const int64_t delays[REAPER_TELLINGS] = { 200, 1000, 4000 };
     int64_t now = time_msec();
 
-    for (size_t i = 0; i < REAPER_TELLINGS; i++) {
-        while (r->n_told[i] < r->n) {
-            const struct reaper_entry *e
-                = &r->entries[(r->first + r->n_told[i]) % r->size];
-            struct migrate_report report = {
-                .flow_id = e->flow_id,
-                .event = MIGRATE_RELEASE,
-            };
+    while (r->n_told < r->n) {
+        const struct reaper_entry *e
+            = &r->entries[(r->first + r->n_told) % r->size];
+        struct migrate_report report = {
+            .flow_id = e->flow_id,
+            .event = MIGRATE_RELEASE,
+        };
 
-            if ((int64_t) (e->ended / NSEC_PER_MSEC) + delays[i] > now) {
-                break;
-            }
-            reports_add(r->reports, &e->host, &e->switch_address, &report);
-            r->n_told[i]++;
+        if ((int64_t) (e->ended / NSEC_PER_MSEC) + REAPER_TELL_AGAIN > now) {
+            break;
         }
+        reports_add(r->reports, &e->host, &e->switch_address, &report);
+        r->n_told++;
     }
     reports_flush(r->reports);
     r->next_telling = now + REAPER_TELL_PACE;
@@ -115,9 +112,7 @@ reap(struct reaper *r)
             e->changed = r->entries[r->first].ended;
             r->first = (r->first + 1) % r->size;
             r->n--;
-            for (size_t i = 0; i < REAPER_TELLINGS; i++) {
-                r->n_told[i] -= r->n_told[i] > 0;
-            }
+            r->n_told -= r->n_told > 0;
         }
         migrator_batch(r->m, BATCH_REAP, n);
     }
@@ -195,7 +190,7 @@ reaper_deadline(const struct reaper *r)
     int64_t line = (line_deadline(r) == INT64_MAX
                     ? INT64_MAX : line_deadline(r) + REAPER_PACE);
 
-    if (r->n_told[REAPER_TELLINGS - 1] < r->n && r->next_telling < line) {
+    if (r->n_told < r->n && r->next_telling < line) {
         line = r->next_telling;
     }
     return line < r->next_check ? line : r->next_check;

@@ -4,8 +4,8 @@
 
 /* Forgets what is over.  A mapping whose connection ended lingers for
  * MIGRATE_LINGER; those wait in line here, in the order in which they ended,
- * so that none is looked for.  Meanwhile the switch is told some more times,
- * at growing intervals: else a lost RELEASE would leave a record there.
+ * so that none is looked for.  Meanwhile the switch is told once more: else a
+ * lost RELEASE would leave a record there until the next audit.
  *
  * Events can get lost: when the ring buffer is full, and while no daemon
  * runs.  So the reaper also checks all mappings against the sockets that
@@ -23,7 +23,8 @@
                                      * a mapping lingers too long so that
                                      * several end at once. */
 
-#define REAPER_TELLINGS 3           /* RELEASEs get lost like all else. */
+#define REAPER_TELL_AGAIN 1000      /* ms after an end: RELEASEs get lost like
+                                     * all else. */
 #define REAPER_TELL_PACE 50         /* ms */
 
 struct reaper_entry {
@@ -44,7 +45,7 @@ struct reaper {
     /* The line: entries[first] to entries[first + n), modulo 'size'. */
     struct reaper_entry *entries;
     size_t first, n, size;
-    size_t n_told[REAPER_TELLINGS]; /* So many of them were told again. */
+    size_t n_told;                  /* So many of them were told again. */
     int64_t next_telling;           /* ms */
 
     struct scan scan;

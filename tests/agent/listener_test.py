@@ -250,7 +250,7 @@ def many():
         if f in flows:
             c.seq += 1
             sw.forward(f, c, RST)
-    # RELEASE is said again, from 200 ms on.
+    # RELEASE is said again after 1 s.
     check(sw.wait(lambda: set(events(RELEASE)) == flows, 10), 'RELEASE')
     check(events(CONFIRM) == sorted(flows), 'each confirmed once')
     check(lab.counter('ended') == ended + 1000, 'each ended once')
