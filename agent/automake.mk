@@ -57,10 +57,35 @@ AGENT_CFLAGS = $(AM_CFLAGS) $(LIBBPF_CFLAGS) $(LIBMNL_CFLAGS) \
 AGENT_LDADD = lib/libcommon.a $(LIBBPF_LIBS) $(LIBMNL_LIBS) \
 	$(JANSSON_LIBS) $(LIBCAP_NG_LIBS)
 
+# Its companion, which speaks to the controller.
+sbin_PROGRAMS += agent/ovs-migrate-agent-register
+dist_man_MANS += agent/ovs-migrate-agent-register.8
+agent_ovs_migrate_agent_register_SOURCES = \
+	agent/controller.c \
+	agent/controller.h \
+	agent/key-file.c \
+	agent/key-file.h \
+	agent/load.c \
+	agent/load.h \
+	agent/log.c \
+	agent/log.h \
+	agent/ovs-migrate-agent-register.c \
+	agent/privileges.c \
+	agent/privileges.h \
+	agent/rundir.c \
+	agent/rundir.h \
+	agent/status.c \
+	agent/status.h
+agent_ovs_migrate_agent_register_CPPFLAGS = $(AGENT_CPPFLAGS)
+agent_ovs_migrate_agent_register_CFLAGS = $(AGENT_CFLAGS) $(CURL_CFLAGS)
+agent_ovs_migrate_agent_register_LDADD = lib/libcommon.a $(LIBMNL_LIBS) \
+	$(JANSSON_LIBS) $(LIBCAP_NG_LIBS) $(CURL_LIBS)
+
 # Templates, whose instances are interfaces.
 AGENT_UNITS = \
 	agent/ovs-migrate-agent@.service \
-	agent/ovs-migrate-agent-prepare@.service
+	agent/ovs-migrate-agent-prepare@.service \
+	agent/ovs-migrate-agent-register@.service
 systemdsystemunit_DATA = $(AGENT_UNITS)
 EXTRA_DIST += $(AGENT_UNITS:@.service=.service.in)
 CLEANFILES += $(AGENT_UNITS)

@@ -39,8 +39,9 @@ privileges_check(void)
     return ok;
 }
 
-bool
-privileges_drop(void)
+/* Keeps the capability 'kept' alone, or none if that is negative. */
+static bool
+keep(int kept)
 {
     capng_select_t select = CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT;
 
@@ -50,12 +51,27 @@ privileges_drop(void)
         select |= CAPNG_SELECT_BOUNDS;
     }
     capng_clear(CAPNG_SELECT_ALL);
-    capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED
-                 | CAPNG_BOUNDING_SET, KEPT);
+    if (kept >= 0) {
+        capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED
+                     | CAPNG_BOUNDING_SET, kept);
+    }
     if (capng_apply(select)
         || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
         log_error("cannot drop privileges: %s", strerror(errno));
         return false;
     }
     return true;
+}
+
+bool
+privileges_drop(void)
+{
+    return keep(KEPT);
+}
+
+bool
+privileges_drop_all(void)
+{
+    capng_get_caps_process();
+    return keep(-1);
 }

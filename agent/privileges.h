@@ -16,4 +16,7 @@ bool privileges_check(void);
  * could; if not, it has logged why. */
 bool privileges_drop(void);
 
+/* The same, of everything. */
+bool privileges_drop_all(void);
+
 #endif /* privileges.h */

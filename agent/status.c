@@ -127,24 +127,56 @@ status_run(int fd, json_t *(*make)(void *aux), void *aux)
     fclose(stream);
 }
 
+/* Sends 'command' to the agent, if one runs, and returns the socket that the
+ * answer comes from, or a negative errno. */
+static int
+ask(const struct rundir *rd, const char *command)
+{
+    struct timeval patience = { .tv_sec = 2 };
+    struct sockaddr_un sun;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int error;
+
+    if (fd < 0) {
+        return -errno;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    errno = ENAMETOOLONG;
+    if (socket_name(rd, &sun)
+        && !connect(fd, (struct sockaddr *) &sun, sizeof sun)
+        && send(fd, command, strlen(command), MSG_NOSIGNAL) >= 0) {
+        return fd;
+    }
+    error = errno;
+    close(fd);
+    return -error;
+}
+
+json_t *
+status_get(const struct rundir *rd)
+{
+    int fd = ask(rd, "status json\n");
+    json_t *status;
+
+    if (fd < 0) {
+        return NULL;
+    }
+    status = json_loadfd(fd, 0, NULL);
+    close(fd);
+    return status;
+}
+
 int
 status_ask(const struct rundir *rd, bool json)
 {
-    const char *command = json ? "status json\n" : "status\n";
-    struct sockaddr_un sun;
+    int fd = ask(rd, json ? "status json\n" : "status\n");
     char buf[4096];
     ssize_t n;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    if (fd < 0 || !socket_name(rd, &sun)
-        || connect(fd, (struct sockaddr *) &sun, sizeof sun)
-        || send(fd, command, strlen(command), MSG_NOSIGNAL) < 0) {
+    if (fd < 0) {
         log_error("%s: no agent answers: %s; start it, or look for it in "
                   "another network namespace or --run-dir", rd->control,
-                  strerror(errno));
-        if (fd >= 0) {
-            close(fd);
-        }
+                  strerror(-fd));
         return EXIT_SYSTEM;
     }
     while ((n = recv(fd, buf, sizeof buf, 0)) > 0) {

@@ -19,4 +19,7 @@ void status_run(int fd, json_t *(*make)(void *aux), void *aux);
 /* Asks the agent of 'rd' and prints its answer.  Returns an exit status. */
 int status_ask(const struct rundir *rd, bool json);
 
+/* The same as an object that the caller owns, or NULL if no agent answers. */
+json_t *status_get(const struct rundir *rd);
+
 #endif /* status.h */

@@ -28,6 +28,7 @@ tests_agent_flood_LDADD = lib/libcommon.a
 AGENT_TESTS = \
 	tests/agent/listener_test.py \
 	tests/agent/live_test.py \
+	tests/agent/register_test.py \
 	tests/agent/systemd_test.py
 
 EXTRA_DIST += \
