@@ -39,6 +39,7 @@ datapath_libmigrate_engine_a_SOURCES = \
 	datapath/request.h \
 	datapath/rule.c \
 	datapath/rule.h \
+	datapath/synack.c \
 	datapath/timers.c \
 	datapath/timers.h \
 	datapath/tls.c \

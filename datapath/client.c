@@ -54,8 +54,7 @@ reply_stateless(struct migrate *m, const struct arrival *a, uint8_t flags,
         .flags = flags,
         .options = options,
     };
-    uint32_t tsval = (flags & SEG_SYN ? ts_clock(m, a->now)
-                      : options->tsecr);    /* The client heard no later. */
+    uint32_t tsval = options->tsecr;    /* The client heard no later. */
 
     options->tsecr = options->tsval;
     options->tsval = tsval;
@@ -123,6 +122,7 @@ syn(struct migrate *m, struct arrival *a)
 {
     struct tcp_options *o = &a->options;
     struct syn_options syn;
+    struct synack synack;
     struct record *r;
     uint32_t isn;
 
@@ -149,7 +149,18 @@ syn(struct migrate *m, struct arrival *a)
 
     o->mss = m->mtu - (a->packet.family == 4 ? 40 : 60);
     o->wscale = RCV_WSCALE;
-    reply_stateless(m, a, SEG_SYN | SEG_ACK, isn, a->packet.seq + 1, 0, o);
+    o->tsecr = o->tsval;
+    synack.tuple = a->tuple;
+    memcpy(synack.client_mac, a->frame->data + 6, 6);
+    memcpy(synack.switch_mac, a->frame->data, 6);
+    synack.tag = a->frame->tag;
+    synack.client_isn = a->packet.seq;
+    synack.isn = isn;
+    synack.options = *o;
+    synack_send(m, &synack, a->now);
+    if (!protocol_needs_data(a->service->protocol)) {
+        synack_keep(m, &synack, a->now);
+    }
     count(m, COUNTER_SYN);
     return MIGRATE_DROP;
 }

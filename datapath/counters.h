@@ -10,6 +10,8 @@
     COUNTER(SYN, "syn", "SYNs answered with a cookie")                       \
     COUNTER(PROBE, "probe", "keepalive probes and empty closes answered "    \
             "without a record")                                              \
+    COUNTER(SYN_ACK_AGAIN, "syn-ack-again", "SYN-ACKs sent again, because "  \
+            "the client may wait for the server")                            \
     COUNTER(ACK_DROP, "ack-drop", "empty ACKs of a handshake, not needed")   \
     COUNTER(GATHER, "gather", "connections that sent data, proven by "       \
             "cookie")                                                        \

@@ -3,7 +3,7 @@
 #define ENGINE_H 1
 
 /* What the parts of the engine share: migrate.c (life and configuration),
- * client.c (packets of clients), handoff.c (connections on their way to a
+ * client.c (packets of clients), synack.c, handoff.c (connections on their way to a
  * host), reject.c (error responses), control.c (messages of hosts),
  * neighbor.c (Ethernet addresses), icmp.c, decide.c (questions to the
  * controller). */
@@ -99,6 +99,25 @@ struct pending {
 
 TAILQ_HEAD(pending_list, pending);
 
+/* A SYN-ACK. */
+struct synack {
+    int64_t sent;
+    struct tuple tuple;
+    uint8_t client_mac[6], switch_mac[6];
+    vlan_tag tag;
+    uint32_t client_isn, isn;
+    struct tcp_options options; /* 'tsval' is filled in as it is sent. */
+};
+
+#define SYNACK_REPEATS 2
+
+/* The last ones of services whose server may speak first: see synack.c. */
+struct synacks {
+    struct synack *ring;        /* NULL until there is one. */
+    uint32_t n;                 /* So many were kept; those from... */
+    uint32_t next[SYNACK_REPEATS];  /* ...this on are to be sent again. */
+};
+
 struct migrate {
     const struct migrate_ops *ops;
     void *aux;
@@ -123,6 +142,7 @@ struct migrate {
     uint32_t ts_offset;         /* Of the engine's timestamp clock. */
     struct cookie_secrets secrets;
     struct record_table *records;
+    struct synacks synacks;
     struct pending_list gathering, rejecting;   /* Oldest first. */
     size_t pending_bytes;
     struct timers timers;
@@ -233,6 +253,20 @@ void client_reply(struct migrate *, struct pending *, uint8_t flags,
 
 /* Does what is due for an incomplete request. */
 void client_timeout(struct migrate *, struct pending *, int64_t now);
+
+/* synack.c. */
+
+/* Sends 'synack'. */
+void synack_send(struct migrate *, const struct synack *synack, int64_t now);
+
+/* Keeps a copy of 'synack', which has just been sent, to send it again while
+ * there is no record of its connection. */
+void synack_keep(struct migrate *, const struct synack *synack, int64_t now);
+
+/* Sends again what is due, and says when the next is: TIMERS_NEVER if there
+ * is none. */
+void synack_run(struct migrate *, int64_t now);
+int64_t synack_deadline(const struct migrate *);
 
 /* handoff.c. */
 

@@ -96,6 +96,7 @@ migrate_destroy(struct migrate *m)
     generation_unref(m, m->generation);
     record_table_destroy(m->records);
     timers_uninit(&m->timers);
+    free(m->synacks.ring);
     free(m);
 }
 
@@ -423,6 +424,7 @@ migrate_run(struct migrate *m, int64_t now, int64_t wall)
             client_timeout(m, pending, now);
         }
     }
+    synack_run(m, now);
     if (now >= m->next_hello) {
         control_hellos(m, now);
         audit_run(m, now);
@@ -448,6 +450,9 @@ migrate_deadline(const struct migrate *m)
     }
     if (m->next_hello < deadline) {
         deadline = m->next_hello;
+    }
+    if (synack_deadline(m) < deadline) {
+        deadline = synack_deadline(m);
     }
     if (record_count(m->records) && m->next_sweep < deadline) {
         deadline = m->next_sweep;

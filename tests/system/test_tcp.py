@@ -78,6 +78,21 @@ class TcpTests:
             took = time.monotonic() - start
         return words, took
 
+    def test_lost_ack(self):
+        """The client is connected, waits for the server, and repeats
+        nothing: so the switch does."""
+        acks = (f"tcp,nw_src={self.client.address},"
+                f"nw_dst={SERVICE_ADDRESS},tp_dst=25,tcp_flags=-syn+ack")
+        self.switch.add_flow(f"table=0,priority=200,{acks},actions=drop")
+        with self.counted("syn-ack-again"), \
+                self.client.connect((SERVICE_ADDRESS, 25)) as sock:
+            wait_until(lambda: "n_packets=0," not in self.switch.ofctl(
+                "dump-flows", self.switch.bridge, f"table=0,{acks}"),
+                "the ACK")
+            self.switch.ofctl("del-flows", self.switch.bridge, acks)
+            sock.settimeout(5)
+            self.assertTrue(sock.recv(100).startswith(b"220 "))
+
     def test_nothing_is_left(self):
         """A client that connects and goes is forgotten."""
         for _ in range(5):

@@ -29,6 +29,7 @@ UNIT_TESTS = \
 	tests/unit/test-rule \
 	tests/unit/test-seal \
 	tests/unit/test-siphash \
+	tests/unit/test-synack \
 	tests/unit/test-timers \
 	tests/unit/test-tls \
 	tests/unit/test-vlan
@@ -156,6 +157,10 @@ tests_unit_test_seal_LDADD = $(UNIT_LDADD) $(SODIUM_LIBS)
 tests_unit_test_siphash_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_siphash_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_siphash_LDADD = $(UNIT_LDADD) $(SODIUM_LIBS)
+
+tests_unit_test_synack_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_synack_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_synack_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_timers_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_timers_CFLAGS = $(UNIT_CFLAGS)
