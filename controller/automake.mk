@@ -125,6 +125,10 @@ controller_libcontroller_a_SOURCES = \
 
 # The southbound part.
 controller_libcontroller_a_SOURCES += \
+	controller/channel.c \
+	controller/channel.h \
+	controller/decider.c \
+	controller/decider.h \
 	controller/events.c \
 	controller/events.h \
 	controller/fabric.c \
@@ -141,6 +145,8 @@ controller_libcontroller_a_SOURCES += \
 	controller/openflow.h \
 	controller/probe.c \
 	controller/probe.h \
+	controller/question.c \
+	controller/question.h \
 	controller/report-hosts.c \
 	controller/report.c \
 	controller/report.h \
@@ -157,11 +163,14 @@ controller_libcontroller_a_SOURCES += \
 	controller/topology.c \
 	controller/topology.h \
 	controller/tree.c \
-	controller/tree.h
+	controller/tree.h \
+	controller/webhook.c \
+	controller/webhook.h
 
 nodist_controller_libcontroller_a_SOURCES = $(CONTROLLER_IDL)
 controller_libcontroller_a_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
-controller_libcontroller_a_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS)
+controller_libcontroller_a_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS) \
+	$(CURL_CFLAGS)
 $(controller_libcontroller_a_OBJECTS): $(OVS_GENERATED) \
 	controller/ovs-migrate-idl.h controller/ovs-migrate.ovsschema.inc \
 	controller/column-docs.inc
@@ -176,7 +185,7 @@ $(controller_ovs_migrate_controller_OBJECTS): $(OVS_GENERATED)
 # OVS's own libtool knows what libopenvswitch needs.
 CONTROLLER_LIBS = controller/libcontroller.a datapath/libmigrate-engine.a \
 	lib/libcommon.a $(OVS_LIBOPENVSWITCH) $(MICROHTTPD_LIBS) \
-	$(NGHTTP2_LIBS)
+	$(CURL_LIBS) $(NGHTTP2_LIBS)
 CONTROLLER_LINK = $(OVS_BUILDDIR)/libtool $(AM_V_lt) --tag=CC --mode=link \
 	$(CCLD) $(AM_CFLAGS) $(CFLAGS) $(AM_LDFLAGS) $(LDFLAGS) -o $@
 OVS_LIBOPENVSWITCH = $(OVS_BUILDDIR)/lib/libopenvswitch.la

@@ -164,6 +164,18 @@ fleet_send(struct fleet *f, uint64_t dpid, ofp_port_t port, const void *frame,
     }
 }
 
+void
+fleet_submit(struct fleet *f, uint64_t dpid, const void *frame, size_t len)
+{
+    struct fleet_switch *sw;
+
+    HMAP_FOR_EACH (sw, node, &f->switches) {
+        if (sw->dpid == dpid && sw->of) {
+            openflow_submit(sw->of, frame, len);
+        }
+    }
+}
+
 static void
 update_ports(struct fleet_switch *sw)
 {

@@ -79,6 +79,11 @@ void fleet_touch(struct fleet *, enum flows_section section);
 void fleet_send(struct fleet *, uint64_t dpid, ofp_port_t port,
                 const void *frame, size_t len);
 
+/* Has the switch take 'frame' in, as one for its engine, if it is
+ * connected. */
+void fleet_submit(struct fleet *, uint64_t dpid, const void *frame,
+                  size_t len);
+
 /* Hears what switches say, and changes the flows of those that may be. */
 void fleet_run_openflow(struct fleet *);
 

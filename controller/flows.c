@@ -268,6 +268,10 @@ add_migration_address(const struct migrate_address *a,
                             "%s,%s=%s,tp_dst=%d,"
                             "actions=migrate(control,table=3)", w->udp,
                             w->dst, address_format(a, text), MIGRATE_PORT);
+        flow_table_add_flow(ft, COOKIE_ADDRESSES "table=3,priority=200,"
+                            "%s,%s=%s,%s=%s,tp_dst=%d,"
+                            "actions=CONTROLLER:65535", w->udp, w->src, text,
+                            w->dst, text, MIGRATE_CONTROLLER_PORT);
     } else {
         add_others(a, s, ft);
     }

@@ -27,7 +27,8 @@
  *
  * Table 3: where is it?
  *
- *     By Ethernet address, to the port where the machine is, or on the way to
+ *     What the engine says to the controller goes there.  All else goes by
+ *     Ethernet address, to the port where the machine is, or on the way to
  *     the switch where it is.  What is for all, or for one who is not known,
  *     goes along a tree; from links that are not in the tree it is dropped.
  *
@@ -60,7 +61,8 @@ enum flows_section {
  * the controller's.  (Sections of other versions of it count as the first.) */
 enum flows_section flows_section_from_cookie(ovs_be64 cookie);
 
-/* Table 3. */
+/* Tables 2 and 3. */
+#define FLOWS_TABLE_OWN 2
 #define FLOWS_TABLE_WAYS 3
 
 /* The group that floods. */

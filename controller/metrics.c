@@ -4,6 +4,7 @@
 #include "metrics.h"
 
 #include "controller/ovs-migrate-idl.h"
+#include "decider.h"
 #include "http.h"
 #include "openvswitch/dynamic-string.h"
 #include "smap.h"
@@ -56,6 +57,32 @@ put_writes(struct ds *ds, const struct write_statistics *statistics)
             statistics->expired);
     put_one(ds, "writes_pending", "gauge", "REST writes that are under way.",
             statistics->pending);
+}
+
+static void
+put_decisions(struct ds *ds)
+{
+    const struct decider_statistics *s = &decider_statistics;
+
+    put_one(ds, "questions_total", "counter",
+            "Questions of switches for the host of a connection.", s->asked);
+    put_one(ds, "questions_malformed_total", "counter",
+            "Questions that were not understood.", s->malformed);
+    put_head(ds, "decisions_total", "counter",
+             "Questions that were answered, by who has chosen.");
+    ds_put_format(ds, "ovs_migrate_decisions_total{by=\"webhook\"} %llu\n",
+                  s->by_webhook);
+    ds_put_format(ds, "ovs_migrate_decisions_total{by=\"controller\"} "
+                  "%llu\n", s->by_controller);
+    ds_put_format(ds, "ovs_migrate_decisions_total{by=\"switch\"} %llu\n",
+                  s->by_policy);
+    put_one(ds, "webhook_failures_total", "counter",
+            "Questions that a webhook did not answer.", s->failed);
+    put_one(ds, "webhook_unfit_total", "counter",
+            "Answers of webhooks that name no host that does.", s->unfit);
+    put_one(ds, "webhook_skipped_total", "counter",
+            "Questions that a webhook was not asked, because it has not "
+            "answered others.", s->skipped);
 }
 
 /* A number that was learned, by a key of 'status'. */
@@ -132,6 +159,7 @@ metrics_format(const struct store *store,
 
     put_http(&ds);
     put_writes(&ds, statistics);
+    put_decisions(&ds);
     put_one(&ds, "database_connected", "gauge",
             "Whether the database can be reached.",
             ovsdb_idl_is_connected(idl));

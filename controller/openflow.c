@@ -707,14 +707,16 @@ openflow_send(struct openflow *of, ofp_port_t port, const void *frame,
 }
 
 void
-openflow_send_group(struct openflow *of, uint32_t group, const void *frame,
-                    size_t len)
+openflow_submit(struct openflow *of, const void *frame, size_t len)
 {
     uint64_t stub[8];
     struct ofpbuf ofpacts = OFPBUF_STUB_INITIALIZER(stub);
+    struct ofpact_resubmit *resubmit;
 
     if (of->state == S_READY) {
-        ofpact_put_GROUP(&ofpacts)->group_id = group;
+        resubmit = ofpact_put_RESUBMIT(&ofpacts);
+        resubmit->in_port = OFPP_IN_PORT;
+        resubmit->table_id = FLOWS_TABLE_OWN;
         send_packet(of, &ofpacts, frame, len);
     }
     ofpbuf_uninit(&ofpacts);

@@ -76,8 +76,7 @@ const char *openflow_error(const struct openflow *);
 void openflow_send(struct openflow *, ofp_port_t port, const void *frame,
                    size_t len);
 
-/* The same to all that group 'group' outputs to. */
-void openflow_send_group(struct openflow *, uint32_t group, const void *frame,
-                         size_t len);
+/* Has the switch take a frame in at FLOWS_TABLE_OWN, if it is connected. */
+void openflow_submit(struct openflow *, const void *frame, size_t len);
 
 #endif /* openflow.h */

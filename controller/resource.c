@@ -70,7 +70,7 @@ static const struct field service_fields[] = {
     { .name = "decide", .column = COLUMN(service, decide),
       .default_ = "\"switch\"", .example = "\"switch\"" },
     { .name = "decide_timeout", .column = COLUMN(service, decide_timeout),
-      .default_ = "100", .example = "50" },
+      .default_ = "50", .example = "100" },
     { .name = "decide_webhook", .column = COLUMN(service, decide_webhook),
       .syntax = &syntax_url, .example = "\"http://192.0.2.50/decide\"" },
     { .name = "statistics", .column = COLUMN(service, statistics),

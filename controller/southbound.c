@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "agents.h"
+#include "channel.h"
 #include "controller/ovs-migrate-idl.h"
+#include "decider.h"
 #include "entropy.h"
 #include "events.h"
 #include "fabric.h"
@@ -16,6 +18,7 @@
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "report.h"
+#include "seal.h"
 #include "smap.h"
 #include "stations.h"
 #include "survey.h"
@@ -26,6 +29,8 @@
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(southbound);
+
+static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 
 #define LOCK "ovs_migrate_active"
 
@@ -47,6 +52,7 @@ struct southbound {
 
     /* While it is active. */
     struct fleet fleet;
+    struct decider *decider;
     struct topology *topology;
     unsigned int topology_seqno;        /* That 'fabric' is of. */
     long long int next_report, next_tally;
@@ -76,6 +82,8 @@ static const struct ovsdb_idl_column *const config_columns[] = {
     &omrec_service_col_id,
     &omrec_service_col_protocol,
     &omrec_service_col_placement,
+    &omrec_service_col_decide,
+    &omrec_service_col_decide_timeout,
     &omrec_service_col_request_timeout,
     &omrec_service_col_flow_limit,
     &omrec_service_col_flow_idle_timeout,
@@ -137,6 +145,14 @@ send_probe(void *sb_, uint64_t dpid, ofp_port_t port, const void *frame,
     fleet_send(&sb->fleet, dpid, port, frame, len);
 }
 
+static void
+send_decision(void *sb_, uint64_t dpid, const void *frame, size_t len)
+{
+    struct southbound *sb = sb_;
+
+    fleet_submit(&sb->fleet, dpid, frame, len);
+}
+
 /* Flows. */
 
 static void
@@ -191,14 +207,39 @@ update_fabric(struct southbound *sb)
 
 /* What switches say. */
 
+/* A frame that should have a message of the engine of 'sw'. */
+static void
+receive_message(struct southbound *sb, const struct fleet_switch *sw,
+                const void *frame, size_t len)
+{
+    const struct omrec_fabric *fabric = omrec_fabric_first(sb->loop.idl);
+    const struct omrec_switch *row
+        = omrec_switch_get_for_uuid(sb->loop.idl, &sw->uuid);
+    struct channel_end end = { .dpid = sw->dpid };
+    struct channel_message message;
+    struct keyring keys;
+
+    if (row && fabric && survey_keys(fabric, &keys)
+        && channel_open(&keys, frame, len, &message, &end)
+        && channel_header(&message)->type == MIGRATE_DECIDE) {
+        decider_receive(sb->decider, &keys, &end, row->name,
+                        channel_header(&message));
+    } else {
+        VLOG_WARN_RL(&rl, "switch %016"PRIx64": a message that is not "
+                     "understood", sw->dpid);
+    }
+}
+
 static void
 fleet_packet_in(void *sb_, struct fleet_switch *sw, ofp_port_t in_port,
                 const void *frame, size_t len)
 {
-    const struct southbound *sb = sb_;
+    struct southbound *sb = sb_;
     const struct topology_port *port = topology_find_port(sw->ts, in_port);
 
-    if (port && port->role == TOPOLOGY_EDGE) {
+    if (channel_is_message(frame, len)) {
+        receive_message(sb, sw, frame, len);
+    } else if (port && port->role == TOPOLOGY_EDGE) {
         stations_learn(sb->stations, frame, len, &sw->uuid, port->name,
                        time_msec());
     }
@@ -256,6 +297,7 @@ run_reports(struct southbound *sb, struct ovsdb_idl_txn *txn,
         struct events events = EVENTS_INITIALIZER(sb->loop.idl, txn);
 
         report_active(sb, fabric);
+        decider_report(sb->decider, &events);
         report_links(&events, sb->topology);
         report_switches(&events, &sb->fleet, fabric);
         if (time_msec() >= sb->next_tally) {
@@ -276,6 +318,7 @@ activate(struct southbound *sb)
 
     get_entropy_or_die(&key, sizeof key);
     sb->topology = topology_create(&key, send_probe, sb);
+    sb->decider = decider_create(sb->loop.idl, send_decision, sb);
     fleet_init(&sb->fleet, sb->loop.idl, sb->topology, &fleet_ops, sb);
     sb->next_report = sb->next_tally = 0;
     sb->seqno = 0;
@@ -287,6 +330,7 @@ activate(struct southbound *sb)
 static void
 deactivate(struct southbound *sb)
 {
+    decider_destroy(sb->decider);
     fleet_uninit(&sb->fleet);
     topology_destroy(sb->topology);
     tree_uninit(&sb->tree);
@@ -347,6 +391,7 @@ run_active(struct southbound *sb, struct ovsdb_idl_txn *txn)
         survey_links(idl, sb->topology, time_msec());
     }
     fleet_run_openflow(&sb->fleet);
+    decider_run(sb->decider);
     topology_run(sb->topology, time_msec());
     if (changed || sb->topology_seqno != topology_seqno(sb->topology)) {
         sb->topology_seqno = topology_seqno(sb->topology);
@@ -361,6 +406,7 @@ run_active(struct southbound *sb, struct ovsdb_idl_txn *txn)
     run_reports(sb, txn, omrec_fabric_first(idl));
 
     fleet_wait(&sb->fleet);
+    decider_wait(sb->decider);
     poll_timer_wait_until(topology_deadline(sb->topology));
 }
 

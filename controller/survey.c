@@ -9,6 +9,7 @@
 #include "controller/ovs-migrate-idl.h"
 #include "fabric.h"
 #include "packets.h"
+#include "seal.h"
 #include "topology.h"
 #include "util.h"
 
@@ -259,4 +260,18 @@ survey_fabric(const struct ovsdb_idl *idl, const struct topology *t,
     topology_fill(t, f);
     add_services(idl, f);
     add_stations(idl, t, f);
+}
+
+bool
+survey_keys(const struct omrec_fabric *fabric, struct keyring *keys)
+{
+    char text[2 * (2 * MIGRATE_KEY_LEN + 1)];
+
+    if (!fabric->current_key) {
+        return false;
+    }
+    snprintf(text, sizeof text, "%s%s%s", fabric->current_key,
+             fabric->accepted_key ? "," : "",
+             fabric->accepted_key ? fabric->accepted_key : "");
+    return keyring_parse(text, keys);
 }

@@ -5,7 +5,11 @@
 /* The fabric, as flows are made from it, put together from the database and
  * from what switches have reported. */
 
+#include <stdbool.h>
+
 struct fabric;
+struct keyring;
+struct omrec_fabric;
 struct ovsdb_idl;
 struct topology;
 
@@ -13,6 +17,9 @@ struct topology;
  * where hosts are. */
 void survey_links(const struct ovsdb_idl *, struct topology *,
                   long long int now);
+
+/* Reads the keys of the fabric.  Returns false if it has none. */
+bool survey_keys(const struct omrec_fabric *, struct keyring *);
 
 /* Fills 'f', which is empty.  Two times the same gives the same bytes. */
 void survey_fabric(const struct ovsdb_idl *, const struct topology *,

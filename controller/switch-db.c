@@ -21,6 +21,7 @@
 VLOG_DEFINE_THIS_MODULE(switch_db);
 
 #define RECONNECT_MSEC 1000
+#define DECIDE_TIMEOUT_DEFAULT 50       /* ms, as ovs-migrate(5) says. */
 #define BFD_MSEC "200"          /* Three times this, and a link is down. */
 
 struct switch_db {
@@ -283,6 +284,11 @@ put_service(struct rows *r, const struct omrec_service *service)
     ovsrec_migration_service_set_protocol(row, service->protocol);
     ovsrec_migration_service_set_placement(row, service->placement);
     add_optional(&config, "request-timeout", service->request_timeout);
+    if (service->decide && !strcmp(service->decide, "controller")) {
+        smap_add_format(&config, "decide-timeout", "%"PRId64,
+                        service->decide_timeout ? *service->decide_timeout
+                        : DECIDE_TIMEOUT_DEFAULT);
+    }
     add_optional(&config, "flow-limit", service->flow_limit);
     add_optional(&config, "flow-idle-timeout", service->flow_idle_timeout);
     ovsrec_migration_service_set_other_config(row, &config);

@@ -6,6 +6,7 @@ SYSTEM_TESTS = \
 	tests/system/test_bad_input.py \
 	tests/system/test_clean.py \
 	tests/system/test_demo.py \
+	tests/system/test_decide.py \
 	tests/system/test_fabric.py \
 	tests/system/test_fabric_changes.py \
 	tests/system/test_fabric_failures.py \

@@ -201,6 +201,15 @@ test_no_way(void)
     "cookie=0x6d69677261746501,table=2,priority=100,ip,nw_dst=" ADDRESS "," \
         "actions=group:" #GROUP "\n"
 
+/* Of hosts and the controller, and for the controller. */
+#define MESSAGES(UDP, IP, ADDRESS) \
+    "cookie=0x6d69677261746501,table=2,priority=200," UDP "," \
+        IP "dst=" ADDRESS ",tp_dst=7471," \
+        "actions=migrate(control,table=3)\n" \
+    "cookie=0x6d69677261746501,table=3,priority=200," UDP "," \
+        IP "src=" ADDRESS "," IP "dst=" ADDRESS ",tp_dst=7472," \
+        "actions=CONTROLLER:65535\n"
+
 static void
 test_addresses(void)
 {
@@ -209,17 +218,13 @@ test_addresses(void)
     leaf_spine(&f);
     check(&f, 2, FLOWS_ADDRESSES, GUARD_MIGRATION OWN("10.0.1.2")
           OTHERS("10.0.1.3", 13)
-          "cookie=0x6d69677261746501,table=2,priority=200,udp,"
-              "nw_dst=10.0.1.2,tp_dst=7471,"
-              "actions=migrate(control,table=3)\n");
+          MESSAGES("udp", "nw_", "10.0.1.2"));
 
     add_service(&f, 7, "10.0.0.100", 80);
     add_service(&f, 8, "10.0.0.100", 443);
     check(&f, 2, FLOWS_ADDRESSES, GUARD_MIGRATION OWN("10.0.1.2")
           OTHERS("10.0.1.3", 13)
-          "cookie=0x6d69677261746501,table=2,priority=200,udp,"
-              "nw_dst=10.0.1.2,tp_dst=7471,"
-              "actions=migrate(control,table=3)\n"
+          MESSAGES("udp", "nw_", "10.0.1.2")
           OWN("10.0.0.100")
           "cookie=0x6d69677261746501,table=1,priority=300,arp,"
               "arp_spa=10.0.0.100,actions=drop\n"
@@ -291,9 +296,7 @@ test_ipv6(void)
               "ipv6_dst=2001:db8::1,actions=migrate(control,table=3)\n"
           "cookie=0x6d69677261746501,table=2,priority=200,icmp6,"
               "ipv6_dst=2001:db8::80,actions=migrate(control,table=3)\n"
-          "cookie=0x6d69677261746501,table=2,priority=200,udp6,"
-              "ipv6_dst=2001:db8::1,tp_dst=7471,"
-              "actions=migrate(control,table=3)\n"
+          MESSAGES("udp6", "ipv6_", "2001:db8::1")
           "cookie=0x6d69677261746501,table=2,priority=200,tcp6,"
               "ipv6_dst=2001:db8::80,tp_dst=80,"
               "actions=migrate(service=9,table=3)\n"
@@ -315,9 +318,7 @@ test_families(void)
     add_service(&f, 9, "2001:db8::80", 80);
     check(&f, 2, FLOWS_ADDRESSES, GUARD_MIGRATION OWN("10.0.1.2")
           OTHERS("10.0.1.3", 13)
-          "cookie=0x6d69677261746501,table=2,priority=200,udp,"
-              "nw_dst=10.0.1.2,tp_dst=7471,"
-              "actions=migrate(control,table=3)\n"
+          MESSAGES("udp", "nw_", "10.0.1.2")
           "cookie=0x6d69677261746501,table=1,priority=300,icmp6,"
               "icmp_type=136,nd_target=2001:db8::3,actions=drop\n"
           "cookie=0x6d69677261746501,table=1,priority=300,icmp6,"
