@@ -3,6 +3,7 @@
 # The database: its schema, and what OVS's tools make of that, the C code that
 # reads and writes it (ovs-migrate-idl) and a manual page.
 EXTRA_DIST += \
+	controller/ovs-migrate-controller.service.in \
 	controller/ovs-migrate-idl.ann \
 	controller/ovs-migrate.ovsschema \
 	controller/ovs-migrate.xml
@@ -158,10 +159,14 @@ controller_libcontroller_a_SOURCES += \
 	controller/survey.h \
 	controller/switch-db.c \
 	controller/switch-db.h \
+	controller/switch-rows.c \
+	controller/switch-rows.h \
 	controller/tally.c \
 	controller/tally.h \
 	controller/topology.c \
 	controller/topology.h \
+	controller/tracking.c \
+	controller/tracking.h \
 	controller/tree.c \
 	controller/tree.h \
 	controller/webhook.c \
@@ -181,6 +186,15 @@ controller_ovs_migrate_controller_SOURCES = \
 	controller/ovs-migrate-controller.c
 controller_ovs_migrate_controller_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
 $(controller_ovs_migrate_controller_OBJECTS): $(OVS_GENERATED)
+
+CONTROLLER_UNIT = controller/ovs-migrate-controller.service
+systemdsystemunit_DATA += $(CONTROLLER_UNIT)
+CLEANFILES += $(CONTROLLER_UNIT)
+$(CONTROLLER_UNIT): controller/ovs-migrate-controller.service.in Makefile
+	@$(MKDIR_P) controller
+	$(AM_V_GEN)sed 's,@''sbindir@,$(sbindir),g' \
+		$(srcdir)/controller/ovs-migrate-controller.service.in > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
 
 # OVS's own libtool knows what libopenvswitch needs.
 CONTROLLER_LIBS = controller/libcontroller.a datapath/libmigrate-engine.a \

@@ -293,7 +293,7 @@ update_links(struct fleet_switch *sw)
 }
 
 static void
-run_db(struct fleet_switch *sw)
+run_db(struct fleet_switch *sw, const struct sset *pools)
 {
     const struct ovsdb_idl *idl = sw->fleet->idl;
     struct switch_db_wanted wanted = {
@@ -301,16 +301,19 @@ run_db(struct fleet_switch *sw)
         .fabric = omrec_fabric_first(idl),
         .sw = omrec_switch_get_for_uuid(idl, &sw->uuid),
         .links = &sw->links,
+        .pools = pools,
     };
 
     if (wanted.sw && wanted.fabric) {
         switch_db_run(sw->db, &wanted, sw->db_changed);
         sw->db_changed = false;
+    } else {
+        sw->db_changed = true;
     }
 }
 
 void
-fleet_run_db(struct fleet *f, bool changed)
+fleet_run_db(struct fleet *f, bool changed, const struct sset *pools)
 {
     struct fleet_switch *sw;
 
@@ -318,7 +321,7 @@ fleet_run_db(struct fleet *f, bool changed)
         if (sw->db) {
             sw->db_changed |= changed;
             update_links(sw);
-            run_db(sw);
+            run_db(sw, pools);
         }
     }
 }

@@ -95,8 +95,8 @@ void fleet_permit(struct fleet *);
 bool fleet_has_flows(const struct fleet *);
 
 /* Brings the databases of switches up to date.  'changed' tells that the
- * configuration is not what it was. */
-void fleet_run_db(struct fleet *, bool changed);
+ * configuration is not what it was, 'pools' of which pools alone it is not. */
+void fleet_run_db(struct fleet *, bool changed, const struct sset *pools);
 
 /* Adds to 'tally' what switches say. */
 void fleet_count(const struct fleet *, struct tally *tally);

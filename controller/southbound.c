@@ -20,11 +20,13 @@
 #include "report.h"
 #include "seal.h"
 #include "smap.h"
+#include "sset.h"
 #include "stations.h"
 #include "survey.h"
 #include "tally.h"
 #include "timeval.h"
 #include "topology.h"
+#include "tracking.h"
 #include "tree.h"
 #include "util.h"
 
@@ -367,16 +369,34 @@ southbound_destroy(struct southbound *sb)
     }
 }
 
-/* Whether something has changed that databases of switches are made from. */
-static bool
-config_has_changed(const struct ovsdb_idl *idl)
+/* Brings the databases of switches up to date.  Changes of pools and their
+ * hosts are many; of the others everything is compared. */
+static void
+run_databases(struct southbound *sb)
 {
-    return (omrec_fabric_track_get_first(idl)
-            || omrec_service_track_get_first(idl)
-            || omrec_rule_track_get_first(idl)
-            || omrec_pool_track_get_first(idl)
-            || omrec_host_track_get_first(idl)
-            || omrec_switch_track_get_first(idl));
+    static const struct ovsdb_idl_table_class *const tables[] = {
+        &omrec_table_fabric,
+        &omrec_table_service,
+        &omrec_table_rule,
+        &omrec_table_switch,
+    };
+    struct sset pools = SSET_INITIALIZER(&pools);
+    const struct omrec_pool *pool;
+    bool changed = false;
+
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+        changed |= tracking_has_changed(sb->loop.idl, tables[i]);
+    }
+    /* What hosts say of themselves changes the pools that refer to them. */
+    OMREC_POOL_FOR_EACH_TRACKED (pool, sb->loop.idl) {
+        if (tracking_comes_or_goes(&pool->header_)) {
+            changed = true;
+        } else {
+            sset_add(&pools, pool->name);
+        }
+    }
+    fleet_run_db(&sb->fleet, changed, &pools);
+    sset_destroy(&pools);
 }
 
 static void
@@ -399,7 +419,7 @@ run_active(struct southbound *sb, struct ovsdb_idl_txn *txn)
     }
     run_tree(sb);
     fleet_permit(&sb->fleet);
-    fleet_run_db(&sb->fleet, config_has_changed(idl));
+    run_databases(sb);
     if (txn) {
         stations_write(sb->stations, txn);
     }

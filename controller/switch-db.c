@@ -9,26 +9,25 @@
 #include "controller/ovs-migrate-idl.h"
 #include "flows.h"
 #include "openvswitch/poll-loop.h"
-#include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
 #include "smap.h"
 #include "sset.h"
-#include "tally.h"
+#include "switch-rows.h"
 #include "timeval.h"
+#include "tracking.h"
 #include "util.h"
 #include "vswitch-idl.h"
 
 VLOG_DEFINE_THIS_MODULE(switch_db);
 
 #define RECONNECT_MSEC 1000
-#define DECIDE_TIMEOUT_DEFAULT 50       /* ms, as ovs-migrate(5) says. */
 #define BFD_MSEC "200"          /* Three times this, and a link is down. */
 
 struct switch_db {
     char *remote;
     struct ovsdb_idl_loop loop;
-    unsigned int seqno;         /* Of the IDL, when it was compared last. */
-    bool dirty;                 /* It is to be compared again. */
+    bool dirty;                 /* All of it is to be compared again. */
+    struct sset pools;          /* Names of those that are to be, if not. */
     long long int retry;        /* When to try to connect again. */
     char *error;
 };
@@ -38,8 +37,6 @@ add_columns(struct ovsdb_idl *idl)
 {
     static const struct ovsdb_idl_column *const columns[] = {
         &ovsrec_open_vswitch_col_bridges,
-        &ovsrec_open_vswitch_col_next_cfg,
-        &ovsrec_open_vswitch_col_cur_cfg,
         &ovsrec_bridge_col_name,
         &ovsrec_bridge_col_datapath_type,
         &ovsrec_bridge_col_fail_mode,
@@ -74,8 +71,10 @@ add_columns(struct ovsdb_idl *idl)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
-        ovsdb_idl_add_column(idl, columns[i]);
+        ovsdb_idl_track_add_column(idl, columns[i]);
     }
+    ovsdb_idl_add_column(idl, &ovsrec_open_vswitch_col_next_cfg);
+    ovsdb_idl_add_column(idl, &ovsrec_open_vswitch_col_cur_cfg);
     for (size_t i = 0; i < ARRAY_SIZE(reports); i++) {
         ovsdb_idl_add_column(idl, reports[i]);
         ovsdb_idl_omit_alert(idl, reports[i]);
@@ -95,6 +94,7 @@ switch_db_create(const char *remote)
     db->remote = xstrdup(remote);
     db->retry = time_msec() + RECONNECT_MSEC;
     db->dirty = true;
+    sset_init(&db->pools);
     return db;
 }
 
@@ -103,160 +103,11 @@ switch_db_destroy(struct switch_db *db)
 {
     if (db) {
         ovsdb_idl_loop_destroy(&db->loop);
+        sset_destroy(&db->pools);
         free(db->remote);
         free(db->error);
         free(db);
     }
-}
-
-/* The rows that a bridge has, by name, and those that it is to have.  A row
- * that it has is used again for what has the same name. */
-struct rows {
-    struct ovsdb_idl_txn *txn;
-    struct shash services, rules, pools, hosts; /* There. */
-    struct shash new_pools, new_hosts;          /* Wanted, already written. */
-};
-
-static void
-rows_add_pool(struct rows *r, struct ovsrec_migration_pool *pool)
-{
-    if (pool && shash_add_once(&r->pools, pool->name, pool)) {
-        for (size_t i = 0; i < pool->n_hosts; i++) {
-            shash_add_once(&r->hosts, pool->hosts[i]->name, pool->hosts[i]);
-        }
-    }
-}
-
-static void
-rows_init(struct rows *r, struct ovsdb_idl_txn *txn,
-          const struct ovsrec_bridge *br)
-{
-    r->txn = txn;
-    shash_init(&r->services);
-    shash_init(&r->rules);
-    shash_init(&r->pools);
-    shash_init(&r->hosts);
-    shash_init(&r->new_pools);
-    shash_init(&r->new_hosts);
-    for (size_t i = 0; i < br->n_migration_services; i++) {
-        struct ovsrec_migration_service *s = br->migration_services[i];
-
-        shash_add_once(&r->services, s->name, s);
-        rows_add_pool(r, s->default_pool);
-        for (size_t j = 0; j < s->n_rules; j++) {
-            const char *name = smap_get_def(&s->rules[j]->external_ids,
-                                            "name", "");
-
-            shash_add_once(&r->rules, name, s->rules[j]);
-            rows_add_pool(r, s->rules[j]->pool);
-        }
-    }
-}
-
-static void
-rows_uninit(struct rows *r)
-{
-    shash_destroy(&r->services);
-    shash_destroy(&r->rules);
-    shash_destroy(&r->pools);
-    shash_destroy(&r->hosts);
-    shash_destroy(&r->new_pools);
-    shash_destroy(&r->new_hosts);
-}
-
-static struct ovsrec_migration_host *
-put_host(struct rows *r, const struct omrec_host *host)
-{
-    struct ovsrec_migration_host *row = shash_find_data(&r->new_hosts,
-                                                        host->name);
-
-    if (row) {
-        return row;
-    }
-    row = shash_find_data(&r->hosts, host->name);
-    if (!row) {
-        row = ovsrec_migration_host_insert(r->txn);
-        ovsrec_migration_host_set_name(row, host->name);
-    }
-    ovsrec_migration_host_set_ip(row, host->ip);
-    shash_add(&r->new_hosts, host->name, row);
-    return row;
-}
-
-static bool
-host_state_is(const struct omrec_host *host, const char *state)
-{
-    return host->state && !strcmp(host->state, state);
-}
-
-static void
-set_members(struct rows *r, const struct ovsrec_migration_pool *row,
-            const struct omrec_pool *pool)
-{
-    struct ovsrec_migration_host **hosts
-        = xmalloc(pool->n_hosts * sizeof *hosts);
-    const char **names = xmalloc(pool->n_hosts * sizeof *names);
-    int64_t *weights = xmalloc(pool->n_hosts * sizeof *weights);
-    size_t n = 0;
-
-    for (size_t i = 0; i < pool->n_hosts; i++) {
-        const struct omrec_host *host = pool->key_hosts[i];
-
-        if (!host_state_is(host, "down")) {
-            hosts[n] = put_host(r, host);
-            names[n] = host->name;
-            weights[n++] = (host_state_is(host, "draining") ? 0
-                            : pool->value_hosts[i]);
-        }
-    }
-    ovsrec_migration_pool_set_hosts(row, hosts, n);
-    ovsrec_migration_pool_set_weights(row, names, weights, n);
-    free(hosts);
-    free(names);
-    free(weights);
-}
-
-static struct ovsrec_migration_pool *
-put_pool(struct rows *r, const struct omrec_pool *pool)
-{
-    struct ovsrec_migration_pool *row;
-
-    if (!pool) {
-        return NULL;
-    }
-    row = shash_find_data(&r->new_pools, pool->name);
-    if (row) {
-        return row;
-    }
-    row = shash_find_data(&r->pools, pool->name);
-    if (!row) {
-        row = ovsrec_migration_pool_insert(r->txn);
-        ovsrec_migration_pool_set_name(row, pool->name);
-    }
-    ovsrec_migration_pool_set_policy(row, pool->policy);
-    set_members(r, row, pool);
-    shash_add(&r->new_pools, pool->name, row);
-    return row;
-}
-
-static struct ovsrec_migration_rule *
-put_rule(struct rows *r, const struct omrec_rule *rule)
-{
-    struct ovsrec_migration_rule *row = shash_find_data(&r->rules,
-                                                        rule->name);
-    struct smap ids;
-
-    if (!row) {
-        row = ovsrec_migration_rule_insert(r->txn);
-    }
-    smap_init(&ids);
-    smap_add(&ids, "name", rule->name);
-    ovsrec_migration_rule_set_external_ids(row, &ids);
-    smap_destroy(&ids);
-    ovsrec_migration_rule_set_priority(row, rule->priority);
-    ovsrec_migration_rule_set_match(row, &rule->match);
-    ovsrec_migration_rule_set_pool(row, put_pool(r, rule->pool));
-    return row;
 }
 
 static void
@@ -265,66 +116,6 @@ add_optional(struct smap *config, const char *key, const int64_t *value)
     if (value) {
         smap_add_format(config, key, "%"PRId64, *value);
     }
-}
-
-static struct ovsrec_migration_service *
-put_service(struct rows *r, const struct omrec_service *service)
-{
-    struct ovsrec_migration_service *row = shash_find_data(&r->services,
-                                                           service->name);
-    struct ovsrec_migration_rule **rules
-        = xmalloc(service->n_rules * sizeof *rules);
-    struct smap config = SMAP_INITIALIZER(&config);
-
-    if (!row) {
-        row = ovsrec_migration_service_insert(r->txn);
-        ovsrec_migration_service_set_name(row, service->name);
-    }
-    ovsrec_migration_service_set_id(row, service->id);
-    ovsrec_migration_service_set_protocol(row, service->protocol);
-    ovsrec_migration_service_set_placement(row, service->placement);
-    add_optional(&config, "request-timeout", service->request_timeout);
-    if (service->decide && !strcmp(service->decide, "controller")) {
-        smap_add_format(&config, "decide-timeout", "%"PRId64,
-                        service->decide_timeout ? *service->decide_timeout
-                        : DECIDE_TIMEOUT_DEFAULT);
-    }
-    add_optional(&config, "flow-limit", service->flow_limit);
-    add_optional(&config, "flow-idle-timeout", service->flow_idle_timeout);
-    ovsrec_migration_service_set_other_config(row, &config);
-    smap_destroy(&config);
-    for (size_t i = 0; i < service->n_rules; i++) {
-        rules[i] = put_rule(r, service->rules[i]);
-    }
-    ovsrec_migration_service_set_rules(row, rules, service->n_rules);
-    free(rules);
-    ovsrec_migration_service_set_default_pool(
-        row, put_pool(r, service->default_pool));
-    return row;
-}
-
-static void
-write_services(struct ovsdb_idl_txn *txn, const struct ovsrec_bridge *br,
-               const struct switch_db_wanted *wanted)
-{
-    struct ovsrec_migration_service **services = NULL;
-    const struct omrec_service *service;
-    size_t n = 0, allocated = 0;
-    struct rows r;
-
-    rows_init(&r, txn, br);
-    OMREC_SERVICE_FOR_EACH (service, wanted->idl) {
-        if (!wanted->sw->migrate_address) {
-            break;
-        }
-        if (n >= allocated) {
-            services = x2nrealloc(services, &allocated, sizeof *services);
-        }
-        services[n++] = put_service(&r, service);
-    }
-    ovsrec_bridge_set_migration_services(br, services, n);
-    free(services);
-    rows_uninit(&r);
 }
 
 static void
@@ -428,6 +219,15 @@ check_bridge(const struct switch_db *db, const struct ovsrec_bridge *br,
     return NULL;
 }
 
+/* Tells the switch of what is written into 'txn', if it is anything. */
+static void
+notify(struct ovsdb_idl_txn *txn, const struct ovsrec_open_vswitch *ovs)
+{
+    ovsdb_idl_txn_add_comment(txn, "ovs-migrate-controller");
+    ovsdb_idl_txn_increment(txn, &ovs->header_,
+                            &ovsrec_open_vswitch_col_next_cfg, false);
+}
+
 /* Writes what differs into 'txn'. */
 static void
 write_all(struct switch_db *db, struct ovsdb_idl_txn *txn,
@@ -443,13 +243,65 @@ write_all(struct switch_db *db, struct ovsdb_idl_txn *txn,
     }
     if (ovsdb_idl_server_has_table(db->loop.idl,
                                    &ovsrec_table_migration_service)) {
-        write_services(txn, br, wanted);
+        switch_rows_write(txn, br, wanted->idl,
+                          wanted->sw->migrate_address != NULL);
     }
     write_config(br, wanted);
     write_links(br, wanted->links);
-    ovsdb_idl_txn_add_comment(txn, "ovs-migrate-controller");
-    ovsdb_idl_txn_increment(txn, &ovs->header_,
-                            &ovsrec_open_vswitch_col_next_cfg, false);
+    notify(txn, ovs);
+}
+
+/* Writes what differs of the pools that are to be compared.  Returns false if
+ * there is more to it. */
+static bool
+write_pools(struct switch_db *db, struct ovsdb_idl_txn *txn,
+            const struct switch_db_wanted *wanted)
+{
+    const struct ovsrec_open_vswitch *ovs
+        = ovsrec_open_vswitch_first(db->loop.idl);
+    const struct ovsrec_bridge *br = find_bridge(db, bridge_name(wanted->sw));
+    const struct omrec_pool *pool;
+
+    if (!ovs || !br) {
+        return false;
+    }
+    OMREC_POOL_FOR_EACH (pool, wanted->idl) {
+        if (sset_contains(&db->pools, pool->name)
+            && !switch_rows_write_pool(br, pool)) {
+            return false;
+        }
+    }
+    notify(txn, ovs);
+    return true;
+}
+
+/* Finds out what is to be compared because somebody has changed it: others, or
+ * we, which may have come out differently. */
+static void
+take_changes(struct switch_db *db)
+{
+    static const struct ovsdb_idl_table_class *const tables[] = {
+        &ovsrec_table_open_vswitch,
+        &ovsrec_table_bridge,
+        &ovsrec_table_port,
+        &ovsrec_table_interface,
+        &ovsrec_table_migration_service,
+        &ovsrec_table_migration_rule,
+        &ovsrec_table_migration_host,
+    };
+    const struct ovsrec_migration_pool *pool;
+
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+        db->dirty |= tracking_has_changed(db->loop.idl, tables[i]);
+    }
+    OVSREC_MIGRATION_POOL_FOR_EACH_TRACKED (pool, db->loop.idl) {
+        if (tracking_is_modified(&pool->header_)) {
+            sset_add(&db->pools, pool->name);
+        } else {
+            db->dirty |= tracking_comes_or_goes(&pool->header_);
+        }
+    }
+    ovsdb_idl_track_clear(db->loop.idl);
 }
 
 /* The IDL waits longer after each failed attempt; we do not. */
@@ -471,16 +323,24 @@ switch_db_run(struct switch_db *db, const struct switch_db_wanted *wanted,
               bool changed)
 {
     struct ovsdb_idl_txn *txn = ovsdb_idl_loop_run(&db->loop);
-    unsigned int seqno = ovsdb_idl_get_seqno(db->loop.idl);
+    const char *name;
 
-    db->dirty |= changed || seqno != db->seqno;
-    db->seqno = seqno;
-    if (txn && db->dirty && switch_db_is_connected(db)) {
-        write_all(db, txn, wanted);
-        db->dirty = false;
+    take_changes(db);
+    db->dirty |= changed;
+    SSET_FOR_EACH (name, wanted->pools) {
+        sset_add(&db->pools, name);
     }
-    /* When it fails because of what others did, that changes the seqno. */
-    ovsdb_idl_loop_commit_and_wait(&db->loop);
+    if (txn && switch_db_is_connected(db)) {
+        if (db->dirty || (!sset_is_empty(&db->pools)
+                          && !write_pools(db, txn, wanted))) {
+            write_all(db, txn, wanted);
+        }
+        db->dirty = false;
+        sset_clear(&db->pools);
+    }
+    if (!ovsdb_idl_loop_commit_and_wait(&db->loop)) {
+        db->dirty = true;
+    }
     reconnect(db);
 }
 
@@ -498,42 +358,9 @@ switch_db_is_synced(const struct switch_db *db)
         = ovsrec_open_vswitch_first(db->loop.idl);
 
     return (switch_db_is_connected(db) && !db->dirty
+            && sset_is_empty(&db->pools)
             && !db->loop.committing_txn && !db->error
             && ovs && ovs->cur_cfg >= ovs->next_cfg);
-}
-
-/* Reports. */
-
-static void
-count_host(const struct ovsrec_migration_host *row, struct tally *tally)
-{
-    struct tally_host *host = tally_host(tally, row->name);
-    const char *state = smap_get(&row->status, "state");
-    const char *mac = smap_get(&row->status, "mac");
-
-    if (state) {
-        host->n_up += !strcmp(state, "up");
-        host->n_down += !strcmp(state, "down");
-    }
-    host->connections += smap_get_ullong(&row->status, "connections", 0);
-    host->handoffs += smap_get_ullong(&row->status, "handoffs", 0);
-    if (mac && !host->mac) {
-        host->mac = xstrdup(mac);
-    }
-}
-
-static void
-count_service(const struct ovsrec_migration_service *row, struct tally *tally)
-{
-    struct tally_service *service = tally_service(tally, row->name);
-
-    for (size_t i = 0; i < row->n_statistics; i++) {
-        if (!strcmp(row->key_statistics[i], "connections")) {
-            service->connections += row->value_statistics[i];
-        } else if (!strcmp(row->key_statistics[i], "handoffs")) {
-            service->handoffs += row->value_statistics[i];
-        }
-    }
 }
 
 void
@@ -541,20 +368,10 @@ switch_db_count(const struct switch_db *db, const struct omrec_switch *sw,
                 struct tally *tally)
 {
     const struct ovsrec_bridge *br = find_bridge(db, bridge_name(sw));
-    struct shash_node *node;
-    struct rows r;
 
-    if (!br || !switch_db_is_connected(db)) {
-        return;
+    if (br && switch_db_is_connected(db)) {
+        switch_rows_count(br, tally);
     }
-    rows_init(&r, NULL, br);
-    SHASH_FOR_EACH (node, &r.services) {
-        count_service(node->data, tally);
-    }
-    SHASH_FOR_EACH (node, &r.hosts) {
-        count_host(node->data, tally);
-    }
-    rows_uninit(&r);
 }
 
 const char *

@@ -26,6 +26,8 @@ struct switch_db_wanted {
     const struct omrec_fabric *fabric;
     const struct omrec_switch *sw;
     const struct sset *links;           /* Names of ports. */
+    const struct sset *pools;           /* Names of those that are not what
+                                         * they were. */
 };
 
 struct switch_db;
@@ -36,7 +38,8 @@ struct switch_db *switch_db_create(const char *remote);
 void switch_db_destroy(struct switch_db *);
 
 /* Does what there is to do, and causes poll_block() to wake up when there is
- * more.  'changed' tells that 'wanted' is not what it was. */
+ * more.  'changed' tells that 'wanted' is not what it was, in more than the
+ * pools that it names. */
 void switch_db_run(struct switch_db *, const struct switch_db_wanted *wanted,
                    bool changed);
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The agent under systemd, by the units beside it.  Needs root, and skips
+"""The agent and the controller under systemd, by their units.  Needs root, and skips
 where there is no systemd.
 
 A systemd of its own runs for it, as process 1 of a small system that has the
@@ -22,6 +22,7 @@ from lab import *
 
 SYSTEMD = '/lib/systemd/systemd'
 UNIT = 'ovs-migrate-agent@eth0.service'
+CONTROLLER = 'ovs-migrate-controller.service'
 CAP_NET_ADMIN = 1 << 12
 GET = b'GET /hello HTTP/1.1\r\nHost: x\r\n\r\n'
 
@@ -92,8 +93,7 @@ class System:
         self.root, self.units = lab.dir + '/root', lab.dir + '/units'
         for path in self.group, self.root, self.units:
             os.mkdir(path)
-        for unit in glob.glob(os.path.dirname(lab.agent_path)
-                              + '/*.service'):
+        for unit in glob.glob(BUILD + '/*/*.service'):
             with open(unit) as f:
                 text = f.read()
             # There is no udev to know of the device.
@@ -102,7 +102,8 @@ class System:
             # To look for leaks, a sanitizer wants what the unit forbids.
             text = re.sub(r'(?m)^ExecStart=\S+',
                           'Environment=ASAN_OPTIONS=detect_leaks=0\n'
-                          'ExecStart=' + lab.agent_path, text)
+                          'Environment=PATH=%s/ovs/ovsdb:/usr/bin\n'
+                          'ExecStart=%s' % (BUILD, self.program(unit)), text)
             with open('%s/%s' % (self.units, os.path.basename(unit)),
                       'w') as f:
                 f.write(text)
@@ -111,7 +112,7 @@ class System:
         self.outer = subprocess.Popen(
             ('nsenter', '--net=/run/netns/' + lab.host_ns, 'unshare', '-m',
              '-p', '-f', '-u', '-i', '-C', '--kill-child', 'bash', '-c', BOOT,
-             'boot', self.root, self.units, os.path.dirname(lab.agent_path)),
+             'boot', self.root, self.units, BUILD),
             stdout=self.console, stderr=self.console, preexec_fn=self._enter)
         atexit.register(self.close)
         self.init = wait_until(self._init, 10)
@@ -119,6 +120,12 @@ class System:
                           in ('running', 'degraded'), 20):
             raise RuntimeError('no systemd: '
                                + open(self.console.name).read())
+
+    def program(self, unit):
+        """What it starts, as it was built."""
+        name = re.match(r'ovs-migrate-[a-z]+', os.path.basename(unit))[0]
+        name = name.replace('-prepare', '')
+        return '%s/%s' % (os.path.dirname(unit), name)
 
     def _enter(self):
         # unshare(1) makes this group the root of what systemd sees.
@@ -136,22 +143,22 @@ class System:
     def ctl(self, *args):
         return self.run('systemctl', '--no-pager', *args)
 
-    def show(self, name):
-        return self.ctl('show', '-P', name, UNIT).strip()
+    def show(self, name, unit=UNIT):
+        return self.ctl('show', '-P', name, unit).strip()
 
     def status(self):
         return json.loads(self.run(lab.agent_path, '--interface', 'eth0',
                                    '--status', '--json'))
 
-    def privileges(self):
-        """What /proc says of the agent."""
-        text = self.run('cat', '/proc/%s/status' % self.show('MainPID'))
+    def privileges(self, unit=UNIT):
+        """What /proc says of the agent, or of another unit's program."""
+        text = self.run('cat', '/proc/%s/status' % self.show('MainPID', unit))
         fields = dict(line.split(':') for line in text.splitlines())
         return {name: int(fields[name], 16)
                 for name in ('CapEff', 'CapPrm', 'NoNewPrivs', 'Seccomp')}
 
-    def log(self):
-        return self.run('journalctl', '--no-pager', '-u', UNIT)
+    def log(self, unit=UNIT):
+        return self.run('journalctl', '--no-pager', '-u', unit)
 
     def close(self):
         atexit.unregister(self.close)
@@ -165,11 +172,12 @@ class System:
 
 def verify():
     """systemd finds nothing wrong with the units"""
-    out = system.run('systemd-analyze', 'verify', '--man=no', UNIT)
-    check(not out, out)
-    out = system.run('systemd-analyze', 'security', '--offline=yes',
-                     '--threshold=25', '/etc/systemd/system/' + UNIT)
-    check('OK' in out.splitlines()[-1], out)
+    for unit in UNITS:
+        out = system.run('systemd-analyze', 'verify', '--man=no', unit)
+        check(not out, out)
+        out = system.run('systemd-analyze', 'security', '--offline=yes',
+                         '--threshold=25', '/etc/systemd/system/' + unit)
+        check('OK' in out.splitlines()[-1], out)
 
 
 def start():
@@ -230,6 +238,39 @@ def stop():
     check(not system.run('ls', '/run/ovs-migrate-agent'), 'run directory')
 
 
+def healthy():
+    """What the controller says of itself."""
+    return '"status":"ok"' in system.run(
+        'curl', '-s', 'http://127.0.0.1:7480/healthz')
+
+
+def controller():
+    """the controller starts, without privileges, and again when it dies"""
+    out = system.ctl('start', CONTROLLER)
+    check(wait_until(healthy, 10), out + system.log(CONTROLLER))
+    check(system.privileges(CONTROLLER) == {
+        'CapEff': 0, 'CapPrm': 0, 'NoNewPrivs': 1, 'Seccomp': 2},
+        system.privileges(CONTROLLER))
+    out = system.run('curl', '-s', '-X', 'PUT', '-H',
+                     'Content-Type: application/json', '-d',
+                     '{"ip": "10.0.0.11"}',
+                     'http://127.0.0.1:7480/v1/hosts/h1')
+    check('"ip":"10.0.0.11"' in out, out)
+    pid = system.show('MainPID', CONTROLLER)
+    system.run('kill', '-9', pid)
+    check(wait_until(lambda: system.show('MainPID', CONTROLLER)
+                     not in ('0', pid) and healthy(), 10),
+          system.log(CONTROLLER))
+    out = system.run('curl', '-s', 'http://127.0.0.1:7480/v1/hosts/h1')
+    check('"ip":"10.0.0.11"' in out, out)
+    system.ctl('stop', CONTROLLER)
+    check(system.show('ActiveState', CONTROLLER) == 'inactive', 'inactive')
+
+
 lab.start_nginx()
+UNITS = [UNIT]
+if os.path.exists(BUILD + '/controller/ovs-migrate-controller'):
+    UNITS.append(CONTROLLER)
 system = System()
-tap([verify, start, serve, restart, stop])
+tap([verify, start, serve, restart, stop]
+    + ([controller] if CONTROLLER in UNITS else []))
