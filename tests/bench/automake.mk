@@ -5,7 +5,17 @@ noinst_PROGRAMS += tests/bench/engine-bench
 tests_bench_engine_bench_SOURCES = tests/bench/engine-bench.c
 tests_bench_engine_bench_LDADD = $(ENGINE_LIBS)
 
+if OVS
+noinst_PROGRAMS += tests/bench/fabric-sim
+tests_bench_fabric_sim_SOURCES = tests/bench/fabric-sim.c
+tests_bench_fabric_sim_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
+tests_bench_fabric_sim_LDADD = $(CONTROLLER_LIBS)
+tests_bench_fabric_sim_LINK = $(CONTROLLER_LINK)
+$(tests_bench_fabric_sim_OBJECTS): $(OVS_GENERATED)
+endif
+
 EXTRA_DIST += \
+	tests/bench/controller_bench.py \
 	tests/bench/engine_bench.py \
 	tests/bench/http_bench.py \
 	tests/bench/run \

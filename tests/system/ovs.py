@@ -42,7 +42,7 @@ class Tools:
                     ("ovsdb", "vswitchd", "utilities")]
                    + [f"{build}/{d}" for d in
                       ("agent", "controller", "controller/cli",
-                       "tests/system")],
+                       "tests/bench", "tests/system")],
                    f"{build}/ovs-src/vswitchd/vswitch.ovsschema",
                    'run "make"')
 

@@ -1,0 +1,270 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""How ovs-migrate-controller grows: simulated switches that speak OpenFlow
+(fabric-sim.c) and have a real ovsdb-server each, hosts that are rows, services
+with a pool of hosts each.  Needs no root.
+
+    controller_bench.py [--switches N] [--hosts N] [--services N]
+    controller_bench.py --growth [--markdown FILE] [--svg FILE]
+
+Measures, for one fabric, or for many up to the one with 100 switches, 5,000
+hosts and 50 services:
+
+start     from the start of the controller, whose database has all of it, until
+          all switches, which have nothing, are programmed
+restart   the same when they have it all
+change    from the request that changes a weight until all switches have the
+          new one, 200 times: half of them, and 99 of 100, took no longer
+memory    of the controller, and of its database
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.realpath(__file__)),
+                                "../controller"))
+
+# pylint: disable=wrong-import-position
+from controllers import TOOLS, Controller           # noqa: E402
+from workspace import Workspace, run, wait_until    # noqa: E402
+import tables                                       # noqa: E402
+
+CHANGES = 200
+START_SECONDS = 300             # At most.
+BATCH = 500                     # Changes of a request.
+
+# What is to be reached with the largest fabric.
+MAX_START = 30                  # Seconds.
+MAX_CHANGE = 100                # Milliseconds, 99 of 100.
+
+LARGEST = (100, 5000, 50)
+GROWTH = {
+    "switches": [(n, 5000, 50) for n in (10, 25, 50)],
+    "hosts": [(100, n, 50) for n in (500, 1000, 2500)],
+    "services": [(100, 5000, n) for n in (5, 10, 100)],
+}
+
+
+@dataclasses.dataclass
+class Result:
+    switches: int
+    hosts: int
+    services: int
+    start: float = 0            # Seconds.
+    restart: float = 0
+    half: float = 0             # Milliseconds.
+    most: float = 0
+    memory: float = 0           # MB
+    database: float = 0
+    flows: int = 0
+
+
+class Fabric:
+    """Some spines, the others leaves, with hosts at the ports of these."""
+
+    def __init__(self, workspace, switches, hosts, services):
+        self.workspace = workspace
+        self.n_spines = max(2, switches // 25)
+        self.n_leaves = switches - self.n_spines
+        self.n_hosts = hosts
+        self.n_services = services
+        self.n_ports = -(-hosts // self.n_leaves)
+        self.dir = workspace.mkdir("switches")
+        self.sim = None
+
+    def switch(self, i):
+        """The name of a switch."""
+        return (f"spine{i}" if i <= self.n_spines
+                else f"leaf{i - self.n_spines}")
+
+    def _database(self, ports):
+        """A file with a bridge in it."""
+        file = f"{self.dir}/{ports}.template"
+        run(["ovsdb-tool", "create", file, TOOLS.schema])
+        rows = []
+        for i in range(1, ports + 1):
+            rows += [
+                {"op": "insert", "table": "Interface", "uuid-name": f"i{i}",
+                 "row": {"name": f"p{i}"}},
+                {"op": "insert", "table": "Port", "uuid-name": f"p{i}",
+                 "row": {"name": f"p{i}",
+                         "interfaces": ["named-uuid", f"i{i}"]}}]
+        rows += [
+            {"op": "insert", "table": "Bridge", "uuid-name": "br",
+             "row": {"name": "br0", "datapath_type": "netdev",
+                     "ports": ["set", [["named-uuid", f"p{i}"]
+                                       for i in range(1, ports + 1)]]}},
+            {"op": "insert", "table": "Open_vSwitch",
+             "row": {"bridges": ["named-uuid", "br"]}}]
+        run(["ovsdb-tool", "transact", file,
+             json.dumps(["Open_vSwitch", *rows])])
+        return file
+
+    def start(self):
+        spine = self._database(self.n_leaves)
+        leaf = self._database(self.n_spines + self.n_ports)
+        for i in range(1, self.n_spines + self.n_leaves + 1):
+            shutil.copy(spine if i <= self.n_spines else leaf,
+                        f"{self.dir}/{i}.db")
+            self.workspace.start(f"db{i}", [
+                "ovsdb-server", f"--remote=punix:{self.dir}/{i}.sock",
+                f"--unixctl={self.dir}/{i}.ctl", f"{self.dir}/{i}.db"])
+        self.sim = subprocess.Popen(
+            [TOOLS.find("fabric-sim"), self.dir, str(self.n_spines),
+             str(self.n_leaves), str(self.n_ports)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def order(self, text):
+        self.sim.stdin.write(text + "\n")
+        self.sim.stdin.flush()
+
+    def count(self):
+        """Flows, groups, changes of databases."""
+        self.order("count")
+        return list(map(int, self.sim.stdout.readline().split()))
+
+    def close(self):
+        if self.sim:
+            self.sim.stdin.close()
+            self.sim.wait(10)
+            self.sim.stdout.close()
+
+    def members(self, service):
+        """The hosts of a service."""
+        return [i for i in range(self.n_hosts)
+                if i % self.n_services == service]
+
+    def resources(self):
+        """All that an operator says: path and body of each."""
+        for i in range(1, self.n_spines + self.n_leaves + 1):
+            body = {"dpid": f"{i:016x}",
+                    "ovsdb": f"unix:{self.dir}/{i}.sock",
+                    "openflow": f"unix:{self.dir}/{i}.mgmt"}
+            if i > self.n_spines:
+                body["migrate_address"] = f"10.2.{i >> 8}.{i & 255}"
+            yield f"switches/{self.switch(i)}", body
+        for i in range(self.n_hosts):
+            leaf, port = i % self.n_leaves, i // self.n_leaves
+            yield f"hosts/h{i}", {
+                "ip": f"10.1.{i >> 8}.{i & 255}",
+                "mac": f"02:02:00:00:{i >> 8:02x}:{i & 255:02x}",
+                "switch": f"leaf{leaf + 1}",
+                "port": f"p{self.n_spines + 1 + port}"}
+        for i in range(self.n_services):
+            yield f"pools/s{i}", {"hosts": {f"h{j}": 1
+                                            for j in self.members(i)}}
+            yield f"services/s{i}", {"address": f"10.3.{i >> 8}.{i & 255}",
+                                     "port": 80, "default_pool": f"s{i}"}
+
+
+def put_all(client, fabric):
+    def send(batch):
+        response = client("POST", "/v1/changes", {"changes": batch})
+        if response.status != 200:
+            raise RuntimeError(str(response))
+
+    client("PATCH", "/v1/fabric", {"current_key": "5" * 32})
+    batch = []
+    for path, body in fabric.resources():
+        batch.append({"method": "PUT", "path": f"/v1/{path}", "body": body})
+        if len(batch) == BATCH:
+            send(batch)
+            batch = []
+    send(batch)
+
+
+def is_programmed(client):
+    """Whether all switches have all that the database has."""
+    switches = client("GET", "/v1/switches?limit=1000").json["items"]
+    cfg = client("GET", "/v1/fabric").json["next_cfg"]
+    return all((switch.get("cur_cfg") or 0) >= cfg for switch in switches)
+
+
+def links_up(client):
+    return sum(link["status"].get("state") == "up" for link in
+               client("GET", "/v1/links?limit=1000").json["items"])
+
+
+def start(controller, fabric):
+    """Starts the controller; returns how long it took to be done, and a
+    client."""
+    begun = time.monotonic()
+    controller.start()
+    client = controller.wait_ready(START_SECONDS)
+    wait_until(lambda: links_up(client) == 2 * fabric.n_spines
+               * fabric.n_leaves and is_programmed(client),
+               "all switches to be programmed", START_SECONDS, 0.1)
+    return time.monotonic() - begun, client
+
+
+def change_weights(client, fabric):
+    """How long changes took to reach all switches, in ms, sorted."""
+    took = []
+    for i in range(CHANGES):
+        service = i % fabric.n_services
+        host = fabric.members(service)[i % len(fabric.members(service))]
+        weight = 2 + i % 60000
+        fabric.order(f"weight s{service} h{host} {weight}")
+        begun = time.monotonic()
+        response = client("PATCH", f"/v1/pools/s{service}",
+                          {"hosts": {f"h{host}": weight}})
+        assert response.status == 200, response
+        word, *times = fabric.sim.stdout.readline().split()
+        assert word == "weight" and len(times) == fabric.n_leaves
+        took.append(max(map(float, times)) - begun * 1e3)
+        wait_until(lambda: is_programmed(client), "the change to be reported")
+    return sorted(took)
+
+
+def memory(pid):
+    """Of a process, in MB."""
+    with open(f"/proc/{pid}/status") as status:
+        for line in status:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1000
+
+
+def measure(switches, hosts, services):
+    result = Result(switches, hosts, services)
+    workspace = Workspace()
+    fabric = Fabric(workspace, switches, hosts, services)
+    try:
+        controller = Controller(workspace, args=[])
+        put_all(controller.wait_ready(), fabric)
+        controller.kill()
+        fabric.start()
+        result.start, client = start(controller, fabric)
+        took = change_weights(client, fabric)
+        result.half = took[len(took) // 2]
+        result.most = took[len(took) * 99 // 100 - 1]
+        result.flows = fabric.count()[0]
+        result.memory = memory(controller.process.pid)
+        result.database = memory(controller.server()[0])
+        controller.kill()
+        result.restart, _ = start(controller, fabric)
+        return result
+    finally:
+        fabric.close()
+        workspace.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--switches", type=int, default=LARGEST[0])
+    parser.add_argument("--hosts", type=int, default=LARGEST[1])
+    parser.add_argument("--services", type=int, default=LARGEST[2])
+    args = parser.parse_args()
+    print(measure(args.switches, args.hosts, args.services))
+
+
+if __name__ == "__main__":
+    main()
