@@ -4,7 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#define HUGE_PAGE ((size_t) 2 << 20)    /* Bytes. */
 #define CHUNK_BITS 10
 #define CHUNK_SIZE (1u << CHUNK_BITS)
 
@@ -58,6 +60,25 @@ tuple_equals(const struct tuple *a, const struct tuple *b)
     return !memcmp(a, b, sizeof *a);
 }
 
+/* 'n' empty buckets.  They are looked at in no order, so in small pages the
+ * processor would have to look for each one's page as well. */
+static uint32_t *
+buckets_create(uint32_t n)
+{
+    uint32_t *buckets;
+    size_t size = n * sizeof *buckets;
+
+    if (size < HUGE_PAGE) {
+        return calloc(1, size);
+    }
+    buckets = aligned_alloc(HUGE_PAGE, size);
+    if (buckets) {
+        madvise(buckets, size, MADV_HUGEPAGE);  /* Or else it is slower. */
+        memset(buckets, 0, size);
+    }
+    return buckets;
+}
+
 struct record_table *
 record_table_create(uint32_t max, const struct siphash_key *key)
 {
@@ -74,7 +95,7 @@ record_table_create(uint32_t max, const struct siphash_key *key)
     t->max = max;
     t->mask = n_buckets - 1;
     t->chunks = calloc(max / CHUNK_SIZE + 1, sizeof *t->chunks);
-    t->by_tuple = calloc(n_buckets, sizeof *t->by_tuple);
+    t->by_tuple = buckets_create(n_buckets);
     t->by_flow = calloc(n_buckets, sizeof *t->by_flow);
     if (!t->chunks || !t->by_tuple || !t->by_flow) {
         record_table_destroy(t);

@@ -7,8 +7,7 @@
  *
  * Records live in chunks that never move; links between them are indexes of
  * 32 bits, 0 for none.  Both hash tables have their final size from the
- * start, so that no packet ever waits for a rehash: their pages cost nothing
- * before they are used. */
+ * start, so that no packet ever waits for a rehash. */
 
 #include <stdbool.h>
 #include <stdint.h>
