@@ -72,6 +72,10 @@ status_counters(const struct agent *a, const uint64_t c[N_COUNTERS])
                         json_integer(a->reports.n_messages));
     json_object_set_new(all, "report_errors",
                         json_integer(a->reports.n_errors));
+    json_object_set_new(all, "news_messages",
+                        json_integer(a->news.n_messages));
+    json_object_set_new(all, "news_again", json_integer(a->news.n_again));
+    json_object_set_new(all, "news_lost", json_integer(a->news.n_lost));
     json_object_set_new(all, "ends_repaired",
                         json_integer(a->reaper.n_repaired));
     return all;

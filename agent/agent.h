@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "events.h"
+#include "news.h"
 #include "options.h"
 #include "peers.h"
 #include "reaper.h"
@@ -23,6 +24,7 @@ struct agent {
     struct services services;
     struct switches switches;
     struct reaper reaper;
+    struct news news;
     struct events events;
     struct peers peers;
     int udp_fd, control_fd, signal_fd;

@@ -162,13 +162,26 @@ list_find(const struct audits *a, uint32_t after)
     return low;
 }
 
-static struct migrate_mapping
-tell_mapping(const struct audits_entry *e, const struct audits_asker *asker)
+static enum migrate_mapping_state
+row_state(const struct mapping *m)
 {
-    const struct mapping *m = &e->mapping;
+    switch (m->state) {
+    case MAPPING_INFUSING:
+    case MAPPING_ESTABLISHED:
+        return MIGRATE_MAPPING_LIVE;
+    case MAPPING_CLOSED:
+        return MIGRATE_MAPPING_ENDED;
+    default:
+        return MIGRATE_MAPPING_ABORTED;
+    }
+}
 
+struct migrate_mapping
+audits_row(__be32 flow_id, const struct mapping *m,
+           const struct migrate_address *to)
+{
     return (struct migrate_mapping) {
-        .flow_id = htonl(e->flow_id),
+        .flow_id = flow_id,
         .service_id = m->service_id,
         .client = m->tuple.client,
         .service = m->tuple.service,
@@ -176,9 +189,8 @@ tell_mapping(const struct audits_entry *e, const struct audits_asker *asker)
         .service_port = m->tuple.service_port,
         .isn = htonl(ntohl(m->ack_seq) - 1),
         .age = htonl((time_nsec() - m->changed) / NSEC_PER_MSEC),
-        .state = (m->state == MAPPING_CLOSED
-                  ? MIGRATE_MAPPING_ENDED : MIGRATE_MAPPING_LIVE),
-        .yours = address_equals(&m->switch_address, &asker->from),
+        .state = row_state(m),
+        .yours = address_equals(&m->switch_address, to),
     };
 }
 
@@ -199,7 +211,8 @@ answer(struct audits *a, struct audits_asker *asker)
         const struct audits_entry *e = &a->entries[at++];
 
         if (address_is_v4(&e->mapping.switch_address) == v4) {
-            message.mappings[n++] = tell_mapping(e, asker);
+            message.mappings[n++] = audits_row(htonl(e->flow_id),
+                                               &e->mapping, &asker->from);
         }
     }
     size = (sizeof message.header + sizeof message.slice

@@ -66,6 +66,10 @@ void audits_ask(struct audits *, const struct migrate_address *from,
                 const struct migrate_address *host,
                 const struct migrate_header *, const struct migrate_audit *);
 
+/* What the switch 'to' is told of 'm', which is mapping 'flow_id'. */
+struct migrate_mapping audits_row(__be32 flow_id, const struct mapping *m,
+                                  const struct migrate_address *to);
+
 /* Does a piece of what is to do.  Returns whether there is more. */
 bool audits_run(struct audits *);
 

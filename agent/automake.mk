@@ -16,6 +16,8 @@ agent_ovs_migrate_agent_SOURCES = \
 	agent/log.h \
 	agent/migrator.c \
 	agent/migrator.h \
+	agent/news.c \
+	agent/news.h \
 	agent/netlink.c \
 	agent/netlink.h \
 	agent/options.c \

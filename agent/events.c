@@ -7,12 +7,13 @@
 
 void
 events_init(struct events *ev, struct migrator *m, struct reports *reports,
-            struct reaper *reaper)
+            struct reaper *reaper, struct news *news)
 {
     memset(ev, 0, sizeof *ev);
     ev->m = m;
     ev->reports = reports;
     ev->reaper = reaper;
+    ev->news = news;
 }
 
 /* Reports the CONFIRMs.  What the host expects next is read from the socket
@@ -44,6 +45,7 @@ confirm(struct events *ev)
         if (e->result == BATCH_DONE) {
             reports_add(ev->reports, &event->host,
                         &event->switch_address, &report);
+            news_add(ev->news, &event->switch_address, event->flow_id);
         }
     }
 }
@@ -70,6 +72,7 @@ events_take(void *ev_, void *data, size_t size)
 
         reports_add(ev->reports, &event->host, &event->switch_address,
                     &report);
+        news_add(ev->news, &event->switch_address, event->flow_id);
         reaper_add(ev->reaper, event);
     }
     return 0;

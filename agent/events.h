@@ -2,9 +2,10 @@
 #ifndef EVENTS_H
 #define EVENTS_H 1
 
-/* From the programs' events to reports for the switches. */
+/* From the programs' events to reports and news for the switches. */
 
 #include "migrator.h"
+#include "news.h"
 #include "reaper.h"
 #include "reports.h"
 
@@ -15,6 +16,7 @@ struct events {
     struct migrator *m;
     struct reports *reports;
     struct reaper *reaper;
+    struct news *news;
 
     /* CONFIRMs whose sockets are to be looked at, 'n' of them. */
     struct event confirms[MIGRATOR_BATCH];
@@ -23,7 +25,7 @@ struct events {
 };
 
 void events_init(struct events *, struct migrator *, struct reports *,
-                 struct reaper *);
+                 struct reaper *, struct news *);
 
 /* For migrator_open(); 'aux' is the 'struct events'. */
 int events_take(void *aux, void *data, size_t size);

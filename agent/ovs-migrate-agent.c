@@ -141,9 +141,13 @@ agent_start(struct agent *agent)
     services_init(&agent->services, m);
     reaper_init(&agent->reaper, m, &agent->reports, &agent->services,
                 &agent->switches);
-    events_init(&agent->events, m, &agent->reports, &agent->reaper);
+    news_init(&agent->news, agent->udp_fd, m, &agent->keyring,
+              &agent->switches);
+    events_init(&agent->events, m, &agent->reports, &agent->reaper,
+                &agent->news);
     peers_init(&agent->peers, agent->udp_fd, m, &agent->reports,
-               &agent->services, &agent->switches, &agent->keyring);
+               &agent->services, &agent->switches, &agent->news,
+               &agent->keyring);
     status = migrator_attach(m, &agent->rundir);
     return status || privileges_drop() ? status : EXIT_SYSTEM;
 }
@@ -203,11 +207,12 @@ agent_loop(struct agent *agent)
     };
 
     do {
-        int64_t wait, watch_in, timeout = events_run(&agent->events);
+        int64_t wait, watch_in, news_in, timeout = events_run(&agent->events);
 
         if (peers_run(&agent->peers)) {
             timeout = 0;
         }
+        news_run(&agent->news);
         status_run(agent->control_fd, agent_status, agent);
         reaper_run(&agent->reaper);
         if (!watch(agent)) {
@@ -215,7 +220,9 @@ agent_loop(struct agent *agent)
         }
         wait = reaper_deadline(&agent->reaper) - time_msec();
         watch_in = agent->next_watch - time_msec();
+        news_in = news_deadline(&agent->news) - time_msec();
         wait = watch_in < wait ? watch_in : wait;
+        wait = news_in < wait ? news_in : wait;
         wait = wait < 0 ? 0 : wait;
         timeout = timeout < 0 || wait < timeout ? wait : timeout;
         poll(fds, ARRAY_SIZE(fds), timeout);
@@ -229,6 +236,7 @@ static void
 agent_close(struct agent *agent)
 {
     peers_destroy(&agent->peers);
+    news_destroy(&agent->news);
     reports_destroy(&agent->reports);
     services_destroy(&agent->services);
     switches_destroy(&agent->switches);

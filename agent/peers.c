@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -27,7 +28,8 @@ struct message {
 void
 peers_init(struct peers *p, int fd, struct migrator *m,
            struct reports *reports, struct services *services,
-           struct switches *switches, const struct keyring *keyring)
+           struct switches *switches, struct news *news,
+           const struct keyring *keyring)
 {
     memset(p, 0, sizeof *p);
     p->fd = fd;
@@ -35,6 +37,7 @@ peers_init(struct peers *p, int fd, struct migrator *m,
     p->reports = reports;
     p->services = services;
     p->switches = switches;
+    p->news = news;
     p->keyring = keyring;
     audits_init(&p->audits, fd, m, keyring);
 }
@@ -121,6 +124,7 @@ handle_hello(struct peers *p, const struct message *msg)
     } else {
         learn_own_address(p, &msg->dst);
         name_services(p, msg);
+        news_hello(p->news, &msg->src, &msg->dst);
         p->n_hellos++;
     }
     reply.status.connections = htonl(n_connections(p->m));
@@ -224,6 +228,18 @@ handle_audit(struct peers *p, const struct message *msg)
 }
 
 static void
+handle_heard(struct peers *p, const struct message *msg)
+{
+    const struct migrate_news *heard = (const void *) (&msg->header + 1);
+
+    if (!n_records(msg, 0, sizeof *heard)) {
+        p->n_bad++;
+        return;
+    }
+    news_heard(p->news, &msg->src, be64toh(heard->number));
+}
+
+static void
 handle(struct peers *p, const struct message *msg, size_t size)
 {
     /* What is addressed to none of ours was answered by others. */
@@ -240,6 +256,9 @@ handle(struct peers *p, const struct message *msg, size_t size)
         break;
     case MIGRATE_AUDIT:
         handle_audit(p, msg);
+        break;
+    case MIGRATE_HEARD:
+        handle_heard(p, msg);
         break;
     default:
         p->n_bad++;

@@ -2,7 +2,7 @@
 #ifndef PEERS_H
 #define PEERS_H 1
 
-/* What switches ask of this host: HELLO, ABORT and AUDIT.  (Bundles never
+/* What switches ask of this host: HELLO, ABORT, AUDIT, HEARD.  (Bundles never
  * get here.) */
 
 #include <stdint.h>
@@ -10,6 +10,7 @@
 #include "audits.h"
 #include "lib/seal.h"
 #include "migrator.h"
+#include "news.h"
 #include "reports.h"
 #include "services.h"
 #include "switches.h"
@@ -19,6 +20,7 @@ struct peers {
     struct reports *reports;
     struct services *services;
     struct switches *switches;
+    struct news *news;
     const struct keyring *keyring;
     int fd;
     struct audits audits;
@@ -26,7 +28,7 @@ struct peers {
 };
 
 void peers_init(struct peers *, int fd, struct migrator *, struct reports *,
-                struct services *, struct switches *,
+                struct services *, struct switches *, struct news *,
                 const struct keyring *);
 void peers_destroy(struct peers *);
 

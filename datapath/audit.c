@@ -19,6 +19,7 @@
  * older one was not there ('audit_lost'). */
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <string.h>
 
 #include "engine.h"
@@ -129,10 +130,14 @@ found(struct migrate *m, struct record *r, const struct migrate_mapping *map,
     struct host *host = m->hosts[r->host];
 
     r->audit = host->audit.number;
-    if (map->state == MIGRATE_MAPPING_ENDED) {
+    if (map->state == MIGRATE_MAPPING_ABORTED) {
+        if (!r->pending) {
+            engine_forget(m, r);
+        }
+    } else if (map->state == MIGRATE_MAPPING_ENDED) {
         handoff_released(m, r, now);
     } else if (r->state == RECORD_LOST) {
-        handoff_adopt(m, r);
+        handoff_adopt(m, r, !map->yours);
     } else if (r->state == RECORD_REJECTED && map->yours) {
         control_abort(m, host, r->flow_id);
     }
@@ -149,9 +154,10 @@ gives_way(const struct record *r, const struct migrate_mapping *map,
     if (map->state == MIGRATE_MAPPING_ENDED) {
         return same && record_is_ours(r);
     }
+    /* The same connection twice: its switch has taken it elsewhere. */
     return (r->state == RECORD_LOST
             || ((r->state == RECORD_LIVE || r->state == RECORD_LINGER)
-                && !same && (int32_t) (since - r->made) > 0));
+                && (!same || r->standby) && (int32_t) (since - r->made) > 0));
 }
 
 /* Whether 'r', which no host has confirmed, is the connection 'map' of 'host'
@@ -204,7 +210,7 @@ take_in(struct migrate *m, struct host *host, const struct tuple *tuple,
     if (map->state == MIGRATE_MAPPING_LIVE) {
         /* Whether it is in use here remains to be seen. */
         r->touched = now - FLOW_LIFE;
-        handoff_adopt(m, r);
+        handoff_adopt(m, r, !map->yours);
     } else {
         r->state = RECORD_LINGER;
         r->touched = now;
@@ -232,6 +238,8 @@ learn(struct migrate *m, struct host *host, const struct migrate_mapping *map,
     if (r && r->isn == ntohl(map->isn)
         && !memcmp(&r->tuple, &tuple, sizeof tuple)) {
         found(m, r, map, now);
+    } else if (map->state == MIGRATE_MAPPING_ABORTED) {
+        return;                 /* It never was here. */
     } else if (!r) {
         take_in(m, host, &tuple, map, now);
     } else if (!r->pending) {
@@ -239,6 +247,52 @@ learn(struct migrate *m, struct host *host, const struct migrate_mapping *map,
         engine_forget(m, r);
         take_in(m, host, &tuple, map, now);
     }
+}
+
+/* Tells 'host' that its news 'number' were heard. */
+static void
+send_heard(struct migrate *m, const struct host *host, __be64 number)
+{
+    struct migrate_header *message = engine_message(m);
+    struct migrate_news heard = { .number = number };
+
+    memcpy(message + 1, &heard, sizeof heard);
+    engine_send(m, host, MIGRATE_HEARD, sizeof *message + sizeof heard, 1, 0);
+}
+
+void
+audit_news(struct migrate *m, struct host *host,
+           const struct migrate_header *header, int64_t now)
+{
+    const uint8_t *at = (const uint8_t *) (header + 1);
+    size_t n = ntohs(header->count);
+    struct migrate_news news;
+    struct migrate_mapping map;
+
+    if (ntohs(header->length)
+        < sizeof *header + sizeof news + n * sizeof map) {
+        count(m, COUNTER_DROP_CONTROL);
+        return;
+    }
+    memcpy(&news, at, sizeof news);
+    at += sizeof news;
+    if (ntohl(header->epoch) != host->epoch || !host->mac_known
+        || ntohl(header->sequence) != m->epoch
+        || be64toh(news.number) < host->news) {
+        count(m, COUNTER_DROP_OLD);
+        return;
+    }
+    if (be64toh(news.number) > host->news) {
+        host->news = be64toh(news.number);
+        count(m, COUNTER_NEWS);
+        for (size_t i = 0; i < n; i++, at += sizeof map) {
+            memcpy(&map, at, sizeof map);
+            if (flow_id_is_valid(ntohl(map.flow_id))) {
+                learn(m, host, &map, now);
+            }
+        }
+    }
+    send_heard(m, host, news.number);
 }
 
 void

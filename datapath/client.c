@@ -517,7 +517,8 @@ newcomer(struct migrate *m, struct arrival *a, struct record *old,
         }
         if (old) {
             count(m, COUNTER_REPLACED);
-            if (old->state == RECORD_LIVE || old->state == RECORD_OFFERED) {
+            if ((old->state == RECORD_LIVE && !old->standby)
+                || old->state == RECORD_OFFERED) {
                 a->replaced = m->hosts[old->host];
                 a->replaced_flow_id = old->flow_id;
             }
@@ -548,8 +549,9 @@ stranger(struct migrate *m, struct arrival *a)
                 : drop(m, COUNTER_DROP_UNSETTLED));
     } else if (p->flags & SEG_RST || !(p->flags & SEG_ACK)) {
         return drop(m, COUNTER_DROP_NO_RECORD);
-    } else if (p->payload_len) {
-        audit_hurry(m, a->now);
+    }
+    audit_hurry(m, a->now);
+    if (p->payload_len) {
         return drop(m, COUNTER_DROP_COOKIE);
     }
     return drop(m, (p->flags & SEG_FIN ? COUNTER_DROP_NO_RECORD
@@ -566,6 +568,14 @@ is_ahead(const struct record *r, const struct packet *p)
             && !((p->ack - 1 - r->syn_cookie) & SYN_COOKIE_MASK));
 }
 
+/* Whether packets of the client port of 'r' may be another connection's, whose
+ * SYN another switch may have answered. */
+static bool
+may_be_newer(const struct record *r)
+{
+    return r->syn_seen || r->standby || r->state == RECORD_LINGER;
+}
+
 /* Sends a packet on to the host of 'r' under its flow ID. */
 static enum migrate_verdict
 forward(struct migrate *m, struct record *r, struct arrival *a)
@@ -577,6 +587,9 @@ forward(struct migrate *m, struct record *r, struct arrival *a)
     }
     if (r->state != RECORD_LINGER && !r->placed) {
         r->touched = a->now;
+    }
+    if (r->standby) {
+        handoff_take_over(m, r);
     }
     r->packets++;
     r->vlan = vlan_tag_vid(a->frame->tag);
@@ -671,11 +684,11 @@ service_packet(struct migrate *m, struct arrival *a)
     if (!r) {
         return stranger(m, a);
     }
-    if (r->syn_seen && a->service && p->ack - 1 != r->isn) {
+    if (may_be_newer(r) && a->service && p->ack - 1 != r->isn) {
         proof = prove(m, a, &syn_options);
         if (proof != PROOF_NONE) {
             return newcomer(m, a, r, proof, &syn_options);
-        } else if (is_ahead(r, p)) {
+        } else if (r->syn_seen && is_ahead(r, p)) {
             return drop(m, COUNTER_DROP_AHEAD);
         }
     }

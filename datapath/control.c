@@ -57,11 +57,13 @@ send_hello(struct migrate *m, struct host *host)
     count(m, COUNTER_HELLO);
 }
 
-/* 'host' has nothing of what it had, or must be taken for that. */
+/* 'host' has nothing of what it had, or, unless it is 'certain', must be taken
+ * for that. */
 static void
-lose(struct migrate *m, struct host *host, const char *why, int64_t now)
+lose(struct migrate *m, struct host *host, bool certain, const char *why,
+     int64_t now)
 {
-    uint32_t n = handoff_host_lost(m, host, now);
+    uint32_t n = handoff_host_lost(m, host, certain, now);
 
     log_event(m, "host %s %s: %"PRIu32" connections are lost", host->name,
               why, n);
@@ -85,7 +87,7 @@ control_hellos(struct migrate *m, int64_t now)
         }
         if (!host->up && !host->lost && now - host->seen >= HOST_LOST) {
             host->lost = true;
-            lose(m, host, "was away too long", now);
+            lose(m, host, false, "was away too long", now);
         }
         /* A host that is away may come back with another address. */
         if (!host->up) {
@@ -203,14 +205,16 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
     }
     if (host->epoch != ntohl(header->epoch)) {
         if (host->epoch) {
-            lose(m, host, "has begun anew", now);
+            lose(m, host, true, "has begun anew", now);
         }
         host->epoch = ntohl(header->epoch);
         host->audit.running = host->audit.complete = false;
         host->audit.next = now;
+        host->news = 0;
     }
     if (s.challenge) {
         host->challenge = s.challenge;
+        host->audit.next = now;     /* It has told nothing meanwhile. */
         send_hello(m, host);
         return;
     }
@@ -271,6 +275,8 @@ message(struct migrate *m, const struct frame *frame,
         status(m, host, frame, header, now);
     } else if (header->type == MIGRATE_MAPPINGS) {
         audit_mappings(m, host, header, now);
+    } else if (header->type == MIGRATE_NEWS) {
+        audit_news(m, host, header, now);
     } else {
         count(m, COUNTER_DROP_CONTROL);
     }

@@ -45,6 +45,8 @@
             "ACK")                                                           \
     COUNTER(ADOPTED, "adopted", "connections learned of from the host that " \
             "has them")                                                      \
+    COUNTER(TAKEN_OVER, "taken-over", "connections of other switches whose " \
+            "packets came here")                                             \
     COUNTER(REPAIRED, "repaired", "connections that their host turned out "  \
             "not to have any more")                                          \
     COUNTER(LOST, "lost", "connections that a host has no more")             \
@@ -110,6 +112,8 @@
     COUNTER(HELLO, "hello", "hellos sent")                                   \
     COUNTER(STATUS, "status", "answers to them")                             \
     COUNTER(AUDIT, "audit", "questions what connections a host has")         \
+    COUNTER(NEWS, "news", "messages of what became of other switches' "      \
+            "connections")                                                   \
     COUNTER(DROP_SEAL, "drop-seal", "control messages with a wrong seal, "   \
             "length or version")                                             \
     COUNTER(DROP_STRANGER, "drop-stranger", "control messages from a host "  \

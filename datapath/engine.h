@@ -289,9 +289,11 @@ void handoff_place(struct migrate *, struct record *, int64_t now);
 /* Takes it away. */
 void handoff_unplace(struct migrate *, struct record *);
 
-/* 'host' has none of its connections any more.  Returns how many these
- * were. */
-uint32_t handoff_host_lost(struct migrate *, const struct host *, int64_t now);
+/* 'host' has none of its connections any more; if it did not say so itself
+ * ('certain'), those of other switches may be live there yet.  Returns how
+ * many are lost. */
+uint32_t handoff_host_lost(struct migrate *, const struct host *, bool certain,
+                           int64_t now);
 
 /* Events of a connection that was offered. */
 void handoff_confirmed(struct migrate *, struct record *, uint32_t rcv_nxt,
@@ -310,8 +312,11 @@ void handoff_name(struct migrate *, struct record *, uint16_t host,
                   uint32_t flow_id);
 
 /* 'record' is live at its host, although it was not, or nothing was known of
- * it, here. */
-void handoff_adopt(struct migrate *, struct record *);
+ * it, here: 'standby' as in record.h. */
+void handoff_adopt(struct migrate *, struct record *, bool standby);
+
+/* A packet of its client came for 'record', which is standby. */
+void handoff_take_over(struct migrate *, struct record *);
 void handoff_timeout(struct migrate *, struct pending *, int64_t now);
 
 /* decide.c. */
@@ -382,6 +387,10 @@ void audit_begin(struct migrate *, struct host *, int64_t now);
  * as much as it says. */
 void audit_mappings(struct migrate *, struct host *,
                     const struct migrate_header *header, int64_t now);
+
+/* Takes the NEWS of 'host', in the same way. */
+void audit_news(struct migrate *, struct host *host,
+                const struct migrate_header *header, int64_t now);
 
 /* Something came that hints at connections that are not known: audits hosts
  * soon, but not over and over. */

@@ -268,6 +268,8 @@ handoff_end(struct migrate *m, struct record *r)
     struct host *host = record_host(m, r);
 
     host->n_connections--;
+    host->n_standby -= r->standby;
+    r->standby = false;
     if (service && service->n_connections) {
         service->n_connections--;
     }
@@ -285,11 +287,21 @@ become_live(struct migrate *m, struct record *r)
 }
 
 void
-handoff_adopt(struct migrate *m, struct record *r)
+handoff_adopt(struct migrate *m, struct record *r, bool standby)
 {
     become_live(m, r);
     begin(m, r);
+    r->standby = standby;
+    record_host(m, r)->n_standby += standby;
     count(m, COUNTER_ADOPTED);
+}
+
+void
+handoff_take_over(struct migrate *m, struct record *r)
+{
+    r->standby = false;
+    record_host(m, r)->n_standby--;
+    count(m, COUNTER_TAKEN_OVER);
 }
 
 void
@@ -400,13 +412,15 @@ is_taken(const struct record *r)
 }
 
 uint32_t
-handoff_host_lost(struct migrate *m, const struct host *host, int64_t now)
+handoff_host_lost(struct migrate *m, const struct host *host, bool certain,
+                  int64_t now)
 {
     struct record *r;
     uint32_t at = 0, n = 0;
 
     while ((r = record_next(m->records, &at))) {
-        if (r->host == host->index && is_taken(r)) {
+        if (r->host == host->index && is_taken(r)
+            && (certain || !r->standby)) {
             handoff_end(m, r);
             if (r->pending) {
                 pending_destroy(m, r->pending);

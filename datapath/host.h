@@ -50,8 +50,10 @@ struct host {
     __be64 challenge;           /* What it wants to hear in a hello, to know
                                  * that it is a new one; 0: nothing. */
     struct host_audit audit;
+    uint64_t news;              /* Number of the last that was taken. */
     uint32_t load;              /* Live connections, as it says itself. */
-    uint32_t n_connections;     /* Handed to it by this engine, not closed. */
+    uint32_t n_connections;     /* That it has, as far as this engine knows. */
+    uint32_t n_standby;         /* Of these, standby: see record.h. */
     uint32_t n_records;         /* Of the engine that name it. */
     uint64_t n_handoffs;        /* Confirmed since the engine began. */
     uint64_t n_refused;

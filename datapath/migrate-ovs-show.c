@@ -33,11 +33,15 @@ show_host(struct ds *ds, const struct host *host)
     if (host->vlan) {
         ds_put_format(ds, ", VLAN %"PRIu16, host->vlan);
     }
-    ds_put_format(ds, "): %s, %"PRIu32" connections, "
-                  "%"PRIu64" handoffs, %"PRIu64" refused, %"PRIu64" silent",
+    ds_put_format(ds, "): %s, %"PRIu32" connections",
                   host->up ? "up" : host->mac_known ? "down" : "unreachable",
-                  host->n_connections, host->n_handoffs, host->n_refused,
-                  host->n_silent);
+                  host->n_connections);
+    if (host->n_standby) {
+        ds_put_format(ds, " (%"PRIu32" standby)", host->n_standby);
+    }
+    ds_put_format(ds, ", %"PRIu64" handoffs, %"PRIu64" refused, "
+                  "%"PRIu64" silent",
+                  host->n_handoffs, host->n_refused, host->n_silent);
     if (host->up) {
         ds_put_format(ds, ", heard %lld ms ago",
                       time_msec() - (long long int) host->last_heard);

@@ -518,7 +518,7 @@ migrate_state_name(const struct record *r)
         [RECORD_LOST] = "lost",
     };
 
-    return names[r->state];
+    return r->standby ? "standby" : names[r->state];
 }
 
 const struct host *

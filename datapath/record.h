@@ -55,6 +55,9 @@ struct record {
     bool wants_flow : 1;        /* Its service places connections... */
     bool placed : 1;            /* ...and it has its OpenFlow flow. */
     bool told : 1;              /* LOST: the client was, at least once. */
+    bool standby : 1;           /* LIVE: another switch handed it over, and
+                                 * its client's packets did not come here
+                                 * yet. */
     uint32_t syn_cookie : 20;   /* ...its SYN_COOKIE_MASK. */
     uint32_t vlan : 12;         /* That the client is in; 0: none. */
     uint32_t packets;           /* Sent on under the flow ID... */

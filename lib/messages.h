@@ -42,6 +42,9 @@ enum migrate_type {
     MIGRATE_MAPPINGS = 7,       /* Host -> switch: the answer to AUDIT. */
     MIGRATE_DECIDE = 8,         /* Switch -> controller: which host? */
     MIGRATE_DECISION = 9,       /* Controller -> switch: the answer. */
+    MIGRATE_NEWS = 10,          /* Host -> switch: what became of flows of
+                                 * other switches. */
+    MIGRATE_HEARD = 11,         /* Switch -> host: the answer to NEWS. */
 };
 
 /* An IPv6 address, or an IPv4 address mapped into one. */
@@ -61,7 +64,7 @@ struct migrate_header {
     __be32 sequence;            /* HELLO, AUDIT: each counts up; answers echo
                                  * it.
                                  * BUNDLE: transmission number, from 0.
-                                 * REPORT: the epoch of the switch. */
+                                 * REPORT, NEWS: the epoch of the switch. */
     __be64 mac;                 /* The seal.  Little-endian bytes, as SipHash
                                  * writes its result. */
 };
@@ -187,6 +190,8 @@ struct migrate_slice {
 enum migrate_mapping_state {
     MIGRATE_MAPPING_LIVE = 1,
     MIGRATE_MAPPING_ENDED = 2,  /* Lingers. */
+    MIGRATE_MAPPING_ABORTED = 3, /* NEWS: its switch has taken it elsewhere, or
+                                  * given it up. */
 };
 
 struct migrate_mapping {
@@ -260,6 +265,14 @@ struct migrate_decision {
     struct migrate_address host;    /* Zeros unless the verdict is a host. */
 };
 
+/* MIGRATE_NEWS: one of these, and 'header.count' mappings.  The next message
+ * of the kind is sent when the switch has answered this one, with
+ * MIGRATE_HEARD, whose body is the same: one of these. */
+struct migrate_news {
+    __be64 number;              /* Goes up from message to message, for as
+                                 * long as the host has its epoch. */
+};
+
 /* Flow IDs are given out in order, and not more than so many in one epoch of
  * a switch.  So within an epoch none comes twice, and serial arithmetic
  * (RFC 1982) tells which of two is older. */
@@ -275,6 +288,9 @@ struct migrate_decision {
                                      * transmissions that even with a fifth of
                                      * them lost each way, silence means that
                                      * the host has none of them. */
+#define MIGRATE_NEWS_RETRY 25       /* NEWS is sent again: some times before a
+                                     * client sends its request again, to
+                                     * another switch perhaps. */
 #define MIGRATE_DEADLINE 1000       /* A request is accepted or refused. */
 #define MIGRATE_STALE 2000          /* A flow ID as old as that is not infused
                                      * any more, nor is any from a switch that
@@ -295,6 +311,7 @@ _Static_assert(sizeof(struct migrate_mapping) == 56, "wire format");
 _Static_assert(sizeof(struct migrate_decide) == 56, "wire format");
 _Static_assert(sizeof(struct migrate_field) == 4, "wire format");
 _Static_assert(sizeof(struct migrate_decision) == 64, "wire format");
+_Static_assert(sizeof(struct migrate_news) == 8, "wire format");
 
 /* A flow ID travels in the TCP ports: high half source, low half
  * destination. */

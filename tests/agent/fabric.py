@@ -18,6 +18,7 @@ import time
 
 PORT = 7471
 BUNDLE, REPORT, ABORT, HELLO, STATUS, AUDIT, MAPPINGS = range(1, 8)
+NEWS, HEARD = 10, 11
 CONFIRM, REFUSE, RELEASE, KNOWN = 1, 2, 3, 4
 (NONE, NO_LISTENER, BACKLOG, KERNEL, TABLE, FLOW_ID, CLOSED, BUSY) = range(8)
 WSCALE, SACK, TSTAMP = 1, 2, 4
@@ -135,6 +136,12 @@ def message(type_, body=b'', count=0, epoch=1, sequence=0):
                        epoch, sequence) + b'\0' * 8 + body
 
 
+def mappings(body, count):
+    """The mappings that a message lists."""
+    return [Mapping(*struct.unpack_from('!II16s16sHHIIBB', body, 56 * i))
+            for i in range(count)]
+
+
 class Client:
     """The client's end of a connection, as the switch knows it."""
 
@@ -186,6 +193,7 @@ Report = collections.namedtuple('Report',
                                 'flow_id event reason rcv_nxt known_as',
                                 defaults=[0])
 Slice = collections.namedtuple('Slice', 'sequence after last mappings')
+News = collections.namedtuple('News', 'number mappings')
 Mapping = collections.namedtuple(
     'Mapping', 'flow_id service_id client service client_port service_port '
     'isn age state yours')
@@ -219,7 +227,8 @@ class Switch:
         self.host_mac, self.mac = (bytes.fromhex(m.replace(':', ''))
                                    for m in (host_mac, mac))
         self.reports, self.statuses, self.slices = [], [], []
-        self.arps, self.packets = [], []
+        self.arps, self.packets, self.news = [], [], []
+        self.listens = True         # Answers news.
         self.clients, self.bundles = {}, {}
         self.epoch = 1
         self.flow_id = next(_flow_ids)
@@ -324,10 +333,13 @@ class Switch:
                 self.statuses.append((connections, capacity))
         elif type_ == MAPPINGS:
             after, last = struct.unpack_from('!IB', m, 24)
-            self.slices.append(Slice(sequence, after, last, [
-                Mapping(*struct.unpack_from('!II16s16sHHIIBB', m,
-                                            32 + 56 * i))
-                for i in range(count)]))
+            self.slices.append(Slice(sequence, after, last,
+                                     mappings(m[32:], count)))
+        elif type_ == NEWS:
+            self.old += sequence != self.epoch
+            self.news.append(News(m[24:32], mappings(m[32:], count)))
+            if self.listens:
+                self.send(HEARD, m[24:32], 1)
 
     def _packet(self, ip):
         if ip[0] >> 4 == 4:
@@ -395,11 +407,11 @@ class Switch:
         """All mappings of the host, or None if it does not answer."""
         self.audits += 1
         piece = self.ask(0)
-        mappings = piece and piece.mappings
+        listed = piece and piece.mappings
         while piece and not piece.last:
-            piece = self.ask(mappings[-1].flow_id)
-            mappings += piece.mappings if piece else []
-        return piece and mappings
+            piece = self.ask(listed[-1].flow_id)
+            listed += piece.mappings if piece else []
+        return piece and listed
 
     def wait_report(self, flow_id, event=None, after=0, timeout=3.0):
         return self.wait(lambda: self.report(flow_id, event, after), timeout)

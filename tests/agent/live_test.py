@@ -332,15 +332,80 @@ def audit():
         piece = sw.ask(listed[49].flow_id)
         check([m.flow_id for m in piece.mappings[:2]] == [f, f2], 'the same')
     check(f2 not in [m.flow_id for m in sw.audit()], 'a new audit')
-    run('ip', 'neigh', 'replace', '10.99.0.253', 'lladdr',
-        lab.mac(lab.switch_ns, 'sw0'), 'dev', 'eth0', netns=lab.host_ns)
-    other = Switch(lab.switch_ns, 'sw0', lab.mac(lab.host_ns, 'eth0'),
-                   lab.mac(lab.switch_ns, 'sw0'), sw.key, '10.99.0.253')
+    other = other_switch()
     check({m.yours for m in other.audit()} == {0}, 'of another switch')
     sw.send(ABORT, b''.join(struct.pack('!II', f, 0) for f in opened),
             len(opened))
     check(wait_until(lambda: lab.status()['connections'] == 0), 'gone')
     check(sw.bad == 0, 'right answers')
+
+
+def other_switch():
+    """Another switch, which says HELLO when it is to."""
+    mac = lab.mac(lab.switch_ns, 'sw0')
+    run('ip', 'neigh', 'replace', '10.99.0.253', 'lladdr', mac, 'dev', 'eth0',
+        netns=lab.host_ns)
+    other = Switch(lab.switch_ns, 'sw0', lab.mac(lab.host_ns, 'eth0'), mac,
+                   sw.key, '10.99.0.253')
+    other.epoch = 77
+    return other
+
+
+def news():
+    """switches are told of each other's connections until they have heard"""
+    other = other_switch()
+    check(other.hello(), 'hello')
+    other.wait(lambda: False, 0.1)      # What ended just before.
+    other.listens = False
+
+    def told(flow_id):
+        return [(int.from_bytes(n.number, 'big'), m) for n in other.news
+                for m in n.mappings if m.flow_id == flow_id]
+
+    c, f = open_client()
+    check(sw.wait(lambda: c.got.endswith(b'hello')), 'response')
+    check(other.wait(lambda: len(told(f)) > 2), 'told again and again')
+    check(len({number for number, _ in told(f)}) == 1, 'the same')
+    number, m = told(f)[0]
+    check((m.state, m.yours, m.isn) == (1, 0, 5000), 'mapping %s' % (m,))
+    check(m[2:6] == (mapped(c.address), mapped(VIP), c.port, 80), 'tuple')
+    other.listens = True
+    n = len(told(f))
+    check(other.wait(lambda: len(told(f)) > n), 'once more, and heard')
+    n = len(other.news)
+    other.wait(lambda: False, 0.2)
+    check(len(other.news) == n, 'not told after that')
+
+    # Under the other one's address, the host takes the client's packets.
+    c.got = b''
+    sw.clients.pop((c.address, c.port))
+    other.clients[c.address, c.port] = f, c
+    other.say(f, c, GET)
+    check(other.wait(lambda: c.got.endswith(b'hello')), 'taken over')
+    other.say(f, c, flags=FIN | ACK)
+    check(other.wait(lambda: len(other.news) > n), 'told of the end')
+    check(told(f)[-1][1].state == 2, 'the end')
+    check(told(f)[-1][0] > number, 'numbers go up')
+    check(sw.wait_report(f, RELEASE), 'RELEASE for the owner')
+
+    # It cannot end another's connection.  If that one does, it is told.
+    c, f = open_client()
+    check(other.wait(lambda: told(f)), 'told')
+    other.send(ABORT, struct.pack('!II', f, 0), 1)
+    check(other.wait_report(f, RELEASE), 'an answer in any case')
+    check(lab.status()['connections'] == 1, 'not ended')
+    sw.send(ABORT, struct.pack('!II', f, 0), 1)
+    check(sw.wait_report(f, RELEASE), 'ended')
+    check(other.wait(lambda: told(f)[-1][1].state == 3), 'aborted')
+    sw.run()
+    check(not sw.news, 'nothing of its own for the owner')
+    check(sw.bad == 0 and other.bad == 0 and other.old == 0, 'seals')
+
+    # Who is away is not waited for.
+    other.listens = False
+    time.sleep(2.1)
+    c, f = open_client(GET_CLOSE)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
 
 
 def kill_agent():
@@ -460,7 +525,8 @@ TESTS = [hello, infuse, timestamps, duplicate, no_listener, time_wait,
          came_back, closed, flow_id_taken, restarted_switch, known,
          unknown_flow, abort, abort_no_socket, abort_first,
          backlog,
-         busy, audit, kill_agent, removed, two_agents, keys, arp, cleanup]
+         busy, audit, news, kill_agent, removed, two_agents, keys, arp,
+         cleanup]
 if len(sys.argv) > 1:
     TESTS = [t for t in TESTS if t.__name__ in ['hello'] + sys.argv[1:]]
 tap(TESTS)

@@ -317,9 +317,13 @@ class Switch:
             r"^\s*(\S+)\s+(\d+)", self.appctl("migrate/counters"), re.M)}
 
     def restart(self, kill=False):
-        """Ends ovs-vswitchd, politely or not, starts it again and gives it
-        its flows back, which are not in the database."""
-        flows = self.node.workspace.write(
+        """Ends ovs-vswitchd, politely or not, and starts it again."""
+        self.end(kill)
+        self.begin()
+
+    def end(self, kill=False):
+        """The first half of that."""
+        self._flows_file = self.node.workspace.write(
             f"{self.node.name}/flows",
             "".join(flow + "\n" for flow in self.flows("cookie=0/-1")
                     if not flow.startswith("table=254,")))
@@ -329,10 +333,15 @@ class Switch:
         else:
             self.appctl("exit")
             self.vswitchd.wait(20)
+
+    def begin(self):
+        """The second half: gives it its flows back, which are not in the
+        database."""
         self.start_vswitchd()
         wait_until(lambda: self.run("ovs-ofctl", "show", self.bridge,
                                     check=False), "the bridge")
-        self.ofctl("--bundle", "replace-flows", self.bridge, flows)
+        self.ofctl("--bundle", "replace-flows", self.bridge,
+                   self._flows_file)
 
     def stop(self):
         """Ends the switch as an operator would; returns the exit status of

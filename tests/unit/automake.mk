@@ -19,6 +19,7 @@ UNIT_TESTS = \
 	tests/unit/test-icmp \
 	tests/unit/test-migrate \
 	tests/unit/test-neighbor \
+	tests/unit/test-news \
 	tests/unit/test-placement \
 	tests/unit/test-policy \
 	tests/unit/test-pool \
@@ -117,6 +118,10 @@ tests_unit_test_migrate_LDADD = $(UNIT_LDADD)
 tests_unit_test_neighbor_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_neighbor_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_neighbor_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_news_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_news_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_news_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_placement_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_placement_CFLAGS = $(UNIT_CFLAGS)

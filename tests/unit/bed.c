@@ -109,7 +109,8 @@ bed_build_message(unsigned int host, uint8_t type, const void *body,
         .length = htons(sizeof header + len),
         .count = htons(n),
         .epoch = htonl(bed.hosts[host].epoch),
-        .sequence = htonl(type == MIGRATE_REPORT ? bed.engine->epoch
+        .sequence = htonl(type == MIGRATE_REPORT || type == MIGRATE_NEWS
+                          ? bed.engine->epoch
                           : type == MIGRATE_MAPPINGS ? bed.hosts[host].asked
                           : bed.hosts[host].heard),
     };

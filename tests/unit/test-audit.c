@@ -467,7 +467,7 @@ test_adopt(void)
     map = bed_mapping(&c, FLOW);
     map.yours = 0;
     audit(2, &map, 1);
-    CHECK_STR(bed_state(&c), "live");
+    CHECK_STR(bed_state(&c), "standby");
     audit(2, &map, 1);
     CHECK_INT(BED_COUNT(ADOPTED), 1);
     CHECK_INT(engine_host(2)->n_connections, 1);

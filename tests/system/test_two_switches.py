@@ -1,0 +1,200 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Two switches, each with an ovs-vswitchd of its own, in front of the same
+hosts: one dies, and the other goes on with its connections.
+
+    c1 --.              .-- sw   10.0.0.254
+    h1 --+-- plain -----+
+    h2 --'              '-- sw2  10.0.0.253
+
+The client's route to the service says which of the two it goes to."""
+
+import os
+import re
+import threading
+
+import tap
+from crowd import Crowd
+from lab import MIGRATE_ADDRESS, SERVICE_ADDRESS
+from labtest import LabTest, curl
+from netns import Node, cable
+from ovs import Pool, Service, Switch
+from workspace import wait_until
+
+ADDRESS2 = "10.0.0.253"
+IDLE = 200
+DOWNLOADS = 30
+SIZE = 2 << 20                  # Bytes of a download: it takes 8 s.
+
+
+class TwoSwitches(LabTest):
+    CLIENTS = 1
+
+    @classmethod
+    def configure(cls):
+        lab = cls.lab
+        plain = lab.add_plain_switch()
+        for machine in lab.clients + lab.hosts:
+            lab.move(machine, plain)
+        cls.second = Switch(Node.create(lab.workspace, "sw2"), lab.tools,
+                            mac="02:00:00:00:00:fc")
+        cls.second.start()
+        cable(plain.node, "trunk2", cls.second.node, "trunk")
+        plain.add_port("trunk2")
+        cls.second.add_port("trunk")
+        cls.second.migrate([ADDRESS2], lab.key_file)
+        hosts = {host.name: host.address for host in lab.hosts}
+        cls.second.add_service(
+            Service([SERVICE_ADDRESS], pools={"all": Pool(list(hosts))},
+                    **cls.SERVICE), hosts)
+        lab.add_service(**cls.SERVICE)
+        cls.wait_hosts(cls.second)
+        cls.content = os.urandom(SIZE)
+        for host in lab.hosts:
+            host.server.put("/name", b"host\n")
+            host.server.put("/file", cls.content)
+
+    @classmethod
+    def tearDownClass(cls):
+        status = cls.second.stop()
+        super().tearDownClass()
+        if status or "Sanitizer" in cls.second.vswitchd.output():
+            raise AssertionError(cls.second.vswitchd.output())
+
+    @classmethod
+    def wait_hosts(cls, switch):
+        for host in cls.lab.hosts:
+            wait_until(lambda: switch.host_status(host.name) == "up",
+                       f"{switch.node.name} to see {host.name} up")
+
+    def setUp(self):
+        super().setUp()
+        self.route(MIGRATE_ADDRESS)
+
+    def tearDown(self):
+        super().tearDown()
+        for switch in self.switch, self.second:
+            wait_until(lambda: not switch.connections(),
+                       f"{switch.node.name} to hear of all ends")
+
+    def route(self, address):
+        """From now on the client goes to the switch with 'address'."""
+        self.client.run("ip", "route", "replace", SERVICE_ADDRESS, "via",
+                        address)
+
+    def wait_known(self, switch, n, state):
+        wait_until(lambda: [line["state"] for line in switch.connections()]
+                   == n * [state], f"{switch.node.name} to have {n} {state}",
+                   20)
+
+    def infused(self):
+        return sum(host.agent.counters()["infused"]
+                   for host in self.lab.hosts)
+
+    def fill(self, crowd):
+        """Idle connections, and downloads."""
+        crowd.open(IDLE, "/name", b"host\n")
+        crowd.download(DOWNLOADS, "/file", self.content)
+        wait_until(lambda: crowd.running() == DOWNLOADS, "all downloads")
+
+    def take_over(self, crowd, first, second, address):
+        """'first' dies; 'second' goes on."""
+        before = second.counters()
+        infused = self.infused()
+        first.end(kill=True)
+        self.route(address)
+        crowd.ask("/name", b"host\n")
+        self.assertEqual(self.infused(), infused)
+        self.assertEqual(curl(self.client,
+                              self.lab.url("/name")).status, 200)
+        after = second.counters()
+        self.assertEqual(after["bundle"] - before["bundle"], 1)
+        for name in "reset", "lost", "abort":
+            self.assertEqual(after[name], before[name], name)
+        crowd.check()
+
+    def test_death(self):
+        """kill -9 of a switch among downloads and idle connections: the other
+        one goes on with them, and takes new ones; the first one comes back,
+        and it is the other's turn to die."""
+        with Crowd(self.client, (SERVICE_ADDRESS, 80)) as crowd:
+            self.fill(crowd)
+            n = IDLE + DOWNLOADS
+            self.wait_known(self.switch, n, "live")
+            self.wait_known(self.second, n, "standby")
+            owned = {line["client"]: line
+                     for line in self.switch.connections()}
+            for line in self.second.connections():
+                for key in "service", "name", "host", "flow_id":
+                    self.assertEqual(line[key], owned[line["client"]][key])
+            self.assertEqual(sum(map(int, re.findall(
+                r"\((\d+) standby\)", self.second.appctl("migrate/show")))),
+                n)
+            self.take_over(crowd, self.switch, self.second, ADDRESS2)
+            self.assertEqual(crowd.running(), DOWNLOADS)
+            crowd.open(IDLE, "/name", b"host\n")
+            self.wait_known(self.second, n + IDLE, "live")
+            if self.SERVICE:
+                wait_until(lambda: sum("tp_src=" in flow
+                                       for flow in self.second.flows())
+                           > DOWNLOADS, "flows")
+
+            self.switch.begin()
+            self.wait_hosts(self.switch)
+            wait_until(lambda: len(self.switch.connections())
+                       == n + IDLE,
+                       "the first switch to know all again")
+            self.take_over(crowd, self.second, self.switch, MIGRATE_ADDRESS)
+            self.assertEqual(crowd.running(), DOWNLOADS)
+            crowd.finish()
+            self.second.begin()
+            self.wait_hosts(self.second)
+
+    def test_path(self):
+        """The client's path flips between two that live: nothing is to be
+        seen of that, and no request runs twice."""
+        before = sum(len(host.server.access_log())
+                     for host in self.lab.hosts)
+        results = []
+        stop = threading.Event()
+
+        def ask():
+            while not stop.is_set():
+                results.append(self.client.run(
+                    "curl", "-s", "-m", "15", "-o", "/dev/null", "-w",
+                    "%{http_code} %{errormsg}", self.lab.url("/name"),
+                    check=False))
+
+        with Crowd(self.client, (SERVICE_ADDRESS, 80)) as crowd:
+            self.fill(crowd)
+            thread = threading.Thread(target=ask)
+            thread.start()
+            for _ in range(5):
+                for address in ADDRESS2, MIGRATE_ADDRESS:
+                    n = len(results) + 5
+                    self.route(address)
+                    wait_until(lambda: len(results) >= n, "requests")
+                    crowd.check()
+                crowd.ask("/name", b"host\n")
+            stop.set()
+            thread.join()
+            crowd.finish()
+        self.assertEqual(set(results), {"200 "})
+        after = sum(len(host.server.access_log())
+                    for host in self.lab.hosts)
+        self.assertEqual(after - before,
+                         len(results) + 6 * IDLE + DOWNLOADS)
+        for switch in self.switch, self.second:
+            self.assertEqual(switch.counters()["reset"], 0)
+
+
+class TwoSwitchesFlows(TwoSwitches):
+    """With placement=flow: the other switch installs flows as they are
+    needed."""
+
+    VARIANT = "flow"
+    SERVICE = {"placement": "flow", "other_config": {"flow-limit": 2000}}
+
+
+if __name__ == "__main__":
+    tap.main()
