@@ -16,6 +16,7 @@
 #define TCP_MSS_MIN6 1220
 #define NS_PER_MS 1000000ULL
 #define MAX_WSCALE 14               /* RFC 7323 2.3. */
+#define INFUSION_NS (MIGRATE_RETRANSMIT / 2 * (__s64) NS_PER_MS) /* At most. */
 
 /* Refuses the bundle, and remembers it: see 'struct refusal'. */
 static __noinline int
@@ -142,7 +143,9 @@ known(struct __sk_buff *skb, const struct packet *p, struct work *w,
                 : answer(skb, p, w, MIGRATE_KNOWN, MIGRATE_REASON_NONE,
                          flow_id));
     } else if (m->state == MAPPING_INFUSING) {
-        return -1;
+        /* Or another processor is at it right now. */
+        return ((__s64) (w->mapping.changed - m->changed) < INFUSION_NS
+                ? drop(COUNTER_DUPLICATE) : -1);
     }
     /* It ended while nobody watched. */
     mapping_close(flow_id, m);
@@ -250,6 +253,15 @@ offer(struct __sk_buff *skb, struct work *w, struct mapping *old,
     return MIGRATE_REASON_NONE;
 }
 
+/* Whether another processor has infused a copy of the bundle meanwhile. */
+static __always_inline int
+infused_meanwhile(const struct work *w)
+{
+    struct mapping *m = bpf_map_lookup_elem(&mappings, &w->flow_id);
+
+    return m && same_connection(m, w);
+}
+
 /* Strips everything between the Ethernet header and the inner packet. */
 static __always_inline int
 strip(struct __sk_buff *skb, const struct packet *p, struct work *w)
@@ -310,7 +322,12 @@ infuse(struct __sk_buff *skb, const struct packet *p, struct work *w,
             return verdict;
         }
     }
-    return reason ? refuse(skb, p, w, reason, counter) : strip(skb, p, w);
+    if (!reason) {
+        return strip(skb, p, w);
+    } else if (infused_meanwhile(w)) {
+        return drop(COUNTER_DUPLICATE);
+    }
+    return refuse(skb, p, w, reason, counter);
 }
 
 /* The mapping under which the bundle's addresses are known, or null. */

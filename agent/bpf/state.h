@@ -55,9 +55,11 @@ state_changed(struct sock *sk, int old, int new)
     if (!m || !tuple_eq(&m->tuple, &t)) {
         return;
     }
+    /* From SYN_RECV, what closes is a second socket that the kernel has made
+     * for the connection at the same time (inet_ehash_nolisten()). */
     if (new == TCP_ESTABLISHED) {
         mapping_establish(flow_id, m);
-    } else if (m->state == MAPPING_ESTABLISHED
+    } else if ((m->state == MAPPING_ESTABLISHED && old != TCP_SYN_RECV)
                || m->state == MAPPING_ABORTED) {
         m->snd_una = tp->snd_una;
         m->snd_nxt = tp->snd_nxt;

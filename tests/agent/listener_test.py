@@ -5,6 +5,7 @@ without offloads, and a system that lacks something: listener_test.py [NAME...].
 Needs root."""
 
 import glob
+import mmap
 import os
 import signal
 import sys
@@ -259,6 +260,51 @@ def many():
     s.close()
 
 
+def at_once():
+    """two copies of a bundle at once, on two processors, are one connection"""
+    n = 500
+    s = listener(8088, backlog=n)
+    before = {name: lab.counter(name) for name in ('established', 'ended')}
+    flows, frames = [], []
+    for _ in range(n):
+        sw.flow_id += 1
+        flows.append(sw.flow_id)
+        body = client(8088).bundle_body(sw.flow_id, b'x' * 1000)
+        m = sw.key.seal(sw.address, sw.host,
+                        message(BUNDLE, body, epoch=sw.epoch))
+        frames.append(sw.host_mac + sw.mac + b'\x08\x00'
+                      + udp_packet(sw.address, sw.host, m))
+    sw.hello()
+    at = mmap.mmap(-1, 8)
+
+    def send(me):
+        os.sched_setaffinity(0, {me % os.cpu_count()})
+        for i, frame in enumerate(frames):
+            struct.pack_into('I', at, 4 * me, i)
+            while struct.unpack_from('I', at, 4 * (1 - me))[0] < i:
+                pass
+            sw.sock.send(frame)
+
+    processors = os.sched_getaffinity(0)
+    pid = os.fork()
+    if not pid:
+        send(0)
+        os._exit(0)
+    send(1)
+    os.waitpid(pid, 0)
+    os.sched_setaffinity(0, processors)
+    check(sw.wait(lambda: all(sw.report(f, CONFIRM) for f in flows),
+                  10), 'CONFIRM')
+    wrong = [r for r in sw.reports if r.flow_id in flows and r.event != CONFIRM]
+    check(not wrong, 'reports %s' % wrong[:5])
+    check(lab.counter('established') == before['established'] + n,
+          'each established once')
+    check(lab.counter('ended') == before['ended'], 'none ended')
+    for _ in flows:
+        s.accept()[0].close()
+    s.close()
+
+
 def unpinned():
     """under "ip netns exec", where pins die with the agent, it recovers"""
     lab.stop_agent()
@@ -471,8 +517,8 @@ lab.start_nginx()
 lab.start_agent()
 lab.hello()
 TESTS = [ipv6, dual_stack, mptcp, reuseport, offload, unfinished_bundle, many,
-         unpinned, table_full, linger, replay, privileges,
-         bounded, missing]
+         at_once, unpinned, table_full, linger, replay, privileges, bounded,
+         missing]
 if len(sys.argv) > 1:
     TESTS = [t for t in TESTS if t.__name__ in sys.argv[1:]]
 tap(TESTS)
