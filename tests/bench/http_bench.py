@@ -10,7 +10,10 @@
 
 The host's server is the same nginx for all.  All machines are namespaces of
 this one, so the ways compete for the same processors: what counts is the
-ratio to direct.  Rounds are short and take turns, figures are medians.
+ratio to direct.  Runs are short, and each has one of direct just before and
+just after it, to whose mean it is compared: what else the machine does changes
+more slowly than that.  Figures are medians of many such comparisons, and
+between which values the middle half of them lies.
 
 Processor time of a program includes that of the kernel on its behalf: of the
 switch, for instance, most of what the veth devices and TCP do with a packet
@@ -79,13 +82,19 @@ class HostNginx(Nginx):
 
 
 @dataclasses.dataclass
-class Round:
+class Run:
     """What one run of wrk gave."""
 
     rate: float                 # Requests a second.
     errors: int
     cost: dict                  # Microseconds of processor time a request,
                                 # by who spent them.
+    beside: tuple = ()          # The runs of direct before and after it.
+
+    def ratio(self, value):
+        """That of value(self) to those beside it."""
+        return value(self) / max(statistics.mean(map(value, self.beside)),
+                                 1e-9)
 
 
 class Meter:
@@ -186,29 +195,34 @@ class Bench:
         cost = {name: (after[name] - before[name]) * 1e6
                 / max(load.requests, 1) for name in after}
         softirq = cost.pop("softirq")
-        return Round(load.rate, load.errors,
-                     {**cost, "all": sum(cost.values()), "softirq": softirq})
+        return Run(load.rate, load.errors,
+                   {**cost, "all": sum(cost.values()), "softirq": softirq})
 
 
 def measure(bench, seconds, rounds, sizes=SIZES, closes=(True, False),
             ways=None, log=sys.stderr):
-    """Returns rounds by (size, close, way)."""
+    """Returns runs by (size, close, way)."""
     ways = list(ways or bench.ways)
-    results = {(size_name, close, way): [] for size_name in sizes
-               for close in closes for way in ways}
+    results = {(size, close, way): [] for size in sizes for close in closes
+               for way in ways}
     for n in range(rounds):
-        for size_name in sizes:
-            for close in closes:
-                # Nobody always comes after the same other.
-                for way in random.sample(ways, len(ways)):
-                    result = bench.round(way, SIZES[size_name], close,
-                                         seconds)
-                    results[size_name, close, way].append(result)
-                    if log:
-                        print(f"# round {n + 1} {size_name} "
-                              f"{'closing' if close else 'keep-alive'} {way}:"
-                              f" {result.rate:.0f}/s, {result.errors} errors",
-                              file=log, flush=True)
+        for cell in _cells(results):
+            def run(way):
+                result = bench.round(way, SIZES[cell[0]], cell[1], seconds)
+                results[cell + (way,)].append(result)
+                if log:
+                    print(f"# round {n + 1} {_name(cell)}, {way}: "
+                          f"{result.rate:.0f}/s, {result.errors} errors",
+                          file=log, flush=True)
+                return result
+
+            direct = run("direct")
+            # Nobody always comes after the same other.
+            for way in random.sample(ways, len(ways)):
+                if way != "direct":
+                    result = run(way)
+                    before, direct = direct, run("direct")
+                    result.beside = before, direct
     return results
 
 
@@ -225,36 +239,43 @@ def _name(cell):
     return f"{cell[0]}, {'closing' if cell[1] else 'keep-alive'}"
 
 
-def _median(rounds, value):
-    return statistics.median(map(value, rounds))
+def _median(runs, value):
+    return statistics.median(map(value, runs))
 
 
-def _rate(rounds):
-    return _median(rounds, lambda r: r.rate)
+def _rate(run):
+    return run.rate
 
 
-def _ratio(results, key, value):
-    """The median ratio of 'value' of rounds to that of the rounds of direct,
-    each to the one beside it: what else the machine does changes slowly."""
-    direct = results[key[:2] + ("direct",)]
-    return statistics.median(value(a) / max(value(b), 1e-9)
-                             for a, b in zip(results[key], direct))
+def _all(run):
+    return run.cost["all"]
 
 
-def ratios(results):
+def _spread(ratios):
+    """The median of 'ratios' and their middle half, for people."""
+    text = f"{statistics.median(ratios):.2f}"
+    if len(ratios) > 1:
+        low, _, high = statistics.quantiles(ratios, n=4, method="inclusive")
+        text += f"; {low:.2f}-{high:.2f}"
+    return text
+
+
+def rate_ratios(results):
     """Ratios of rates to direct, by (size, close, way)."""
-    return {key: _ratio(results, key, lambda r: r.rate) for key in results}
+    return {key: [run.ratio(_rate) for run in runs]
+            for key, runs in results.items() if key[2] != "direct"}
 
 
 def tables(results):
     ways = _ways(results)
-    ratio = ratios(results)
+    ratios = rate_ratios(results)
     rates = Table("Requests a second, and the ratio to direct",
                   ["", *ways])
     for cell in _cells(results):
         rates.add(_name(cell), *(
-            f"{_rate(results[cell + (way,)]):.0f}"
-            + (f" ({ratio[cell + (way,)]:.2f})" if way != "direct" else "")
+            f"{_median(results[cell + (way,)], _rate):.0f}"
+            + (f" ({_spread(ratios[cell + (way,)])})" if way != "direct"
+               else "")
             for way in ways))
 
     names = list(next(iter(results.values()))[0].cost)
@@ -262,18 +283,15 @@ def tables(results):
                   "direct to it", ["", "", *names])
     for cell in _cells(results):
         for way in ways:
-            rounds = results[cell + (way,)]
-            texts = {name: _microseconds(_cost(rounds, name))
+            runs = results[cell + (way,)]
+            texts = {name: _microseconds(_median(runs,
+                                                 lambda r: r.cost[name]))
                      for name in names}
             if way != "direct":
-                all = _ratio(results, cell + (way,), lambda r: r.cost["all"])
-                texts["all"] += f" ({1 / all:.2f})"
+                texts["all"] += " (%s)" % _spread(
+                    [1 / run.ratio(_all) for run in runs])
             costs.add(_name(cell), way, *texts.values())
     return [rates, costs]
-
-
-def _cost(rounds, name):
-    return _median(rounds, lambda r: r.cost[name])
 
 
 def _microseconds(microseconds):
@@ -284,20 +302,22 @@ def _microseconds(microseconds):
 def shortfalls(results):
     """What is not as it should be, for people."""
     texts = []
-    for key, ratio in ratios(results).items():
-        if key[2] in ("table", "flow") and ratio < REACH:
-            texts.append(f"{_name(key)}, {key[2]}: {ratio:.2f} of direct, "
-                         f"not {REACH}")
-        errors = sum(r.errors for r in results[key])
+    for key, ratios in rate_ratios(results).items():
+        if (key[2] in ("table", "flow")
+                and statistics.median(ratios) < REACH):
+            texts.append(f"{_name(key)}, {key[2]}: {_spread(ratios)} of "
+                         f"direct, not {REACH}")
+    for key, runs in results.items():
+        errors = sum(run.errors for run in runs)
         if errors:
             texts.append(f"{_name(key)}, {key[2]}: {errors} requests failed")
     return texts
 
 
 def arguments(parser):
-    parser.add_argument("--seconds", type=int, default=3,
-                        help="length of a round of HTTP")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=1,
+                        help="length of a run of HTTP")
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--size", choices=SIZES, action="append",
                         help="only these")
     parser.add_argument("--way", action="append", help="only these")
