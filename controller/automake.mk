@@ -81,6 +81,8 @@ controller_libcontroller_a_SOURCES = \
 	controller/agents.h \
 	controller/batch.c \
 	controller/batch.h \
+	controller/body.c \
+	controller/body.h \
 	controller/bootstrap.c \
 	controller/bootstrap.h \
 	controller/change.c \

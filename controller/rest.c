@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "body.h"
 #include "bootstrap.h"
 #include "change.h"
 #include "controller/ovs-migrate-idl.h"
@@ -24,7 +25,6 @@
 #include "smap.h"
 #include "store.h"
 #include "tokens.h"
-#include "unicode.h"
 #include "util.h"
 #include "writes.h"
 
@@ -61,34 +61,19 @@ is_json(const struct http_request *request, enum change_verb verb)
 static struct json *
 parse_body(struct http_request *request, enum change_verb verb)
 {
+    struct problem problem = PROBLEM_INITIALIZER;
     struct json *json;
-    char *error;
-    size_t len;
 
     if (!is_json(request, verb)) {
         reply_refusal(request, 415, "send \"Content-Type: application/json\"",
                "the body is not said to be JSON");
         return NULL;
     }
-    error = utf8_validate(request->body, &len);
-    if (error) {
-        reply_refusal(request, 400, "correct it", "the body is not UTF-8: %s",
-               error);
-        free(error);
-        return NULL;
+    json = body_parse(request->body, request->body_len, &problem);
+    if (!json) {
+        reply_problem(request, &problem, NULL);
     }
-    json = json_from_string(request->body);
-    if (json->type == JSON_OBJECT
-        && strlen(request->body) == request->body_len) {
-        return json;
-    } else if (json->type == JSON_STRING) {
-        reply_refusal(request, 400, "correct it", "the body is not JSON: %s",
-               json_string(json));
-    } else {
-        reply_refusal(request, 400, "send an object", "the body is not an object");
-    }
-    json_destroy(json);
-    return NULL;
+    return json;
 }
 
 struct write_parameters {

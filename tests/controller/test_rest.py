@@ -185,6 +185,8 @@ class Operations(RestTest):
         bodies = [(b"", 400), (b"{", 400), (b"[]", 400), (b'"x"', 400),
                   (b"null", 400), (b"{}{}", 400), (b'{"a": 1\0}', 400),
                   (b'{"a": "\xff"}', 400), (b"[" * 5000, 400),
+                  (b'{"a": "\\ud66d\\ude00"}', 400),
+                  (b'{"\\ude00": 1}', 400),
                   (b'{"x":' * 900 + b"1" + b"}" * 900, 422),
                   (b" " * 4194305, 413)]
         for operation in self.document.operations:
