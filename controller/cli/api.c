@@ -198,14 +198,15 @@ api_request(const char *method, const char *path, const json_t *body,
     if (answer.len) {
         json = json_loads(answer.text, JSON_DECODE_ANY, NULL);
     }
+    free(answer.text);
     if (answer.status >= 300) {
         print_problem(&answer, json);
+        json_decref(json);
         exit(answer.status >= 500 ? EXIT_UNREACHABLE : EXIT_REFUSED);
     } else if (answer.len && !json) {
         die(EXIT_UNREACHABLE, "the answer is not JSON; is there a controller "
             "at this URL?");
     }
-    free(answer.text);
     return json ? json : json_null();
 }
 
