@@ -76,8 +76,9 @@ AC_DEFUN([OVM_OVS],
      [AS_HELP_STRING([--without-ovs],
         [leave out OVS and what joins it: only the engine and the agent])],
      [], [with_ovs=yes])
-   dnl Fuzz targets take the engine alone.
-   AS_IF([test "x$enable_fuzz" = xyes], [with_ovs=no])
+   dnl Fuzz targets take another build's OVS, or do without.
+   AS_IF([test "x$enable_fuzz" = xyes && test -z "$with_ovs_build"],
+     [with_ovs=no])
    AS_IF([test -z "$with_ovs_build"],
      [OVS_SRCDIR='$(abs_top_builddir)/ovs-src'
       OVS_BUILDDIR='$(abs_top_builddir)/ovs'],

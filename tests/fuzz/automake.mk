@@ -1,35 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
 
-# libFuzzer targets, built with "configure --enable-fuzz CC=clang".
+# Fuzz targets.  "make check" runs each over its seeds.  With libFuzzer, which
+# takes a build of its own, in fuzz-build/,
 #
-#     make check-fuzz FUZZ_SECONDS=600
+#     make check-fuzz FUZZ_SECONDS=600 FUZZ_NAMES='frame tls'
+#     make check-fuzz FUZZ_RUNS=10000000
 #
-# runs each so long.  What it finds is kept in fuzz/NAME/ of the build
-# directory, where the next run starts from; an input that fails is left as
-# fuzz/NAME-crash-*, and "tests/fuzz/fuzz-NAME FILE" repeats it.
-
+# runs each so long, or so often.  See tests/fuzz/run, which says what becomes
+# of findings.
 FUZZ_SECONDS = 60
-FUZZ_NAMES = engine frame h2 http policy seal tls
+FUZZ_RUNS =
+FUZZ_NAMES = control engine frame h2 http keys policy seal tls \
+	$(FUZZ_CONTROLLER_NAMES)
 
-EXTRA_DIST += tests/fuzz/seeds
-
-if FUZZ
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz-control \
 	tests/fuzz/fuzz-engine \
 	tests/fuzz/fuzz-frame \
 	tests/fuzz/fuzz-h2 \
 	tests/fuzz/fuzz-http \
+	tests/fuzz/fuzz-keys \
 	tests/fuzz/fuzz-policy \
 	tests/fuzz/fuzz-seal \
 	tests/fuzz/fuzz-tls
+
 check_PROGRAMS += $(FUZZ_TARGETS)
-endif
+EXTRA_DIST += \
+	tests/fuzz/http.dict \
+	tests/fuzz/policy.dict \
+	tests/fuzz/rest.dict \
+	tests/fuzz/config.dict \
+	tests/fuzz/run \
+	tests/fuzz/seeds
 
 FUZZ_CPPFLAGS = $(AM_CPPFLAGS) $(LLHTTP_CPPFLAGS)
 FUZZ_TARGET_FLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
-FUZZ_LDADD = $(ENGINE_LIBS)
+FUZZ_LDADD = $(FUZZ_MAIN) $(ENGINE_LIBS)
 
-tests_fuzz_fuzz_engine_SOURCES = tests/fuzz/fuzz-engine.c tests/fuzz/fuzz.h
+# Who calls the target.
+if FUZZ
+FUZZ_MAIN =
+else
+TESTS += $(FUZZ_TARGETS)
+FUZZ_MAIN = tests/fuzz/libreplay.a
+check_LIBRARIES += tests/fuzz/libreplay.a
+tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz.h
+endif
+
+FUZZ_WORLD = tests/fuzz/world.c tests/fuzz/world.h tests/fuzz/fuzz.h
+
+tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz-control.c $(FUZZ_WORLD)
+tests_fuzz_fuzz_control_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_control_LDFLAGS = $(FUZZ_TARGET_FLAGS)
+tests_fuzz_fuzz_control_LDADD = $(FUZZ_LDADD)
+
+tests_fuzz_fuzz_engine_SOURCES = tests/fuzz/fuzz-engine.c $(FUZZ_WORLD)
 tests_fuzz_fuzz_engine_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_engine_LDFLAGS = $(FUZZ_TARGET_FLAGS)
 tests_fuzz_fuzz_engine_LDADD = $(FUZZ_LDADD)
@@ -55,6 +80,11 @@ tests_fuzz_fuzz_http_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_http_LDFLAGS = $(FUZZ_TARGET_FLAGS)
 tests_fuzz_fuzz_http_LDADD = $(FUZZ_LDADD)
 
+tests_fuzz_fuzz_keys_SOURCES = tests/fuzz/fuzz-keys.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_keys_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_keys_LDFLAGS = $(FUZZ_TARGET_FLAGS)
+tests_fuzz_fuzz_keys_LDADD = $(FUZZ_LDADD)
+
 tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz-policy.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_policy_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_policy_LDFLAGS = $(FUZZ_TARGET_FLAGS)
@@ -73,27 +103,54 @@ tests_fuzz_fuzz_tls_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_tls_LDFLAGS = $(FUZZ_TARGET_FLAGS)
 tests_fuzz_fuzz_tls_LDADD = $(FUZZ_LDADD)
 
-# The cases of unit tests are seeds too: they are what clients send.
-check-fuzz: $(FUZZ_TARGETS)
+# What needs libopenvswitch.
+if OVS
+FUZZ_CONTROLLER_NAMES = config probe rest
+FUZZ_TARGETS += \
+	tests/fuzz/fuzz-config \
+	tests/fuzz/fuzz-probe \
+	tests/fuzz/fuzz-rest
+FUZZ_OVS_LINK = $(CONTROLLER_LINK) $(FUZZ_LDFLAGS)
+
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz-config.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_config_CPPFLAGS = $(OVS_CPPFLAGS) -I$(srcdir)/datapath \
+	-I$(srcdir)/lib $(LLHTTP_CPPFLAGS)
+tests_fuzz_fuzz_config_LDADD = $(FUZZ_MAIN) datapath/libmigrate.a \
+	lib/libcommon.a $(OVS_BUILDDIR)/ofproto/libofproto.la \
+	$(OVS_LIBOPENVSWITCH) $(NGHTTP2_LIBS)
+tests_fuzz_fuzz_config_LINK = $(FUZZ_OVS_LINK)
+$(tests_fuzz_fuzz_config_OBJECTS): $(OVS_GENERATED)
+
+tests_fuzz_fuzz_probe_SOURCES = tests/fuzz/fuzz-probe.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_probe_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
+tests_fuzz_fuzz_probe_LDADD = $(FUZZ_MAIN) $(CONTROLLER_LIBS)
+tests_fuzz_fuzz_probe_LINK = $(FUZZ_OVS_LINK)
+$(tests_fuzz_fuzz_probe_OBJECTS): $(OVS_GENERATED)
+
+tests_fuzz_fuzz_rest_SOURCES = tests/fuzz/fuzz-rest.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_rest_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
+tests_fuzz_fuzz_rest_LDADD = $(FUZZ_MAIN) $(CONTROLLER_LIBS)
+tests_fuzz_fuzz_rest_LINK = $(FUZZ_OVS_LINK)
+$(tests_fuzz_fuzz_rest_OBJECTS): $(OVS_GENERATED) \
+	controller/ovs-migrate-idl.h
+endif
+
 if FUZZ
-	@for name in $(FUZZ_NAMES); do \
-	    echo "fuzz-$$name: $(FUZZ_SECONDS) seconds"; \
-	    seeds=; \
-	    for dir in fuzz/seeds unit; do \
-		dir=$(srcdir)/tests/$$dir/$$name; \
-		test ! -d $$dir || seeds="$$seeds $$dir"; \
-	    done; \
-	    $(MKDIR_P) fuzz/$$name || exit 1; \
-	    tests/fuzz/fuzz-$$name -max_total_time=$(FUZZ_SECONDS) \
-		-max_len=20000 -timeout=10 -verbosity=0 -print_final_stats=1 \
-		-artifact_prefix=fuzz/$$name- fuzz/$$name $$seeds || exit 1; \
-	done
+check-fuzz: $(FUZZ_TARGETS)
+	@$(PYTHON3) $(srcdir)/tests/fuzz/run --seconds='$(FUZZ_SECONDS)' \
+	    --runs='$(FUZZ_RUNS)' $(FUZZ_NAMES)
 else
-	@echo "configure with --enable-fuzz CC=clang first" >&2; exit 1
+check-fuzz: all
+	@$(MKDIR_P) fuzz-build; \
+	srcdir=`cd $(srcdir) && pwd`; \
+	cd fuzz-build && { test -e config.status || \
+	    $$srcdir/configure --enable-fuzz --with-ovs-build='$(OVS_BUILDDIR)/..' \
+	        CC=clang CFLAGS='-g -O2' > configure.log; } && \
+	$(MAKE) check-fuzz
 endif
 
 CLEAN_LOCAL += clean-fuzz
 clean-fuzz:
-	rm -rf fuzz
+	rm -rf fuzz fuzz-build
 
 .PHONY: check-fuzz clean-fuzz

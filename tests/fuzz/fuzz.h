@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static inline void *
 fuzz_copy(const void *data, size_t size)
 {
-    void *copy = malloc(size);
+    void *copy = calloc(1, size);
 
     FUZZ_CHECK(copy || !size);
     if (size) {
