@@ -24,6 +24,10 @@ import time
 PREFIX = "ovm-"
 ROOT = "/tmp"
 
+# Times as much as usual may all take: more than 1 where the programs are
+# slower, as with sanitizers.
+PATIENCE = float(os.environ.get("OVM_PATIENCE", "1"))
+
 
 class Timeout(Exception):
     """Something did not happen within its time."""
@@ -35,20 +39,21 @@ class CommandError(Exception):
 
 def wait_until(condition, what, seconds=10, interval=0.01):
     """Waits until condition() is true and returns its value."""
+    seconds *= PATIENCE
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise Timeout(f"waited {seconds} s in vain for {what}")
+            raise Timeout(f"waited {seconds:g} s in vain for {what}")
         time.sleep(interval)
 
 
 def run(argv, check=True, **kwargs):
     """Runs a command to its end and returns its standard output."""
     argv = [str(arg) for arg in argv]
-    kwargs.setdefault("timeout", 60)
+    kwargs.setdefault("timeout", 60 * PATIENCE)
     kwargs.setdefault("stdin", subprocess.DEVNULL)
     done = subprocess.run(argv, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True,
