@@ -132,6 +132,8 @@ controller_libcontroller_a_SOURCES += \
 	controller/channel.h \
 	controller/decider.c \
 	controller/decider.h \
+	controller/balance.c \
+	controller/balance.h \
 	controller/events.c \
 	controller/events.h \
 	controller/fabric.c \
@@ -171,6 +173,8 @@ controller_libcontroller_a_SOURCES += \
 	controller/tracking.h \
 	controller/tree.c \
 	controller/tree.h \
+	controller/weights.c \
+	controller/weights.h \
 	controller/webhook.c \
 	controller/webhook.h
 

@@ -293,6 +293,14 @@ update_links(struct fleet_switch *sw)
 }
 
 static void
+get_weights(const void *sw_, const struct omrec_pool *pool, int64_t weights[])
+{
+    const struct fleet_switch *sw = sw_;
+
+    sw->fleet->ops->weights(sw->fleet->aux, sw, pool, weights);
+}
+
+static void
 run_db(struct fleet_switch *sw, const struct sset *pools)
 {
     const struct ovsdb_idl *idl = sw->fleet->idl;
@@ -302,6 +310,7 @@ run_db(struct fleet_switch *sw, const struct sset *pools)
         .sw = omrec_switch_get_for_uuid(idl, &sw->uuid),
         .links = &sw->links,
         .pools = pools,
+        .weights = { get_weights, sw },
     };
 
     if (wanted.sw && wanted.fabric) {

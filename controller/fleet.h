@@ -16,6 +16,7 @@
 #include "uuid.h"
 
 struct fleet;
+struct omrec_pool;
 struct openflow;
 struct ovsdb_idl;
 struct switch_db;
@@ -49,6 +50,10 @@ struct fleet_ops {
      * have. */
     void (*wanted)(void *aux, const struct fleet_switch *, enum flows_section,
                    struct flow_table *);
+
+    /* Stores the weights in the switch of 'pool->key_hosts'. */
+    void (*weights)(void *aux, const struct fleet_switch *,
+                    const struct omrec_pool *pool, int64_t weights[]);
 
     /* The switch has sent a frame to the controller, which is no probe. */
     void (*packet_in)(void *aux, struct fleet_switch *, ofp_port_t in_port,

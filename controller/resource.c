@@ -99,6 +99,12 @@ static const struct field pool_fields[] = {
       .default_ = "\"round-robin\"", .example = "\"least-connections\"" },
     { .name = "hosts", .column = COLUMN(pool, hosts), .flags = FIELD_COLUMN,
       .example = "{\"h1\": 1}" },
+    { .name = "weighting", .column = COLUMN(pool, weighting),
+      .default_ = "\"fixed\"", .example = "\"load\"" },
+    { .name = "slow_start", .column = COLUMN(pool, slow_start),
+      .example = "30" },
+    { .name = "spill_over", .column = COLUMN(pool, spill_over),
+      .example = "80" },
     EXTERNAL_IDS(pool),
 };
 

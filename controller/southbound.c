@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agents.h"
+#include "balance.h"
 #include "channel.h"
 #include "controller/ovs-migrate-idl.h"
 #include "decider.h"
@@ -41,7 +42,16 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 
 /* Between two times that what was learned is written. */
 #define REPORT_MSEC 100
-#define TALLY_MSEC 1000         /* ... of hosts and services, which are many. */
+
+/* Between two times that what switches say of hosts and services is summed
+ * up.  That is longer if need be, so that it takes so small a part of the
+ * time. */
+#define TALLY_MSEC 1000
+#define TALLY_PART 20
+
+/* Between two times that weights are computed, unless operators change
+ * something. */
+#define BALANCE_MSEC 250
 
 struct southbound {
     struct ovsdb_idl_loop loop;
@@ -57,7 +67,9 @@ struct southbound {
     struct decider *decider;
     struct topology *topology;
     unsigned int topology_seqno;        /* That 'fabric' is of. */
-    long long int next_report, next_tally;
+    long long int next_report, next_tally, next_balance;
+    struct tally tally;         /* What switches have said last. */
+    struct balance balance;
     struct fabric fabric;
     struct fabric_routes routes;
 
@@ -67,11 +79,14 @@ struct southbound {
 
 static void fleet_wanted(void *sb_, const struct fleet_switch *,
                          enum flows_section, struct flow_table *);
+static void fleet_weights(void *sb_, const struct fleet_switch *,
+                          const struct omrec_pool *, int64_t weights[]);
 static void fleet_packet_in(void *sb_, struct fleet_switch *,
                             ofp_port_t in_port, const void *frame, size_t len);
 
 static const struct fleet_ops fleet_ops = {
     .wanted = fleet_wanted,
+    .weights = fleet_weights,
     .packet_in = fleet_packet_in,
 };
 
@@ -98,9 +113,13 @@ static const struct ovsdb_idl_column *const config_columns[] = {
     &omrec_pool_col_name,
     &omrec_pool_col_policy,
     &omrec_pool_col_hosts,
+    &omrec_pool_col_weighting,
+    &omrec_pool_col_slow_start,
+    &omrec_pool_col_spill_over,
     &omrec_host_col_name,
     &omrec_host_col_ip,
     &omrec_host_col_state,
+    &omrec_host_col_capacity,
     &omrec_switch_col_bridge,
     &omrec_switch_col_migrate_address,
 };
@@ -164,6 +183,16 @@ fleet_wanted(void *sb_, const struct fleet_switch *sw,
     const struct southbound *sb = sb_;
 
     flows_add(section, &sb->fabric, &sb->routes, sw->index, ft);
+}
+
+static void
+fleet_weights(void *sb_, const struct fleet_switch *sw,
+              const struct omrec_pool *pool, int64_t weights[])
+{
+    const struct southbound *sb = sb_;
+
+    balance_weights(&sb->balance, pool, &sb->fabric, &sb->routes, sw->index,
+                    weights);
 }
 
 /* Makes the fabric and the ways through it anew, and has those flows compared
@@ -276,17 +305,21 @@ report_active(const struct southbound *sb, const struct omrec_fabric *fabric)
     smap_destroy(&active);
 }
 
-/* Writes what there is to tell about hosts and services. */
+/* Sums up what switches say about hosts and services, and writes what there is
+ * to tell about those. */
 static void
-report_tally(const struct southbound *sb, struct events *events)
+report_tally(struct southbound *sb, struct events *events)
 {
-    struct tally tally;
+    long long int start = time_msec();
 
-    tally_init(&tally);
-    fleet_count(&sb->fleet, &tally);
-    report_services(sb->loop.idl, &tally);
-    report_hosts(events, &tally, sb->agents, &sb->fabric, sb->topology);
-    tally_destroy(&tally);
+    tally_destroy(&sb->tally);
+    tally_init(&sb->tally);
+    fleet_count(&sb->fleet, &sb->tally);
+    report_services(sb->loop.idl, &sb->tally);
+    report_hosts(events, &sb->tally, sb->agents, &sb->fabric, sb->topology);
+    balance_report(&sb->balance, events);
+    sb->next_tally = time_msec() + MAX(TALLY_MSEC, TALLY_PART
+                                       * (time_msec() - start));
 }
 
 static void
@@ -304,7 +337,6 @@ run_reports(struct southbound *sb, struct ovsdb_idl_txn *txn,
         report_switches(&events, &sb->fleet, fabric);
         if (time_msec() >= sb->next_tally) {
             report_tally(sb, &events);
-            sb->next_tally = time_msec() + TALLY_MSEC;
         }
         sb->next_report = time_msec() + REPORT_MSEC;
     }
@@ -322,7 +354,9 @@ activate(struct southbound *sb)
     sb->topology = topology_create(&key, send_probe, sb);
     sb->decider = decider_create(sb->loop.idl, send_decision, sb);
     fleet_init(&sb->fleet, sb->loop.idl, sb->topology, &fleet_ops, sb);
-    sb->next_report = sb->next_tally = 0;
+    sb->next_report = sb->next_tally = sb->next_balance = 0;
+    tally_init(&sb->tally);
+    balance_init(&sb->balance, sb->loop.idl, sb->agents);
     sb->seqno = 0;
     tree_init(&sb->tree);
     fabric_init(&sb->fabric);
@@ -334,6 +368,8 @@ deactivate(struct southbound *sb)
 {
     decider_destroy(sb->decider);
     fleet_uninit(&sb->fleet);
+    balance_uninit(&sb->balance);
+    tally_destroy(&sb->tally);
     topology_destroy(sb->topology);
     tree_uninit(&sb->tree);
     fabric_destroy(&sb->fabric);
@@ -370,9 +406,10 @@ southbound_destroy(struct southbound *sb)
 }
 
 /* Brings the databases of switches up to date.  Changes of pools and their
- * hosts are many; of the others everything is compared. */
+ * hosts are many; of the others everything is compared.  'moved' tells that
+ * the fabric is another one. */
 static void
-run_databases(struct southbound *sb)
+run_databases(struct southbound *sb, bool moved)
 {
     static const struct ovsdb_idl_table_class *const tables[] = {
         &omrec_table_fabric,
@@ -395,6 +432,15 @@ run_databases(struct southbound *sb)
             sset_add(&pools, pool->name);
         }
     }
+    if (changed || !sset_is_empty(&pools)
+        || time_msec() >= sb->next_balance) {
+        balance_run(&sb->balance, &sb->tally, &pools);
+        sb->next_balance = time_msec() + BALANCE_MSEC;
+    }
+    if (moved) {
+        balance_add_places(&sb->balance, &pools);
+    }
+    poll_timer_wait_until(sb->next_balance);
     fleet_run_db(&sb->fleet, changed, &pools);
     sset_destroy(&pools);
 }
@@ -404,6 +450,7 @@ run_active(struct southbound *sb, struct ovsdb_idl_txn *txn)
 {
     struct ovsdb_idl *idl = sb->loop.idl;
     bool changed = sb->seqno != ovsdb_idl_get_seqno(idl);
+    bool moved = false;
 
     if (changed) {
         sb->seqno = ovsdb_idl_get_seqno(idl);
@@ -416,10 +463,11 @@ run_active(struct southbound *sb, struct ovsdb_idl_txn *txn)
     if (changed || sb->topology_seqno != topology_seqno(sb->topology)) {
         sb->topology_seqno = topology_seqno(sb->topology);
         update_fabric(sb);
+        moved = true;
     }
     run_tree(sb);
     fleet_permit(&sb->fleet);
-    run_databases(sb);
+    run_databases(sb, moved);
     if (txn) {
         stations_write(sb->stations, txn);
     }

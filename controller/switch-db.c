@@ -12,7 +12,6 @@
 #include "openvswitch/vlog.h"
 #include "smap.h"
 #include "sset.h"
-#include "switch-rows.h"
 #include "timeval.h"
 #include "tracking.h"
 #include "util.h"
@@ -243,7 +242,7 @@ write_all(struct switch_db *db, struct ovsdb_idl_txn *txn,
     }
     if (ovsdb_idl_server_has_table(db->loop.idl,
                                    &ovsrec_table_migration_service)) {
-        switch_rows_write(txn, br, wanted->idl,
+        switch_rows_write(txn, br, wanted->idl, &wanted->weights,
                           wanted->sw->migrate_address != NULL);
     }
     write_config(br, wanted);
@@ -267,7 +266,7 @@ write_pools(struct switch_db *db, struct ovsdb_idl_txn *txn,
     }
     OMREC_POOL_FOR_EACH (pool, wanted->idl) {
         if (sset_contains(&db->pools, pool->name)
-            && !switch_rows_write_pool(br, pool)) {
+            && !switch_rows_write_pool(br, &wanted->weights, pool)) {
             return false;
         }
     }

@@ -14,6 +14,8 @@
 
 #include <stdbool.h>
 
+#include "switch-rows.h"
+
 struct omrec_fabric;
 struct omrec_switch;
 struct ovsdb_idl;
@@ -28,6 +30,7 @@ struct switch_db_wanted {
     const struct sset *links;           /* Names of ports. */
     const struct sset *pools;           /* Names of those that are not what
                                          * they were. */
+    struct switch_weights weights;
 };
 
 struct switch_db;

@@ -19,6 +19,7 @@
  * that it has is used again for what has the same name. */
 struct rows {
     struct ovsdb_idl_txn *txn;
+    const struct switch_weights *weights;
     struct shash services, rules, pools, hosts; /* There. */
     struct shash new_pools, new_hosts;          /* Wanted, already written. */
 };
@@ -34,9 +35,11 @@ rows_add_pool(struct rows *r, struct ovsrec_migration_pool *pool)
 }
 
 static void
-rows_init_empty(struct rows *r, struct ovsdb_idl_txn *txn)
+rows_init_empty(struct rows *r, struct ovsdb_idl_txn *txn,
+                const struct switch_weights *weights)
 {
     r->txn = txn;
+    r->weights = weights;
     shash_init(&r->services);
     shash_init(&r->rules);
     shash_init(&r->pools);
@@ -47,9 +50,10 @@ rows_init_empty(struct rows *r, struct ovsdb_idl_txn *txn)
 
 static void
 rows_init(struct rows *r, struct ovsdb_idl_txn *txn,
+          const struct switch_weights *weights,
           const struct ovsrec_bridge *br)
 {
-    rows_init_empty(r, txn);
+    rows_init_empty(r, txn, weights);
     for (size_t i = 0; i < br->n_migration_services; i++) {
         struct ovsrec_migration_service *s = br->migration_services[i];
 
@@ -96,9 +100,9 @@ put_host(struct rows *r, const struct omrec_host *host)
 }
 
 static bool
-host_state_is(const struct omrec_host *host, const char *state)
+host_is_down(const struct omrec_host *host)
 {
-    return host->state && !strcmp(host->state, state);
+    return host->state && !strcmp(host->state, "down");
 }
 
 static void
@@ -111,14 +115,14 @@ set_members(struct rows *r, const struct ovsrec_migration_pool *row,
     int64_t *weights = xmalloc(pool->n_hosts * sizeof *weights);
     size_t n = 0;
 
+    r->weights->get(r->weights->aux, pool, weights);
     for (size_t i = 0; i < pool->n_hosts; i++) {
         const struct omrec_host *host = pool->key_hosts[i];
 
-        if (!host_state_is(host, "down")) {
+        if (!host_is_down(host)) {
             hosts[n] = put_host(r, host);
             names[n] = host->name;
-            weights[n++] = (host_state_is(host, "draining") ? 0
-                            : pool->value_hosts[i]);
+            weights[n++] = weights[i];
         }
     }
     ovsrec_migration_pool_set_hosts(row, hosts, n);
@@ -217,14 +221,15 @@ put_service(struct rows *r, const struct omrec_service *service)
 
 void
 switch_rows_write(struct ovsdb_idl_txn *txn, const struct ovsrec_bridge *br,
-                  const struct ovsdb_idl *idl, bool migrates)
+                  const struct ovsdb_idl *idl,
+                  const struct switch_weights *weights, bool migrates)
 {
     struct ovsrec_migration_service **services = NULL;
     const struct omrec_service *service;
     size_t n = 0, allocated = 0;
     struct rows r;
 
-    rows_init(&r, txn, br);
+    rows_init(&r, txn, weights, br);
     OMREC_SERVICE_FOR_EACH (service, idl) {
         if (!migrates) {
             break;
@@ -259,6 +264,7 @@ find_pool(const struct ovsrec_bridge *br, const char *name)
 
 bool
 switch_rows_write_pool(const struct ovsrec_bridge *br,
+                       const struct switch_weights *weights,
                        const struct omrec_pool *pool)
 {
     struct ovsrec_migration_pool *row = find_pool(br, pool->name);
@@ -268,10 +274,10 @@ switch_rows_write_pool(const struct ovsrec_bridge *br,
     if (!row) {
         return true;            /* No service uses it. */
     }
-    rows_init_empty(&r, NULL);
+    rows_init_empty(&r, NULL, weights);
     rows_add_pool(&r, row);
     for (size_t i = 0; i < pool->n_hosts; i++) {
-        ok &= (host_state_is(pool->key_hosts[i], "down")
+        ok &= (host_is_down(pool->key_hosts[i])
                || shash_find(&r.hosts, pool->key_hosts[i]->name));
     }
     if (ok) {
@@ -322,7 +328,7 @@ switch_rows_count(const struct ovsrec_bridge *br, struct tally *tally)
     struct shash_node *node;
     struct rows r;
 
-    rows_init(&r, NULL, br);
+    rows_init(&r, NULL, NULL, br);
     SHASH_FOR_EACH (node, &r.services) {
         count_service(node->data, tally);
     }

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the controller knows about hosts, and what it makes of that."""
 
+import time
+
 from controllers import (Controller, ControllerTest, Server, make_certificate,
                          transact)
-from switches import Switch, SwitchesTest
+from switches import Switch, SwitchesTest, connect
 from workspace import wait_until
 import tap
 
@@ -82,6 +84,157 @@ class Reports(HostsTest):
         wait_until(lambda: "switch-disconnected" in self.kinds(), "an event")
         self.assertEqual([event["seq"] for event in self.events()],
                          list(range(13, 32)))
+
+
+class Weights(HostsTest):
+    """What is made of operators' weights."""
+
+    def say(self, host, **words):
+        response = self.client("POST", f"/v1/agents/{host}", {
+            "ip": "10.0.0.1", "state": "up", **words})
+        self.assertEqual(response.status, 200, response)
+
+    def pool(self, **body):
+        response = self.client("PATCH", "/v1/pools/all", body)
+        self.assertEqual(response.status, 200, response)
+
+    def weights(self):
+        """Those in the switch."""
+        row, = self.switch.table("Migration_Pool", "weights")
+        return dict(row["weights"][1])
+
+    def wait_weights(self, *expected, say=lambda: None):
+        """Until hosts have these weights.  Agents say what 'say' has them say
+        all the time."""
+        expected = {f"h{n}": w for n, w in enumerate(expected, 1)}
+
+        def look():
+            say()
+            return self.weights() == expected
+        wait_until(look, f"{expected}, not {self.weights()}")
+
+    def test_capacity(self):
+        self.client("PATCH", "/v1/hosts/h1", {"capacity": 100})
+        self.wait_weights(1, 1, 2, say=lambda: self.say(
+            "h1", connections=99))
+        self.wait_weights(0, 1, 2, say=lambda: self.say(
+            "h1", connections=100))
+        wait_until(lambda: "host-full" in self.kinds("hosts/h1"), "an event")
+        self.wait_weights(1, 1, 2, say=lambda: self.say(
+            "h1", connections=95))
+        self.say("h1", connections=100)
+        self.wait_weights(0, 1, 2)
+        self.client("PATCH", "/v1/hosts/h1", {"capacity": None})
+        self.wait_weights(1, 1, 2)
+
+    def test_capacity_seen_by_switches(self):
+        """Without an agent, what switches say counts."""
+        self.client("PATCH", "/v1/hosts/h1", {"capacity": 3})
+
+        def say():
+            self.switch.vsctl("--no-wait", "set", "Migration_Host", "h1",
+                              "status:connections=3")
+        self.wait_weights(0, 1, 2, say=say)
+
+    def test_load(self):
+        self.pool(weighting="load")
+
+        def say():
+            self.say("h1", cpu=100)
+            self.say("h2", accept_queue=50)
+            self.say("h3", cpu=0)
+        wait_until(lambda: say() or self.weights()["h1"] in range(5, 20),
+                   "a busy host to get less")
+        self.assertIn(self.weights()["h2"], range(50, 70))
+        self.assertEqual(self.weights()["h3"], 200)
+        self.pool(weighting=None)
+        self.wait_weights(1, 1, 2)
+
+    def test_agent_lost(self):
+        """A host whose agent is silent leaves, unless all are."""
+        for host in "h1", "h2":
+            self.say(host)
+        self.say("h3")
+        self.wait_weights(0, 0, 2, say=lambda: self.say("h3"))
+        wait_until(lambda: "agent-lost" in self.kinds("hosts/h1"), "an event")
+        self.wait_weights(1, 1, 2)
+        wait_until(lambda: self.kinds("pools/all") == ["pool-open"],
+                   "an event")
+        self.say("h2")
+        self.wait_weights(0, 1, 0, say=lambda: self.say("h2"))
+        self.say("h2", state="leaving")
+        for host in "h1", "h3":
+            self.say(host, state="leaving")
+        self.wait_weights(1, 1, 2)
+
+    def test_slow_start(self):
+        self.pool(slow_start=3)
+        self.wait_weights(1, 1, 2)
+        self.client("PATCH", "/v1/hosts/h2", {"state": "draining"})
+        self.wait_weights(1, 0, 2)
+        self.client("PATCH", "/v1/hosts/h2", {"state": "ready"})
+        seen = []
+
+        def look():
+            seen.append(self.weights()["h2"])
+            return self.weights() == {"h1": 1, "h2": 1, "h3": 2}
+        wait_until(look, "the full weight")
+        steps = sorted(set(seen) - {0, 1})
+        self.assertGreaterEqual(len(steps), 4, seen)
+        self.assertLessEqual(steps[0], 30)
+        self.assertGreaterEqual(steps[-1], 60)
+
+    def test_steady(self):
+        """Nothing is written as long as nothing is to be changed."""
+        self.pool(weighting="load", slow_start=1, spill_over=50)
+
+        def cfg():
+            return self.switch.vsctl("get", "Open_vSwitch", ".", "next_cfg")
+        self.wait_synced(self.switch)
+        self.say("h1", cpu=30)
+        wait_until(lambda: self.say("h1", cpu=30) or self.weights()["h1"] < 80,
+                   "its load to count")
+        wait_until(lambda: self.switch.ages()[0] > 3, "some time")
+        before = cfg()
+        for n in range(30):
+            self.say("h1", cpu=27 + n % 7)
+            time.sleep(0.05)
+        self.assertEqual(cfg(), before)
+
+
+class Places(SwitchesTest):
+    """Two switches with a host at each."""
+
+    def weights(self, switch):
+        row, = switch.table("Migration_Pool", "weights")
+        return dict(row["weights"][1])
+
+    def test_nearest(self):
+        switches = [Switch(self.workspace, f"s{n}", n) for n in (1, 2)]
+        for n, switch in enumerate(switches, 1):
+            switch.add_port("p1")
+            self.add_switch(switch, migrate_address=f"10.0.0.25{n}")
+            self.put(f"hosts/h{n}", ip=f"10.0.0.1{n}", switch=f"s{n}",
+                     port="p1", mac=f"02:00:00:00:01:0{n}", capacity=100)
+        connect(switches[0], "l1", switches[1], "l1")
+        self.put("pools/all", hosts={"h1": 1, "h2": 1}, spill_over=80)
+        self.put("services/web", address="10.0.0.100", port=80,
+                 default_pool="all")
+        wait_until(lambda: [self.weights(s) for s in switches]
+                   == [{"h1": 1, "h2": 0}, {"h1": 0, "h2": 1}],
+                   "each switch to use its own host")
+
+        def busy(connections):
+            self.client("POST", "/v1/agents/h1", {
+                "ip": "10.0.0.11", "state": "up",
+                "connections": connections})
+            return [self.weights(s) for s in switches]
+        wait_until(lambda: busy(99) == [{"h1": 1, "h2": 1},
+                                        {"h1": 0, "h2": 1}],
+                   "the other one to help")
+        wait_until(lambda: busy(10) == [{"h1": 1, "h2": 0},
+                                        {"h1": 0, "h2": 1}],
+                   "that to end")
 
 
 class Agents(ControllerTest):

@@ -187,7 +187,8 @@ UNIT_CONTROLLER_TESTS = \
 	tests/unit/test-graph \
 	tests/unit/test-probe \
 	tests/unit/test-topology \
-	tests/unit/test-tree
+	tests/unit/test-tree \
+	tests/unit/test-weights
 check_PROGRAMS += $(UNIT_CONTROLLER_TESTS)
 TESTS += $(UNIT_CONTROLLER_TESTS)
 
@@ -233,4 +234,10 @@ tests_unit_test_tree_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_tree_LDADD = $(UNIT_CONTROLLER_LDADD)
 tests_unit_test_tree_LINK = $(CONTROLLER_LINK)
 $(tests_unit_test_tree_OBJECTS): $(OVS_GENERATED)
+
+tests_unit_test_weights_CPPFLAGS = $(UNIT_CONTROLLER_CPPFLAGS)
+tests_unit_test_weights_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_weights_LDADD = $(UNIT_CONTROLLER_LDADD)
+tests_unit_test_weights_LINK = $(CONTROLLER_LINK)
+$(tests_unit_test_weights_OBJECTS): $(OVS_GENERATED)
 endif
