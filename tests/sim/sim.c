@@ -49,6 +49,8 @@ struct client {
     int64_t start;
     struct tcp tcp;
     bool changed;
+    bool rude;                  /* Leaves before it is heard to close. */
+    bool gone;                  /* Another has its address and port. */
     unsigned int infusions;
 };
 
@@ -60,6 +62,7 @@ struct infused {
     struct tcp tcp;
     int64_t answer_at;          /* When the server has its answer. */
     bool closed;
+    bool silent;                /* By ABORT. */
 };
 
 #define HOST_SOCKETS 32
@@ -334,6 +337,12 @@ client_init(struct sim *s, struct client *c, unsigned int i)
     c->tuple.client_port = htons(1024 + rnd_below(s, 60000));
     c->tuple.service_port = htons(80);
     c->start = 1000 + rnd_below(s, 500);
+    c->rude = s->config->one_port && chance(s, 500);
+    if (s->config->one_port && i) {
+        memcpy(c->mac, s->clients[0].mac, 6);
+        c->tuple = s->clients[0].tuple;
+        c->start = END;         /* When its turn comes. */
+    }
     tcp_init(tcp);
     tcp->snd_isn = rnd(s);
     tcp->send_len = 64 + rnd_below(s, s->config->request_max - 63);
@@ -378,8 +387,11 @@ client_frame(struct sim *s, struct client *c, const struct frame *frame,
         return;
     }
     if (p->flags & SEG_RST) {
-        if (c->state == SYN_SENT || c->state == OPEN) {
-            c->state = REFUSED;
+        if (c->state != SYN_SENT        /* RFC 5961 3.2. */
+            && p->seq == (tcp->rcv_isn + 1 + tcp->rcv_nxt
+                          + tcp->received_fin)) {
+            c->state = c->state == OPEN ? REFUSED : c->state;
+            tcp->resend = 0;
         }
     } else if (p->flags & SEG_SYN) {
         if (c->state == SYN_SENT && p->ack == tcp->snd_isn + 1) {
@@ -409,10 +421,29 @@ client_frame(struct sim *s, struct client *c, const struct frame *frame,
     }
 }
 
+/* Whether another may take the address and port of 'c'. */
+static bool
+turn_is_over(const struct client *c)
+{
+    const struct tcp *tcp = &c->tcp;
+
+    return ((c->state == SERVED || c->state == REFUSED)
+            && (c->rude || !tcp->resend));
+}
+
 static void
 client_run(struct sim *s, struct client *c)
 {
     struct tcp *tcp = &c->tcp;
+
+    if (c->start == END && turn_is_over(c - 1)) {
+        c[-1].tcp.resend = 0;
+        c[-1].gone = true;
+        c->start = s->now + rnd_below(s, 50);
+    }
+    if (c->gone) {
+        return;
+    }
 
     if (s->now < c->start || (tcp->resend && s->now < tcp->resend)) {
         return;
@@ -534,6 +565,24 @@ socket_packet(struct sim *s, struct sim_host *h, struct infused *i,
     }
 }
 
+/* Answers 'p' for the socket of 'i', which is closed, as the listening one
+ * does. */
+static void
+socket_gone(struct sim *s, const struct infused *i, const struct packet *p)
+{
+    const struct tuple *tuple = &i->client->tuple;
+    uint8_t buf[SEGMENT_OVERHEAD];
+    struct segment seg = {
+        .eth_dst = i->client->mac, .eth_src = s->mac,
+        .src = &tuple->service, .dst = &tuple->client,
+        .src_port = tuple->service_port, .dst_port = tuple->client_port,
+        .seq = p->ack,
+        .flags = SEG_RST,
+    };
+
+    fly(s, &s->config->client_link, buf, segment_build(&seg, buf));
+}
+
 static void
 host_infuse(struct sim *s, struct sim_host *h,
             const struct migrate_bundle *b)
@@ -558,7 +607,8 @@ host_infuse(struct sim *s, struct sim_host *h,
     i->used = true;
     i->flow_id = ntohl(b->flow_id);
     for (size_t k = 0; k < SIM_CLIENTS; k++) {
-        if (address_equals(&s->clients[k].tuple.client, &b->client)) {
+        if (address_equals(&s->clients[k].tuple.client, &b->client)
+            && s->clients[k].tcp.snd_isn + 1 == p.seq) {
             i->client = &s->clients[k];
         }
     }
@@ -639,7 +689,7 @@ host_message(struct sim *s, struct sim_host *h, const struct frame *frame,
         memcpy(&flow_id, header + 1, sizeof flow_id);
         i = host_socket(h, ntohl(flow_id));
         if (i) {
-            i->closed = true;
+            i->closed = i->silent = true;
             host_report(s, h, ntohl(flow_id), MIGRATE_RELEASE, 0, 0);
         }
     }
@@ -704,6 +754,8 @@ host_frame(struct sim *s, struct sim_host *h, const struct frame *frame,
 
         if (i && !i->closed) {
             socket_packet(s, h, i, frame, p);
+        } else if (i && !i->silent && !(p->flags & SEG_RST)) {
+            socket_gone(s, i, p);
         }
     }
 }
@@ -810,7 +862,8 @@ deliver(struct sim *s, struct flight *f)
         }
     }
     for (size_t i = 0; i < SIM_CLIENTS && kind == FRAME_TCP; i++) {
-        if (!memcmp(f->data, s->clients[i].mac, 6)) {
+        if (!memcmp(f->data, s->clients[i].mac, 6)
+            && !s->clients[i].gone && s->now >= s->clients[i].start) {
             client_frame(s, &s->clients[i], &frame, &p);
         }
     }

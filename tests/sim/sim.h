@@ -39,6 +39,8 @@ struct sim_config {
     bool shuffle;               /* Clients send their segments in any order. */
     bool nonsense;              /* Requests are not HTTP. */
     bool slow_server;           /* Takes 1 to 3 seconds to answer. */
+    bool one_port;              /* Clients take turns at one address and port;
+                                 * some leave without a word. */
 };
 
 /* What became of the clients of one run. */
