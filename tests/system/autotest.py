@@ -87,7 +87,8 @@ def main():
         if not numbers:
             sys.exit("autotest.py: the patches touch no test")
     report = Report()
-    run_tests(build, numbers, os.cpu_count(), report.first)
+    # Most tests mostly wait.
+    run_tests(build, numbers, 2 * os.cpu_count(), report.first)
     failed = 0
 
     def second(number, name, result):
