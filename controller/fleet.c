@@ -335,17 +335,23 @@ fleet_run_db(struct fleet *f, bool changed, const struct sset *pools)
     }
 }
 
-void
-fleet_count(const struct fleet *f, struct tally *tally)
+bool
+fleet_count(const struct fleet *f, struct hmap_position *at, size_t n,
+            struct tally *tally)
 {
-    const struct fleet_switch *sw;
+    for (size_t i = 0; i < n; i++) {
+        struct hmap_node *node = hmap_at_position(&f->switches, at);
+        const struct fleet_switch *sw;
+        const struct omrec_switch *row;
 
-    HMAP_FOR_EACH (sw, node, &f->switches) {
-        const struct omrec_switch *row
-            = omrec_switch_get_for_uuid(f->idl, &sw->uuid);
-
+        if (!node) {
+            return true;
+        }
+        sw = CONTAINER_OF(node, struct fleet_switch, node);
+        row = omrec_switch_get_for_uuid(f->idl, &sw->uuid);
         if (sw->db && row) {
             switch_db_count(sw->db, row, tally);
         }
     }
+    return false;
 }

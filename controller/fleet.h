@@ -103,8 +103,10 @@ bool fleet_has_flows(const struct fleet *);
  * configuration is not what it was, 'pools' of which pools alone it is not. */
 void fleet_run_db(struct fleet *, bool changed, const struct sset *pools);
 
-/* Adds to 'tally' what switches say. */
-void fleet_count(const struct fleet *, struct tally *tally);
+/* Adds to 'tally' what 'n' switches say, from '*at' on, which is zeros at
+ * first.  Returns whether there are no more. */
+bool fleet_count(const struct fleet *, struct hmap_position *at, size_t n,
+                 struct tally *tally);
 
 /* Causes poll_block() to wake up when fleet_run_openflow() is to be called. */
 void fleet_wait(const struct fleet *);

@@ -44,10 +44,9 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 #define REPORT_MSEC 100
 
 /* Between two times that what switches say of hosts and services is summed
- * up.  That is longer if need be, so that it takes so small a part of the
- * time. */
+ * up; how many are asked at a time for that, as each may say much. */
 #define TALLY_MSEC 1000
-#define TALLY_PART 20
+#define TALLY_SWITCHES 2
 
 /* Between two times that weights are computed, unless operators change
  * something. */
@@ -69,6 +68,8 @@ struct southbound {
     unsigned int topology_seqno;        /* That 'fabric' is of. */
     long long int next_report, next_tally, next_balance;
     struct tally tally;         /* What switches have said last. */
+    struct tally counting;      /* What those up to 'counted' say now. */
+    struct hmap_position counted;
     struct balance balance;
     struct fabric fabric;
     struct fabric_routes routes;
@@ -305,21 +306,23 @@ report_active(const struct southbound *sb, const struct omrec_fabric *fabric)
     smap_destroy(&active);
 }
 
-/* Sums up what switches say about hosts and services, and writes what there is
- * to tell about those. */
+/* Sums up what some more switches say about hosts and services; after the
+ * last, writes what there is to tell about those. */
 static void
 report_tally(struct southbound *sb, struct events *events)
 {
-    long long int start = time_msec();
-
-    tally_destroy(&sb->tally);
-    tally_init(&sb->tally);
-    fleet_count(&sb->fleet, &sb->tally);
+    if (!fleet_count(&sb->fleet, &sb->counted, TALLY_SWITCHES,
+                     &sb->counting)) {
+        return;
+    }
+    tally_swap(&sb->tally, &sb->counting);
+    tally_destroy(&sb->counting);
+    tally_init(&sb->counting);
+    memset(&sb->counted, 0, sizeof sb->counted);
     report_services(sb->loop.idl, &sb->tally);
     report_hosts(events, &sb->tally, sb->agents, &sb->fabric, sb->topology);
     balance_report(&sb->balance, events);
-    sb->next_tally = time_msec() + MAX(TALLY_MSEC, TALLY_PART
-                                       * (time_msec() - start));
+    sb->next_tally = time_msec() + TALLY_MSEC;
 }
 
 static void
@@ -340,7 +343,7 @@ run_reports(struct southbound *sb, struct ovsdb_idl_txn *txn,
         }
         sb->next_report = time_msec() + REPORT_MSEC;
     }
-    poll_timer_wait_until(sb->next_tally);
+    poll_timer_wait_until(MAX(sb->next_report, sb->next_tally));
 }
 
 /* All of it. */
@@ -356,6 +359,8 @@ activate(struct southbound *sb)
     fleet_init(&sb->fleet, sb->loop.idl, sb->topology, &fleet_ops, sb);
     sb->next_report = sb->next_tally = sb->next_balance = 0;
     tally_init(&sb->tally);
+    tally_init(&sb->counting);
+    memset(&sb->counted, 0, sizeof sb->counted);
     balance_init(&sb->balance, sb->loop.idl, sb->agents);
     sb->seqno = 0;
     tree_init(&sb->tree);
@@ -370,6 +375,7 @@ deactivate(struct southbound *sb)
     fleet_uninit(&sb->fleet);
     balance_uninit(&sb->balance);
     tally_destroy(&sb->tally);
+    tally_destroy(&sb->counting);
     topology_destroy(sb->topology);
     tree_uninit(&sb->tree);
     fabric_destroy(&sb->fabric);

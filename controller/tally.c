@@ -28,6 +28,13 @@ tally_destroy(struct tally *t)
     shash_destroy_free_data(&t->services);
 }
 
+void
+tally_swap(struct tally *a, struct tally *b)
+{
+    shash_swap(&a->hosts, &b->hosts);
+    shash_swap(&a->services, &b->services);
+}
+
 /* The element of 'shash' for 'name', of 'size' bytes. */
 static void *
 find(struct shash *shash, const char *name, size_t size)

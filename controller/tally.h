@@ -29,6 +29,7 @@ struct tally {
 
 void tally_init(struct tally *);
 void tally_destroy(struct tally *);
+void tally_swap(struct tally *, struct tally *);
 
 /* What is known so far, all zeros at first. */
 struct tally_host *tally_host(struct tally *, const char *name);

@@ -3,4 +3,6 @@
 EXTRA_DIST += \
 	topologies/demo.py \
 	topologies/leaf_spine.py \
-	topologies/migrate_topo.py
+	topologies/linear.py \
+	topologies/migrate_topo.py \
+	topologies/single.py

@@ -49,7 +49,7 @@ except ModuleNotFoundError as error:
              "Python: /usr/bin/python3 topologies/leaf_spine.py")
 import ovs
 from controllers import Controller
-from workspace import CommandError, Timeout, wait_until
+from workspace import CommandError, Timeout, run, wait_until
 
 SERVICE_ADDRESS = "10.0.0.100"
 
@@ -106,14 +106,20 @@ class LeafSpineTopo(Topo):
     that of a machine eth0."""
 
     def build(self, spines=2, leaves=4, hosts=2, clients=2):
-        self.n_leaves = leaves
         for i in range(1, spines + 1):
             self.addSwitch(f"spine{i}", cls=FabricSwitch, number=0x80 + i)
         for i in range(1, leaves + 1):
             self.addSwitch(f"leaf{i}", cls=FabricSwitch, number=i)
             for j in range(1, spines + 1):
-                self.addLink(f"leaf{i}", f"spine{j}", intfName1=f"spine{j}",
-                             intfName2=f"leaf{i}")
+                self.join(f"leaf{i}", f"spine{j}")
+        self.add_machines(leaves, hosts, clients)
+
+    def join(self, a, b):
+        """Lays a cable between two switches."""
+        self.addLink(a, b, intfName1=b, intfName2=a)
+
+    def add_machines(self, leaves, hosts, clients):
+        """Hosts and clients at leaf1, leaf2, ..."""
         for i in range(hosts * leaves):
             name = f"h{i + 1}"
             self.addHost(name, cls=MigrateHost, ip=f"10.0.0.{11 + i}/24")
@@ -138,8 +144,9 @@ class LeafSpineNet(MigrateNet):
     """A network of such a topology, and its controller.  A context manager;
     close() leaves nothing."""
 
-    def __init__(self, topo, tools=None):
-        super().__init__(topo, tools)
+    def __init__(self, topo, tools=None, echo=None, on_request=None):
+        super().__init__(topo, tools, echo)
+        self.on_request = on_request    # Is told of what is asked by REST.
         try:
             self.tools.find("ovs-migrate-controller")
         except FileNotFoundError as error:
@@ -179,10 +186,18 @@ class LeafSpineNet(MigrateNet):
         return self._request("GET", path)
 
     def _request(self, method, path, body=None):
+        if self.on_request and body is not None:
+            self.on_request(method, path, body)
         response = self.rest(method, f"/v1/{path}", body)
         if response.status >= 300:
             raise CommandError(f"{method} {path}: {response}")
         return response.json if response.body else None
+
+    def ctl(self, *words):
+        """Runs ovs-migratectl; returns what it prints."""
+        return run([self.tools.find("ovs-migratectl"), *words],
+                   env={**os.environ,
+                        "OVS_MIGRATE_URL": self.controller.urls()[0]})
 
     def add_switches(self):
         """Has the controller run all switches; leaves migrate."""
@@ -279,37 +294,47 @@ def ask(net, requests):
         say(f"  {client.name} asks {url}: {' '.join(answers)}")
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spines", type=int, default=2)
-    parser.add_argument("--leaves", type=int, default=4)
+def add_arguments(parser):
+    """Those that each of these topologies has."""
     parser.add_argument("--hosts", type=int, default=2,
                         help="at each leaf (default: %(default)s)")
     parser.add_argument("--clients", type=int, default=2)
     parser.add_argument("--cli", action="store_true",
                         help="ends in Mininet's prompt")
-    args = parser.parse_args()
-    setLogLevel("warning")
+
+
+def run_topology(topo, cli):
+    """Runs a network, has clients ask, and leaves the user in Mininet's
+    prompt if 'cli'.  Returns the program's exit status."""
+    setLogLevel("output")
     try:
-        topo = LeafSpineTopo(args.spines, args.leaves, args.hosts,
-                             args.clients)
         with LeafSpineNet(topo) as net:
             say("Starting switches, hosts and the controller.")
             net.start()
             configure(net)
             ask(net, len(net.servers))
-            if args.cli:
+            if cli:
                 say(f"\nThe REST interface is at {net.controller.urls()[0]}."
                     f"\n{HELP}")
                 CLI(net)
     except KeyboardInterrupt:
         return 130
     except (CommandError, Missing, Timeout) as error:
-        print(f"leaf_spine: {error}", file=sys.stderr)
+        print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spines", type=int, default=2)
+    parser.add_argument("--leaves", type=int, default=4)
+    add_arguments(parser)
+    args = parser.parse_args()
+    return run_topology(LeafSpineTopo(args.spines, args.leaves, args.hosts,
+                                      args.clients), args.cli)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The Mininet demo: all that it claims holds, and it leaves nothing behind,
-also when it is interrupted."""
+"""The demos: all that they claim holds, and they leave nothing behind, also
+when they are interrupted."""
 
 import os
 import re
@@ -13,15 +13,22 @@ import unittest
 import tap
 from labtest import need_root
 from ovs import REPOSITORY
-from workspace import alive, descendants, wait_until
+from workspace import alive, descendants, run, wait_until
 
 need_root()
 
 
-class Demo(unittest.TestCase):
-    def start(self):
+class Single(unittest.TestCase):
+    """One switch."""
+
+    PROGRAM = "single.py"
+    STEPS = "Network", "Switch", "Hosts", "Requests"
+    ROW = r"^\S+.* h\d .*0x[0-9a-f]{8} .*?(\S+)$"
+    WIDTH = 120                 # Of the terminal that it is for.
+
+    def start(self, *args):
         demo = subprocess.Popen(
-            [sys.executable, f"{REPOSITORY}/topologies/demo.py"],
+            [sys.executable, f"{REPOSITORY}/topologies/{self.PROGRAM}", *args],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"})
@@ -43,15 +50,16 @@ class Demo(unittest.TestCase):
         output, _ = demo.communicate(timeout=120)
         self.assertEqual(demo.returncode, 0, output)
         self.assertIn("Everything is as claimed", output)
-        rows = re.findall(r"^\S+.* h[123] .*0x[0-9a-f]{8} .*?(\S+)$", output,
-                          re.M)
+        self.assertEqual([line for line in output.splitlines()
+                          if len(line) > self.WIDTH], [])
+        rows = re.findall(self.ROW, output, re.M)
         self.assertGreaterEqual(len(rows), 10, output)
         self.assertEqual(set(rows), {"0"}, output)
         self.assert_clean(demo, [])
 
     def test_interrupted(self):
         for signum in signal.SIGINT, signal.SIGTERM:
-            for step in "Network", "Switch", "Hosts", "Requests":
+            for step in self.STEPS:
                 with self.subTest(f"{signum.name} at {step}"):
                     demo = self.start()
                     seen = []
@@ -66,6 +74,33 @@ class Demo(unittest.TestCase):
                     output, _ = demo.communicate(timeout=30)
                     self.assertNotEqual(demo.returncode, 0, output)
                     self.assert_clean(demo, processes)
+
+
+class Fabric(Single):
+    """A leaf-spine fabric, by the controller."""
+
+    PROGRAM = "demo.py"
+    STEPS = "REST", "Requests"
+    WIDTH = 80
+    ROW = r"^\S+.* h\d .* [0-9a-f]{8} l\d.* (\d+) of \S+$"
+
+
+class Topologies(unittest.TestCase):
+    """What can be run by hand."""
+
+    def test_linear(self):
+        output = run([sys.executable, f"{REPOSITORY}/topologies/linear.py",
+                      "--switches", "3", "--hosts", "1"])
+        self.assertIn("2 links are up", output)
+        self.assertEqual(set(re.findall(r"\bh\d\b", output)),
+                         {"h1", "h2", "h3"}, output)
+
+    def test_leaf_spine(self):
+        output = run([sys.executable, f"{REPOSITORY}/topologies/leaf_spine.py",
+                      "--leaves", "2", "--hosts", "1"])
+        self.assertIn("4 links are up", output)
+        self.assertEqual(set(re.findall(r"\bh\d\b", output)),
+                         {"h1", "h2"}, output)
 
 
 def _owner(name):
