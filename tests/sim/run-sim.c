@@ -82,6 +82,24 @@ static const struct scenario {
             .corruption = 20, .delay_max = 80 },
         .decide_timeout = 50, .request_max = 12000, .segment_max = 1400,
         .shuffle = true } },
+    { .config = { .name = "switch restarts", .client_link = POOR,
+        .host_link = LOSSY, .request_max = 3000, .segment_max = 1400,
+        .slow_server = true, .switch_dies = true, .away = 500 } },
+    { .config = { .name = "two switches, paths flip", .client_link = POOR,
+        .host_link = LOSSY, .request_max = 3000, .segment_max = 1400,
+        .slow_server = true, .two_switches = true, .flips = 5 } },
+    { .config = { .name = "two switches, paths flip in long requests",
+        .client_link = POOR, .host_link = LOSSY, .request_max = 12000,
+        .segment_max = 400, .shuffle = true, .two_switches = true,
+        .flips = 10, .switch_dies = true, .away = 5000 } },
+    { .config = { .name = "two switches, one dies", .client_link = POOR,
+        .host_link = LOSSY, .request_max = 3000, .segment_max = 1400,
+        .slow_server = true, .two_switches = true, .flips = 2,
+        .switch_dies = true } },
+    { .config = { .name = "two switches, one dies and returns",
+        .client_link = POOR, .host_link = LOSSY, .request_max = 1200,
+        .segment_max = 1200, .slow_server = true, .two_switches = true,
+        .flips = 2, .switch_dies = true, .away = 2000 } },
 };
 
 static void
@@ -90,6 +108,8 @@ add(struct sim_result *sum, const struct sim_result *r)
     sum->served += r->served;
     sum->refused += r->refused;
     sum->hung += r->hung;
+    sum->lost += r->lost;
+    sum->reset += r->reset;
     sum->changed += r->changed;
     sum->doubled += r->doubled;
     sum->leaked += r->leaked;
@@ -106,7 +126,7 @@ right(const struct scenario *scenario, const struct sim_result *r)
     bool dies = scenario->config.moods[0] == HOST_DIES;
 
     return (!r->changed && !r->doubled && !r->leaked
-            && (!r->hung || dies)
+            && ((!r->hung && !r->reset) || dies)
             && (!scenario->all_served || r->served == SIM_CLIENTS)
             && (!scenario->none_served || !r->served));
 }
@@ -114,9 +134,10 @@ right(const struct scenario *scenario, const struct sim_result *r)
 static void
 print_result(const char *prefix, const struct sim_result *r)
 {
-    printf("# %s: %u served, %u refused, %u hung, %u changed, %u doubled, "
-           "%u leaked\n", prefix, r->served, r->refused, r->hung, r->changed,
-           r->doubled, r->leaked);
+    printf("# %s: %u served, %u refused, %u reset, %u lost, %u hung, "
+           "%u changed, %u doubled, %u leaked\n", prefix, r->served,
+           r->refused, r->reset, r->lost, r->hung, r->changed, r->doubled,
+           r->leaked);
 }
 
 static void

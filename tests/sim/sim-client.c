@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <config.h>
+#include "world.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
+/* Where what 'c' sends goes. */
+static const uint8_t *
+next_hop(const struct sim *s, const struct client *c)
+{
+    return s->switches[c->via].mac;
+}
 
 static void
 client_transmit(struct sim *s, struct client *c)
 {
-    tcp_transmit(s, &c->tcp, &c->tuple, true, s->mac, c->mac);
+    tcp_transmit(s, &c->tcp, &c->tuple, true, next_hop(s, c), c->mac);
 }
 
 static void
@@ -20,7 +26,7 @@ client_syn(struct sim *s, struct client *c)
     struct tcp_options options = { .mss = 1400 };
     uint8_t buf[SEGMENT_OVERHEAD];
     struct segment seg = {
-        .eth_dst = s->mac, .eth_src = c->mac,
+        .eth_dst = next_hop(s, c), .eth_src = c->mac,
         .src = &c->tuple.client, .dst = &c->tuple.service,
         .src_port = c->tuple.client_port, .dst_port = c->tuple.service_port,
         .seq = c->tcp.snd_isn,
@@ -104,6 +110,7 @@ client_frame(struct sim *s, struct client *c, const struct frame *frame,
         if (c->state != SYN_SENT        /* RFC 5961 3.2. */
             && p->seq == (tcp->rcv_isn + 1 + tcp->rcv_nxt
                           + tcp->received_fin)) {
+            c->reset |= c->state == OPEN && c->infusions > 0;
             c->state = c->state == OPEN ? REFUSED : c->state;
             tcp->resend = 0;
         }
@@ -112,14 +119,15 @@ client_frame(struct sim *s, struct client *c, const struct frame *frame,
             tcp->rcv_isn = p->seq;
             c->state = OPEN;
             tcp->backoff = 0;
-            tcp_send(s, tcp, &c->tuple, true, s->mac, c->mac, SEG_ACK, 0, 0);
+            tcp_send(s, tcp, &c->tuple, true, next_hop(s, c), c->mac, SEG_ACK,
+                     0, 0);
             client_transmit(s, c);
         }
     } else if (c->state != SYN_SENT) {
         uint32_t before = tcp->snd_una;
 
         if (tcp_receive(tcp, frame, p)) {
-            tcp_send(s, tcp, &c->tuple, true, s->mac, c->mac, SEG_ACK,
+            tcp_send(s, tcp, &c->tuple, true, next_hop(s, c), c->mac, SEG_ACK,
                      tcp->snd_una, tcp->snd_una);
         }
         if (c->state == OPEN) {
@@ -145,11 +153,27 @@ turn_is_over(const struct client *c)
             && (c->rude || !tcp->resend));
 }
 
+/* Changes the path, when chance has it or the switch on it is dead, to another
+ * that is alive. */
+static void
+client_move(struct sim *s, struct client *c)
+{
+    unsigned int other = (c->via + 1) % s->n_switches;
+
+    if (s->switches[other].engine
+        && chance(s, s->switches[c->via].engine ? s->config->flips : 10)) {
+        c->via = other;
+    }
+}
+
 void
 client_run(struct sim *s, struct client *c)
 {
     struct tcp *tcp = &c->tcp;
 
+    if (s->n_switches > 1) {
+        client_move(s, c);
+    }
     if (c->start == END && turn_is_over(c - 1)) {
         c[-1].tcp.resend = 0;
         c[-1].gone = true;
@@ -158,7 +182,6 @@ client_run(struct sim *s, struct client *c)
     if (c->gone) {
         return;
     }
-
     if (s->now < c->start || (tcp->resend && s->now < tcp->resend)) {
         return;
     }
@@ -168,3 +191,4 @@ client_run(struct sim *s, struct client *c)
         client_transmit(s, c);
     }
 }
+

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <config.h>
+#include "world.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
-
 #define CHALLENGE 0x1122334455667788
+#define SLICE 4                 /* Mappings a message. */
 
 static bool
 host_alive(const struct sim *s, const struct sim_host *h)
@@ -15,10 +16,13 @@ host_alive(const struct sim *s, const struct sim_host *h)
     return h->mood != HOST_DIES || s->now < h->dies;
 }
 
+/* Sends a message to switch number 'to'. */
 static void
-host_send(struct sim *s, const struct sim_host *h, uint8_t type,
-          __be32 sequence, const void *body, size_t len, uint16_t n)
+host_send(struct sim *s, const struct sim_host *h, unsigned int to,
+          uint8_t type, __be32 sequence, const void *body, size_t len,
+          uint16_t n)
 {
+    const struct sim_switch *sw = &s->switches[to];
     uint8_t buf[2048];
     uint64_t message[1024 / 8];     /* Aligned. */
     struct migrate_header header = {
@@ -32,16 +36,24 @@ host_send(struct sim *s, const struct sim_host *h, uint8_t type,
 
     memcpy(message, &header, sizeof header);
     memcpy((uint8_t *) message + sizeof header, body, len);
-    seal(&s->keys.keys[0], &h->address, &s->address, (void *) message);
-    memcpy(buf + udp_overhead(&s->address), message, sizeof header + len);
+    seal(&s->keys.keys[0], &h->address, &sw->address, (void *) message);
+    memcpy(buf + udp_overhead(&sw->address), message, sizeof header + len);
     fly(s, &s->config->host_link, buf,
-        udp_build(buf, sizeof header + len, s->mac, h->mac, &h->address,
-                  &s->address, MIGRATE_PORT));
+        udp_build(buf, sizeof header + len, sw->mac, h->mac, &h->address,
+                  &sw->address, MIGRATE_PORT));
 }
 
 static void
-host_report(struct sim *s, const struct sim_host *h, uint32_t flow_id,
-            uint8_t event, uint8_t reason, uint32_t rcv_nxt)
+host_say(struct sim *s, const struct sim_host *h, unsigned int to,
+         const struct migrate_report *report)
+{
+    host_send(s, h, to, MIGRATE_REPORT, h->peers[to].epoch, report,
+              sizeof *report, 1);
+}
+
+static void
+host_report(struct sim *s, const struct sim_host *h, unsigned int to,
+            uint32_t flow_id, uint8_t event, uint8_t reason, uint32_t rcv_nxt)
 {
     struct migrate_report report = {
         .flow_id = htonl(flow_id),
@@ -50,8 +62,28 @@ host_report(struct sim *s, const struct sim_host *h, uint32_t flow_id,
         .rcv_nxt = htonl(rcv_nxt),
     };
 
-    host_send(s, h, MIGRATE_REPORT, h->switch_epoch, &report, sizeof report,
-              1);
+    host_say(s, h, to, &report);
+}
+
+/* What switch 'to' is told of 'i'. */
+static struct migrate_mapping
+host_mapping(const struct sim *s, const struct infused *i, unsigned int to)
+{
+    const struct tuple *t = &i->client->tuple;
+
+    return (struct migrate_mapping) {
+        .flow_id = htonl(i->flow_id),
+        .service_id = htonl(1),
+        .client = t->client,
+        .service = t->service,
+        .client_port = t->client_port,
+        .service_port = t->service_port,
+        .isn = htonl(i->tcp.snd_isn),
+        .age = htonl(s->now - i->since),
+        .state = (i->aborted ? MIGRATE_MAPPING_ABORTED
+                  : i->closed ? MIGRATE_MAPPING_ENDED : MIGRATE_MAPPING_LIVE),
+        .yours = i->owner == to,
+    };
 }
 
 static struct infused *
@@ -65,9 +97,68 @@ host_socket(struct sim_host *h, uint32_t flow_id)
     return NULL;
 }
 
+/* Other switches are to be told of 'i'. */
+static void
+news_add(struct sim *s, struct sim_host *h, const struct infused *i)
+{
+    for (unsigned int k = 0; k < s->n_switches; k++) {
+        struct peer *peer = &h->peers[k];
+
+        if (k != i->owner && peer->epoch
+            && s->now - peer->said < MIGRATE_STALE) {
+            peer->line[peer->last++ % HOST_LINE] = i->flow_id;
+        }
+    }
+}
+
+/* Tells them, a message at a time, until they have heard it. */
+static void
+news_run(struct sim *s, struct sim_host *h, unsigned int to)
+{
+    struct peer *peer = &h->peers[to];
+    struct {
+        struct migrate_news news;
+        struct migrate_mapping rows[SLICE];
+    } body;
+    unsigned int n = 0;
+
+    if (s->now - peer->said >= MIGRATE_STALE) {
+        peer->first = peer->last;
+        peer->told = 0;
+    }
+    if (peer->first == peer->last
+        || (peer->told && s->now - peer->told < MIGRATE_NEWS_RETRY)) {
+        return;
+    }
+    if (!peer->told) {
+        peer->number++;
+        peer->n_told = (peer->last - peer->first < SLICE
+                        ? peer->last - peer->first : SLICE);
+    }
+    body.news.number = htobe64(peer->number);
+    while (n < peer->n_told) {
+        uint32_t flow_id = peer->line[(peer->first + n) % HOST_LINE];
+
+        body.rows[n++] = host_mapping(s, host_socket(h, flow_id), to);
+    }
+    peer->told = s->now;
+    host_send(s, h, to, MIGRATE_NEWS, peer->epoch, &body,
+              sizeof body.news + n * sizeof body.rows[0], n);
+}
+
+/* 'i' has ended. */
+static void
+host_end(struct sim *s, struct sim_host *h, struct infused *i)
+{
+    i->closed = true;
+    i->since = s->now;
+    host_report(s, h, i->owner, i->flow_id, MIGRATE_RELEASE, 0, 0);
+    news_add(s, h, i);
+}
+
 /* The server has all of the request, or sees that it will get no more. */
 static void
-server_run(struct sim *s, struct infused *i)
+server_run(struct sim *s, const struct sim_host *h, struct infused *i)
 {
     struct tcp *tcp = &i->tcp;
     struct client *c = i->client;
@@ -87,7 +178,7 @@ server_run(struct sim *s, struct infused *i)
         tcp->send = malloc(tcp->send_len);
         memcpy(tcp->send, tcp->receive, tcp->send_len);
         tcp->send_fin = true;
-        tcp_transmit(s, tcp, &c->tuple, false, c->mac, s->mac);
+        tcp_transmit(s, tcp, &c->tuple, false, c->mac, h->mac);
     }
 }
 
@@ -100,32 +191,31 @@ socket_packet(struct sim *s, struct sim_host *h, struct infused *i,
 
     if (p->flags & SEG_RST) {
         if (!i->closed) {
-            i->closed = true;
-            host_report(s, h, i->flow_id, MIGRATE_RELEASE, 0, 0);
+            host_end(s, h, i);
         }
         return;
     }
     if (tcp_receive(tcp, frame, p)) {
-        tcp_send(s, tcp, &i->client->tuple, false, i->client->mac, s->mac,
+        tcp_send(s, tcp, &i->client->tuple, false, i->client->mac, h->mac,
                  SEG_ACK, tcp->snd_una, tcp->snd_una);
     }
-    server_run(s, i);
+    server_run(s, h, i);
     if (tcp->received_fin && tcp->send_fin
         && tcp->snd_una == tcp->send_len + 1 && !i->closed) {
-        i->closed = true;
-        host_report(s, h, i->flow_id, MIGRATE_RELEASE, 0, 0);
+        host_end(s, h, i);
     }
 }
 
 /* Answers 'p' for the socket of 'i', which is closed, as the listening one
  * does. */
 static void
-socket_gone(struct sim *s, const struct infused *i, const struct packet *p)
+socket_gone(struct sim *s, const struct sim_host *h, const struct infused *i,
+            const struct packet *p)
 {
     const struct tuple *tuple = &i->client->tuple;
     uint8_t buf[SEGMENT_OVERHEAD];
     struct segment seg = {
-        .eth_dst = i->client->mac, .eth_src = s->mac,
+        .eth_dst = i->client->mac, .eth_src = h->mac,
         .src = &tuple->service, .dst = &tuple->client,
         .src_port = tuple->service_port, .dst_port = tuple->client_port,
         .seq = p->ack,
@@ -136,84 +226,197 @@ socket_gone(struct sim *s, const struct infused *i, const struct packet *p)
 }
 
 static void
-host_infuse(struct sim *s, struct sim_host *h,
-            const struct migrate_bundle *b)
+host_infuse(struct sim *s, struct sim_host *h, unsigned int from,
+            const struct migrate_bundle *b, const struct frame *frame,
+            const struct packet *p)
 {
-    uint8_t buf[2048];
-    struct frame frame = { .data = buf };
     struct infused *i = NULL;
-    struct packet p;
 
     for (size_t k = 0; k < HOST_SOCKETS && !i; k++) {
         i = h->sockets[k].used ? NULL : &h->sockets[k];
     }
-    memset(buf, 0, ETH_LEN);
-    buf[12] = s->v6 ? 0x86 : 0x08;
-    buf[13] = s->v6 ? 0xdd : 0x00;
-    frame.len = ETH_LEN + ntohs(b->packet_len);
-    memcpy(buf + ETH_LEN, b + 1, ntohs(b->packet_len));
-    if (!i || frame_parse(&frame, &p) != FRAME_TCP
-        || !frame_csum_ok(&frame, &p)) {
-        abort();                /* Under a right seal? */
+    if (!i) {
+        abort();
     }
     i->used = true;
     i->flow_id = ntohl(b->flow_id);
+    i->owner = from;
+    i->since = s->now;
     for (size_t k = 0; k < SIM_CLIENTS; k++) {
         if (address_equals(&s->clients[k].tuple.client, &b->client)
-            && s->clients[k].tcp.snd_isn + 1 == p.seq) {
+            && s->clients[k].tcp.snd_isn + 1 == p->seq) {
             i->client = &s->clients[k];
         }
     }
     i->client->infusions++;
     tcp_init(&i->tcp);
-    i->tcp.rcv_isn = p.seq - 1;
-    i->tcp.snd_isn = p.ack - 1;
+    i->tcp.rcv_isn = p->seq - 1;
+    i->tcp.snd_isn = p->ack - 1;
     if (h->mood != HOST_STALLS) {
-        host_report(s, h, i->flow_id, MIGRATE_CONFIRM, 0,
-                    p.seq + p.payload_len);
+        host_report(s, h, from, i->flow_id, MIGRATE_CONFIRM, 0,
+                    p->seq + p->payload_len);
+        news_add(s, h, i);
     }
-    socket_packet(s, h, i, &frame, &p);
+    socket_packet(s, h, i, frame, p);
+}
+
+/* Answers the bundle of a connection that is here, or was, as 'i'. */
+static void
+host_known(struct sim *s, const struct sim_host *h, unsigned int from,
+           const struct infused *i, uint32_t flow_id)
+{
+    struct migrate_report known = {
+        .flow_id = htonl(flow_id),
+        .event = MIGRATE_KNOWN,
+        .known_as = htonl(i->flow_id),
+    };
+
+    if (i->aborted && i->flow_id != flow_id) {
+        host_report(s, h, from, flow_id, MIGRATE_REFUSE,
+                    MIGRATE_REASON_CLOSED, 0);
+    } else if (i->closed) {
+        host_report(s, h, from, flow_id, MIGRATE_RELEASE, 0, 0);
+    } else if (i->flow_id == flow_id) {
+        host_report(s, h, from, flow_id, MIGRATE_CONFIRM, 0,
+                    i->tcp.rcv_isn + 1 + i->tcp.rcv_nxt);
+    } else {
+        host_say(s, h, from, &known);
+    }
 }
 
 static void
-host_bundle(struct sim *s, struct sim_host *h, const struct migrate_bundle *b)
+host_bundle(struct sim *s, struct sim_host *h, unsigned int from,
+            const struct migrate_bundle *b)
 {
-    uint32_t flow_id = ntohl(b->flow_id);
-    struct infused *i = host_socket(h, flow_id);
+    uint8_t buf[2048];
+    struct frame frame = { .data = buf };
+    struct packet p;
 
-    if (i && i->closed) {
-        host_report(s, h, flow_id, MIGRATE_RELEASE, 0, 0);
-    } else if (i) {
-        host_report(s, h, flow_id, MIGRATE_CONFIRM, 0,
-                    i->tcp.rcv_isn + 1 + i->tcp.rcv_nxt);
+    memset(buf, 0, ETH_LEN);
+    buf[12] = s->v6 ? 0x86 : 0x08;
+    buf[13] = s->v6 ? 0xdd : 0x00;
+    frame.len = ETH_LEN + ntohs(b->packet_len);
+    memcpy(buf + ETH_LEN, b + 1, ntohs(b->packet_len));
+    if (frame_parse(&frame, &p) != FRAME_TCP || !frame_csum_ok(&frame, &p)) {
+        abort();                /* Under a right seal? */
+    }
+    for (size_t k = 0; k < HOST_SOCKETS; k++) {
+        const struct infused *i = &h->sockets[k];
+
+        if (i->used && i->tcp.rcv_isn == p.seq - 1
+            && i->tcp.snd_isn == p.ack - 1
+            && address_equals(&i->client->tuple.client, &b->client)) {
+            host_known(s, h, from, i, ntohl(b->flow_id));
+            return;
+        }
+    }
+    if (host_socket(h, ntohl(b->flow_id))) {
+        host_report(s, h, from, ntohl(b->flow_id), MIGRATE_REFUSE,
+                    MIGRATE_REASON_FLOW_ID, 0);
     } else if (h->mood == HOST_REFUSES) {
-        host_report(s, h, flow_id, MIGRATE_REFUSE,
+        host_report(s, h, from, ntohl(b->flow_id), MIGRATE_REFUSE,
                     MIGRATE_REASON_NO_LISTENER, 0);
     } else {
-        host_infuse(s, h, b);
+        host_infuse(s, h, from, b, &frame, &p);
     }
 }
 
 /* Takes a hello if it is new. */
 static void
-host_hello(struct sim *s, struct sim_host *h,
+host_hello(struct sim *s, struct sim_host *h, unsigned int from,
            const struct migrate_header *header)
 {
+    struct peer *peer = &h->peers[from];
     struct migrate_status status = { .epoch = header->epoch };
     uint32_t sequence = ntohl(header->sequence);
     struct migrate_hello hello;
 
     memcpy(&hello, header + 1, sizeof hello);
     if (hello.challenge == CHALLENGE
-        || (header->epoch == h->switch_epoch
-            && (int32_t) (sequence - h->heard) > 0)) {
-        h->switch_epoch = header->epoch;
-        h->heard = sequence;
+        || (header->epoch == peer->epoch
+            && (int32_t) (sequence - peer->heard) > 0)) {
+        if (header->epoch != peer->epoch) {
+            peer->audit = ntohl(hello.next_audit) - 1;
+        }
+        peer->epoch = header->epoch;
+        peer->heard = sequence;
+        peer->said = s->now;
     } else {
         status.challenge = CHALLENGE;
     }
-    host_send(s, h, MIGRATE_STATUS, header->sequence, &status, sizeof status,
-              1);
+    host_send(s, h, from, MIGRATE_STATUS, header->sequence, &status,
+              sizeof status, 1);
+}
+
+/* Ends the connections that are to be aborted, and the asking switch's. */
+static void
+host_abort(struct sim *s, struct sim_host *h, unsigned int from,
+           const struct migrate_header *header)
+{
+    struct migrate_abort abort_;
+    struct infused *i;
+
+    memcpy(&abort_, header + 1, sizeof abort_);
+    i = host_socket(h, ntohl(abort_.flow_id));
+    if (i && i->owner == from && !i->closed) {
+        i->aborted = true;
+        host_end(s, h, i);
+    } else {
+        host_report(s, h, from, ntohl(abort_.flow_id), MIGRATE_RELEASE, 0, 0);
+    }
+}
+
+/* Lists what comes next after the flow ID that is asked for. */
+static void
+host_audit(struct sim *s, const struct sim_host *h, unsigned int from,
+           const struct migrate_header *header)
+{
+    struct migrate_audit audit;
+    struct {
+        struct migrate_slice slice;
+        struct migrate_mapping rows[SLICE];
+    } body = { .slice.last = 1 };
+    uint32_t after;
+    unsigned int n = 0;
+
+    memcpy(&audit, header + 1, sizeof audit);
+    body.slice.after = audit.after;
+    after = ntohl(audit.after);
+    for (;;) {
+        const struct infused *next = NULL;
+
+        for (size_t k = 0; k < HOST_SOCKETS; k++) {
+            const struct infused *i = &h->sockets[k];
+
+            if (i->used && !i->aborted && i->flow_id > after
+                && (!i->closed || s->now - i->since < MIGRATE_LINGER)
+                && (!next || i->flow_id < next->flow_id)) {
+                next = i;
+            }
+        }
+        if (!next) {
+            break;
+        } else if (n == SLICE) {
+            body.slice.last = 0;
+            break;
+        }
+        body.rows[n++] = host_mapping(s, next, from);
+        after = next->flow_id;
+    }
+    host_send(s, h, from, MIGRATE_MAPPINGS, header->sequence, &body,
+              sizeof body.slice + n * sizeof body.rows[0], n);
+}
+
+static void
+host_heard(struct peer *peer, const struct migrate_header *header)
+{
+    struct migrate_news heard;
+
+    memcpy(&heard, header + 1, sizeof heard);
+    if (peer->told && be64toh(heard.number) == peer->number) {
+        peer->first += peer->n_told;
+        peer->told = 0;
+    }
 }
 
 static void
@@ -222,28 +425,31 @@ host_message(struct sim *s, struct sim_host *h, const struct frame *frame,
 {
     uint64_t buffer[MIGRATE_MESSAGE_MAX / 8];
     const struct migrate_header *header = (void *) buffer;
+    unsigned int from = 0;
+    struct peer *peer;
 
     memcpy(buffer, frame->data + p->payload, p->payload_len);
     if (!seal_check(&s->keys, &p->src, &p->dst, buffer, p->payload_len)) {
         return;
     }
-    if (header->type == MIGRATE_BUNDLE) {
-        if (header->epoch != h->switch_epoch) {
-            return;
-        }
-        host_bundle(s, h, (void *) buffer);
-    } else if (header->type == MIGRATE_HELLO) {
-        host_hello(s, h, header);
+    while (!address_equals(&s->switches[from].address, &p->src)) {
+        from++;
+    }
+    peer = &h->peers[from];
+    if (header->type == MIGRATE_HELLO) {
+        host_hello(s, h, from, header);
+    } else if (header->epoch != peer->epoch) {
+        return;
+    } else if (header->type == MIGRATE_BUNDLE) {
+        host_bundle(s, h, from, (void *) buffer);
     } else if (header->type == MIGRATE_ABORT) {
-        uint32_t flow_id;
-        struct infused *i;
-
-        memcpy(&flow_id, header + 1, sizeof flow_id);
-        i = host_socket(h, ntohl(flow_id));
-        if (i) {
-            i->closed = i->silent = true;
-            host_report(s, h, ntohl(flow_id), MIGRATE_RELEASE, 0, 0);
-        }
+        host_abort(s, h, from, header);
+    } else if (header->type == MIGRATE_AUDIT
+               && (int32_t) (ntohl(header->sequence) - peer->audit) > 0) {
+        peer->audit = ntohl(header->sequence);
+        host_audit(s, h, from, header);
+    } else if (header->type == MIGRATE_HEARD) {
+        host_heard(peer, header);
     }
 }
 
@@ -261,7 +467,7 @@ host_arp(struct sim *s, struct sim_host *h, const struct frame *frame,
         arp.sender = h->address;
         memcpy(arp.target_mac, arp.sender_mac, 6);
         memcpy(arp.sender_mac, h->mac, 6);
-        arp_build(&arp, s->mac, buf);
+        arp_build(&arp, arp.target_mac, buf);
         fly(s, &s->config->host_link, buf, sizeof buf);
     }
 }
@@ -279,7 +485,7 @@ host_icmp(struct sim *s, struct sim_host *h, const struct frame *frame,
         nd.type = ND_ADVERTISE;
         nd.solicited = true;
         memcpy(nd.mac, h->mac, 6);
-        nd_build(&nd, s->mac, &h->address, &p->src, buf);
+        nd_build(&nd, frame->data + 6, &h->address, &p->src, buf);
         fly(s, &s->config->host_link, buf, sizeof buf);
     }
 }
@@ -306,8 +512,8 @@ host_frame(struct sim *s, struct sim_host *h, const struct frame *frame,
 
         if (i && !i->closed) {
             socket_packet(s, h, i, frame, p);
-        } else if (i && !i->silent && !(p->flags & SEG_RST)) {
-            socket_gone(s, i, p);
+        } else if (i && !i->aborted && !(p->flags & SEG_RST)) {
+            socket_gone(s, h, i, p);
         }
     }
 }
@@ -315,6 +521,9 @@ host_frame(struct sim *s, struct sim_host *h, const struct frame *frame,
 void
 host_run(struct sim *s, struct sim_host *h)
 {
+    for (unsigned int k = 0; k < s->n_switches && host_alive(s, h); k++) {
+        news_run(s, h, k);
+    }
     for (size_t k = 0; k < HOST_SOCKETS && host_alive(s, h); k++) {
         struct infused *i = &h->sockets[k];
 
@@ -322,11 +531,12 @@ host_run(struct sim *s, struct sim_host *h)
             continue;
         }
         if (i->answer_at) {
-            server_run(s, i);
+            server_run(s, h, i);
         }
         if (i->tcp.resend && s->now >= i->tcp.resend) {
             tcp_transmit(s, &i->tcp, &i->client->tuple, false,
-                         i->client->mac, s->mac);
+                         i->client->mac, h->mac);
         }
     }
 }
+

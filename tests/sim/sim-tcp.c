@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <config.h>
+#include "world.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "world.h"
 
 void
 tcp_init(struct tcp *tcp)
@@ -111,3 +110,4 @@ tcp_transmit(struct sim *s, struct tcp *tcp, const struct tuple *tuple,
         tcp->backoff++;
     }
 }
+

@@ -1,13 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <config.h>
-#include "sim.h"
+#include "world.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
+#include "host.h"
+
+
+/* A frame in flight. */
+struct flight {
+    struct flight *next;
+    int64_t when;
+    size_t len;
+    uint8_t data[];
+};
 
 /* xorshift64*: Marsaglia 2003, Vigna 2016. */
 uint64_t
@@ -31,6 +40,14 @@ chance(struct sim *s, unsigned int per_mille)
     return rnd_below(s, 1000) < per_mille;
 }
 
+/* ARP and Ethernet headers have no checksum but the wire's, which nothing here
+ * gets past. */
+static bool
+is_arp(const uint8_t *frame)
+{
+    return frame[12] == 0x08 && frame[13] == 0x06;
+}
+
 void
 fly(struct sim *s, const struct sim_link *link, const void *data, size_t len)
 {
@@ -46,8 +63,9 @@ fly(struct sim *s, const struct sim_link *link, const void *data, size_t len)
         f->when = s->now + rnd_below(s, link->delay_max + 1);
         f->len = len;
         memcpy(f->data, data, len);
-        if (chance(s, link->corruption)) {
-            f->data[rnd_below(s, len)] ^= 1 << rnd_below(s, 8);
+        if (chance(s, link->corruption) && !is_arp(data)) {
+            f->data[ETH_LEN + rnd_below(s, len - ETH_LEN)]
+                ^= 1 << rnd_below(s, 8);
         }
         while (*at && (*at)->when <= f->when) {
             at = &(*at)->next;
@@ -58,20 +76,22 @@ fly(struct sim *s, const struct sim_link *link, const void *data, size_t len)
 }
 
 static const struct sim_link *
-link_of(const struct sim *s, const uint8_t *mac)
+link_of(const struct sim_switch *sw, const uint8_t *mac)
 {
-    return (mac[4] == 2 ? &s->config->host_link
-            : memcmp(mac, s->mac, 6) ? &s->config->client_link
-            : &s->config->controller_link);
+    const struct sim_config *config = sw->sim->config;
+
+    return (mac[4] == 2 ? &config->host_link
+            : memcmp(mac, sw->mac, 6) ? &config->client_link
+            : &config->controller_link);
 }
 
 static void
-op_output(void *s_, const void *frame, size_t len,
+op_output(void *sw_, const void *frame, size_t len,
           vlan_tag tag __attribute__((unused)))
 {
-    struct sim *s = s_;
+    struct sim_switch *sw = sw_;
 
-    fly(s, link_of(s, frame), frame, len);
+    fly(sw->sim, link_of(sw, frame), frame, len);
 }
 
 static bool
@@ -97,55 +117,26 @@ static const struct migrate_ops ops = {
     .log = op_log,
 };
 
-/* The controller. */
-
-/* Says any host, now and then one that there is not, or none. */
-static void
-controller_frame(struct sim *s, const struct frame *frame,
-                 const struct packet *p)
-{
-    struct {
-        struct migrate_header header;
-        struct migrate_decide decide;
-    } q;
-    struct {
-        struct migrate_header header;
-        struct migrate_decision decision;
-    } a = {
-        .header = {
-            .version = MIGRATE_VERSION, .type = MIGRATE_DECISION,
-            .length = htons(sizeof a), .count = htons(1), .epoch = htonl(1),
-        },
-    };
-    unsigned int host = rnd_below(s, SIM_HOSTS + 2);
-    uint64_t message[sizeof a / 8];
-    uint8_t buf[256];
-
-    if (!frame_csum_ok(frame, p) || p->payload_len < sizeof q) {
-        return;
-    }
-    memcpy(&q, frame->data + p->payload, sizeof q);
-    a.decision = (struct migrate_decision) {
-        .token = q.decide.token,
-        .client = q.decide.client,
-        .service = q.decide.service,
-        .client_port = q.decide.client_port,
-        .service_port = q.decide.service_port,
-        .verdict = (host > SIM_HOSTS ? MIGRATE_DECISION_POLICY
-                    : MIGRATE_DECISION_HOST),
-    };
-    if (host < SIM_HOSTS) {
-        a.decision.host = s->hosts[host].address;
-    }
-    memcpy(message, &a, sizeof a);
-    seal(&s->keys.keys[0], &s->address, &s->address, (void *) message);
-    memcpy(buf + udp_overhead(&s->address), message, sizeof a);
-    fly(s, &s->config->controller_link, buf,
-        udp_build(buf, sizeof a, s->mac, s->mac, &s->address, &s->address,
-                  MIGRATE_PORT));
-}
-
 /* The world. */
+
+static void
+switch_frame(struct sim_switch *sw, struct frame *frame, enum frame_kind kind,
+             const struct packet *p)
+{
+    struct sim *s = sw->sim;
+
+    if (!sw->engine) {
+        return;
+    } else if (kind == FRAME_UDP
+               && p->dst_port == htons(MIGRATE_CONTROLLER_PORT)) {
+        controller_frame(s, sw, frame, p);
+    } else if (kind == FRAME_ARP || kind == FRAME_ICMP || kind == FRAME_UDP) {
+        migrate_control_frame(sw->engine, frame, s->now);
+    } else if (migrate_service_frame(sw->engine, 1, frame, s->now)
+               == MIGRATE_FORWARD) {
+        op_output(sw, frame->data, frame->len, frame->tag);
+    }
+}
 
 static void
 deliver(struct sim *s, struct flight *f)
@@ -158,17 +149,11 @@ deliver(struct sim *s, struct flight *f)
     if (f->len < ETH_LEN) {
         return;
     }
-    if (!memcmp(f->data, s->mac, 6)) {
-        if (kind == FRAME_UDP
-            && p.dst_port == htons(MIGRATE_CONTROLLER_PORT)) {
-            controller_frame(s, &frame, &p);
-        } else if (kind == FRAME_ARP || kind == FRAME_ICMP || kind == FRAME_UDP) {
-            migrate_control_frame(s->engine, &frame, s->now);
-        } else if (migrate_service_frame(s->engine, 1, &frame, s->now)
-                   == MIGRATE_FORWARD) {
-            op_output(s, frame.data, frame.len, frame.tag);
+    for (unsigned int i = 0; i < s->n_switches; i++) {
+        if (!memcmp(f->data, s->switches[i].mac, 6)) {
+            switch_frame(&s->switches[i], &frame, kind, &p);
+            return;
         }
-        return;
     }
     if (kind != FRAME_TCP && kind != FRAME_UDP && kind != FRAME_ARP
         && kind != FRAME_ICMP) {
@@ -188,8 +173,9 @@ deliver(struct sim *s, struct flight *f)
 }
 
 static void
-configure(struct sim *s)
+configure(struct sim_switch *sw)
 {
+    struct sim *s = sw->sim;
     struct host_config hosts[SIM_HOSTS];
     struct member_config members[SIM_HOSTS];
     struct pool_config pool = {
@@ -210,15 +196,15 @@ configure(struct sim *s)
     char names[SIM_HOSTS][8];
     char *error;
 
-    *(s->v6 ? &config.address6 : &config.address4) = s->address;
-    memcpy(config.mac, s->mac, 6);
+    *(s->v6 ? &config.address6 : &config.address4) = sw->address;
+    memcpy(config.mac, sw->mac, 6);
     for (size_t i = 0; i < SIM_HOSTS; i++) {
         snprintf(names[i], sizeof names[i], "h%zu", i + 1);
         hosts[i] = (struct host_config) { names[i], s->hosts[i].address, 0 };
         members[i].host = i;
         members[i].weight = 1;
     }
-    error = migrate_configure(s->engine, &config, s->now);
+    error = migrate_configure(sw->engine, &config, s->now);
     if (error) {
         printf("Bail out! %s\n", error);
         abort();
@@ -226,18 +212,73 @@ configure(struct sim *s)
 }
 
 static void
+switch_begin(struct sim_switch *sw)
+{
+    uint8_t seed[16];
+
+    for (size_t i = 0; i < sizeof seed; i += 8) {
+        uint64_t word = rnd(sw->sim);
+
+        memcpy(&seed[i], &word, 8);
+    }
+    sw->engine = migrate_create(&ops, sw, 64, seed);
+    configure(sw);
+}
+
+static void
+switch_end(struct sim_switch *sw)
+{
+    for (int i = 0; i < N_COUNTERS && sw->engine; i++) {
+        sw->sim->counters[i] += migrate_counter(sw->engine, i);
+    }
+    migrate_destroy(sw->engine);
+    sw->engine = NULL;
+}
+
+static void
+switch_run(struct sim_switch *sw)
+{
+    int64_t now = sw->sim->now;
+
+    if (sw->dies && now >= sw->dies) {
+        sw->dies = 0;
+        switch_end(sw);
+    } else if (!sw->engine && sw->returns && now >= sw->returns) {
+        switch_begin(sw);
+    }
+    if (sw->engine) {
+        migrate_run(sw->engine, now, now);
+    }
+}
+
+static void
+switch_init(struct sim *s, unsigned int i)
+{
+    struct sim_switch *sw = &s->switches[i];
+    uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 + i };
+
+    sw->sim = s;
+    memcpy(sw->mac, mac, 6);
+    address_parse(s->v6 ? "2001:db8::fe" : "10.0.0.254", &sw->address);
+    sw->address.byte[15] -= i;
+    if (!i && s->config->switch_dies) {
+        sw->dies = 1000 + rnd_below(s, 2000);
+        sw->returns = (s->config->away
+                       ? sw->dies + 1 + rnd_below(s, s->config->away) : 0);
+    }
+    switch_begin(sw);
+}
+
+static void
 sim_init(struct sim *s, const struct sim_config *config, uint64_t seed)
 {
     static const uint8_t key[MIGRATE_KEY_LEN] = "0123456789abcdef";
-    uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
-    uint8_t engine_seed[16];
 
     memset(s, 0, sizeof *s);
     s->config = config;
     s->v6 = seed & 1;
     s->random = seed * 0x9e3779b97f4a7c15ULL + 1;
-    memcpy(s->mac, mac, 6);
-    address_parse(s->v6 ? "2001:db8::fe" : "10.0.0.254", &s->address);
+    s->n_switches = config->two_switches ? 2 : 1;
     seal_key_init(&s->keys.keys[0], key);
     s->keys.n = 1;
     for (unsigned int i = 0; i < SIM_HOSTS; i++) {
@@ -253,13 +294,9 @@ sim_init(struct sim *s, const struct sim_config *config, uint64_t seed)
     for (unsigned int i = 0; i < SIM_CLIENTS; i++) {
         client_init(s, &s->clients[i], i);
     }
-    for (size_t i = 0; i < sizeof engine_seed; i += 8) {
-        uint64_t word = rnd(s);
-
-        memcpy(&engine_seed[i], &word, 8);
+    for (unsigned int i = 0; i < s->n_switches; i++) {
+        switch_init(s, i);
     }
-    s->engine = migrate_create(&ops, s, 64, engine_seed);
-    configure(s);
 }
 
 static bool
@@ -283,7 +320,9 @@ step(struct sim *s)
         deliver(s, f);
         free(f);
     }
-    migrate_run(s->engine, s->now, s->now);
+    for (unsigned int i = 0; i < s->n_switches; i++) {
+        switch_run(&s->switches[i]);
+    }
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
         client_run(s, &s->clients[i]);
     }
@@ -298,14 +337,18 @@ aftermath(struct sim *s)
 {
     int64_t end = s->now + 2 * MIGRATE_LINGER + 10000;
     unsigned int n = 0;
-    const struct record *r;
-    uint32_t at = 0;
 
     for (; s->now < end; s->now += 50) {
         step(s);
     }
-    while ((r = migrate_next_connection(s->engine, &at))) {
-        n += r->pending != NULL;
+    for (unsigned int i = 0; i < s->n_switches; i++) {
+        const struct migrate *engine = s->switches[i].engine;
+        const struct record *r;
+        uint32_t at = 0;
+
+        while (engine && (r = migrate_next_connection(engine, &at))) {
+            n += r->pending != NULL;
+        }
     }
     return n;
 }
@@ -327,7 +370,25 @@ sim_uninit(struct sim *s)
             tcp_uninit(&s->hosts[i].sockets[k].tcp);
         }
     }
-    migrate_destroy(s->engine);
+}
+
+/* Whether a switch that died has acknowledged to 'c' what no host has got. */
+static bool
+is_lost(const struct sim *s, const struct client *c)
+{
+    uint32_t got = 0;
+
+    for (size_t i = 0; i < SIM_HOSTS; i++) {
+        for (size_t k = 0; k < HOST_SOCKETS; k++) {
+            const struct infused *socket = &s->hosts[i].sockets[k];
+
+            if (socket->used && socket->client == c
+                && socket->tcp.rcv_nxt > got) {
+                got = socket->tcp.rcv_nxt;
+            }
+        }
+    }
+    return s->config->switch_dies && c->tcp.snd_una > got;
 }
 
 void
@@ -346,13 +407,17 @@ sim_run(const struct sim_config *config, uint64_t seed,
 
         result->served += c->state == SERVED && !c->changed;
         result->refused += c->state == REFUSED;
-        result->hung += c->state == SYN_SENT || c->state == OPEN;
+        if (c->state == SYN_SENT || c->state == OPEN) {
+            *(is_lost(&s, c) ? &result->lost : &result->hung) += 1;
+        }
+        result->reset += c->reset;
         result->changed += c->changed;
         result->doubled += c->infusions > 1;
     }
     result->leaked = aftermath(&s);
-    for (int i = 0; i < N_COUNTERS; i++) {
-        result->counters[i] = migrate_counter(s.engine, i);
+    for (unsigned int i = 0; i < s.n_switches; i++) {
+        switch_end(&s.switches[i]);
     }
+    memcpy(result->counters, s.counters, sizeof s.counters);
     sim_uninit(&s);
 }

@@ -2,7 +2,7 @@
 #ifndef SIM_H
 #define SIM_H 1
 
-/* A world of clients, hosts and one engine between them, with links that lose,
+/* A world of clients, hosts and one engine or two between them, with links that lose,
  * duplicate, delay and corrupt.  Everything follows from a seed: the same
  * seed gives the same run, to the last bit.  An odd one gives it in IPv6. */
 
@@ -10,12 +10,14 @@
 
 #define SIM_HOSTS 3
 #define SIM_CLIENTS 4
+#define SIM_SWITCHES 2
 
 /* What a link does to frames, in parts of 1000. */
 struct sim_link {
     unsigned int loss;
     unsigned int duplication;
-    unsigned int corruption;    /* One bit is turned. */
+    unsigned int corruption;    /* One bit is turned, not in Ethernet's own
+                                 * header. */
     unsigned int delay_max;     /* Milliseconds; from 0: reorders. */
 };
 
@@ -41,6 +43,12 @@ struct sim_config {
     bool slow_server;           /* Takes 1 to 3 seconds to answer. */
     bool one_port;              /* Clients take turns at one address and port;
                                  * some leave without a word. */
+    bool two_switches;
+    unsigned int flips;         /* How often clients go by the other one: parts
+                                 * of 1000 each millisecond. */
+    bool switch_dies;           /* The first one, at a random moment... */
+    unsigned int away;          /* ...and is back after so many ms at most; 0:
+                                 * never. */
 };
 
 /* What became of the clients of one run. */
@@ -48,6 +56,9 @@ struct sim_result {
     unsigned int served;        /* Got their own bytes back, all of them. */
     unsigned int refused;       /* Got an error response or a reset. */
     unsigned int hung;          /* Neither, to the end. */
+    unsigned int lost;          /* Neither, as a switch died that had
+                                 * acknowledged what no host has got. */
+    unsigned int reset;         /* Although a host had their connection. */
     unsigned int changed;       /* Got or delivered a wrong byte. */
     unsigned int doubled;       /* Were infused into more than one stack. */
     unsigned int leaked;        /* Records left when all was over. */
