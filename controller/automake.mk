@@ -128,6 +128,8 @@ controller_libcontroller_a_SOURCES = \
 
 # The southbound part.
 controller_libcontroller_a_SOURCES += \
+	controller/census.c \
+	controller/census.h \
 	controller/channel.c \
 	controller/channel.h \
 	controller/decider.c \
@@ -146,8 +148,12 @@ controller_libcontroller_a_SOURCES += \
 	controller/flows.h \
 	controller/graph.c \
 	controller/graph.h \
+	controller/live.c \
+	controller/live.h \
 	controller/openflow.c \
 	controller/openflow.h \
+	controller/paths.c \
+	controller/paths.h \
 	controller/probe.c \
 	controller/probe.h \
 	controller/question.c \
@@ -173,6 +179,10 @@ controller_libcontroller_a_SOURCES += \
 	controller/tracking.h \
 	controller/tree.c \
 	controller/tree.h \
+	controller/view-schema.c \
+	controller/view-schema.h \
+	controller/view.c \
+	controller/view.h \
 	controller/weights.c \
 	controller/weights.h \
 	controller/webhook.c \

@@ -44,9 +44,8 @@ listing_filters(const struct field *field)
     }
 }
 
-/* Appends 's' to 'ds' as it may be in a query. */
-static void
-put_encoded(struct ds *ds, const char *s)
+void
+listing_encode(struct ds *ds, const char *s)
 {
     for (; *s; s++) {
         if (strchr("-._~:", *s) || (*s >= '0' && *s <= '9')
@@ -102,7 +101,7 @@ take_parameter(const char *name, const char *value, void *p_)
         refuse(p, name, value);
     }
     ds_put_format(&p->query, "&%s=", name);
-    put_encoded(&p->query, value);
+    listing_encode(&p->query, value);
 }
 
 /* Whether 'item' has the fields that are asked for. */
@@ -133,7 +132,7 @@ next_page(const struct parameters *p, const char *key)
     struct ds ds = DS_EMPTY_INITIALIZER;
 
     ds_put_format(&ds, "/v1/%s?after=", p->resource->path);
-    put_encoded(&ds, key);
+    listing_encode(&ds, key);
     ds_put_cstr(&ds, ds_cstr_ro(&p->query));
     return ds_steal_cstr(&ds);
 }

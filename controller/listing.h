@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+struct ds;
 struct field;
 struct http_request;
 struct json;
@@ -24,5 +25,8 @@ struct json *listing_create(const struct store *, const struct resource *,
 
 /* Whether a list can be asked for that has one value of 'field' only. */
 bool listing_filters(const struct field *);
+
+/* Appends 's' to 'ds' as it may be in a query. */
+void listing_encode(struct ds *, const char *s);
 
 #endif /* listing.h */

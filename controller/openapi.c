@@ -15,6 +15,7 @@
 #include "resource.h"
 #include "util.h"
 #include "value.h"
+#include "view-schema.h"
 
 /* Building blocks. */
 
@@ -541,6 +542,52 @@ add_changes_path(struct json *paths)
     json_object_put(paths, "/v1/changes", path);
 }
 
+/* Connections, decisions and paths. */
+static void
+add_view_path(struct json *paths, const struct view_schema *view)
+{
+    struct json *filters = json_literal(view->filters);
+    struct json *parameters = json_array_create_empty();
+    struct json *responses = json_object_create();
+    struct json *path = json_object_create();
+    struct json *schema = json_literal(
+        "{\"type\": \"object\", \"required\": [\"items\"], \"properties\": {"
+        " \"unreachable\": {\"type\": \"array\","
+        "  \"items\": {\"type\": \"string\"}},"
+        " \"next\": {\"type\": \"string\","
+        "  \"description\": \"Where to go on, if there is more.\"}}}");
+    struct json *items = object("type", "array", NULL);
+
+    json_array_add(parameters, parameter(
+        "query", "limit", "How many to list at most.", json_literal(
+            "{\"type\": \"integer\", \"minimum\": 1, \"maximum\": 10000,"
+            " \"default\": 1000}")));
+    json_array_add(parameters, parameter(
+        "query", "after", "Where to go on, as \"next\" has it.",
+        object("type", "string", NULL)));
+    for (size_t i = 0; i < json_array(filters)->n; i++) {
+        const struct shash *f = json_object(json_array(filters)->elems[i]);
+
+        json_array_add(parameters, parameter(
+            "query", json_string(shash_find_data(f, "name")),
+            "List only those that have this value.",
+            object("type", json_string(shash_find_data(f, "type")), NULL)));
+    }
+    json_destroy(filters);
+    json_object_put(items, "items", reference("schemas", view->what));
+    json_object_put(shash_find_data(json_object(schema), "properties"),
+                    "items", items);
+    add_response(responses, 200, view->summary,
+                 content("application/json", schema, NULL));
+    add_problem(responses, 400, "A parameter is not acceptable.");
+    add_problem(responses, 401, "No token, or one that is not known.");
+    add_problem(responses, 503, "This controller is not the active one.");
+    json_object_put(path, "get", operation(NULL, "list", view->what,
+                                           view->summary, parameters,
+                                           responses));
+    json_object_put_nocopy(paths, xasprintf("/v1/%s", view->path), path);
+}
+
 static void
 add_agents_path(struct json *paths)
 {
@@ -591,6 +638,9 @@ all_paths(void)
         add_item_path(paths, &resources[i], what);
         free(what);
     }
+    for (size_t i = 0; i < N_VIEW_SCHEMAS; i++) {
+        add_view_path(paths, &view_schemas[i]);
+    }
     add_changes_path(paths);
     add_agents_path(paths);
     add_other_path(paths, "/healthz", "Health", "Whether the controller can "
@@ -614,6 +664,10 @@ components(void)
     for (size_t i = 0; i < N_RESOURCES; i++) {
         json_object_put_nocopy(schemas, capitalized(resources[i].name),
                                resource_schema(&resources[i]));
+    }
+    for (size_t i = 0; i < N_VIEW_SCHEMAS; i++) {
+        json_object_put(schemas, view_schemas[i].what,
+                        json_literal(view_schemas[i].item));
     }
     json_object_put(schemas, "Changes", batch_schema());
     json_object_put(schemas, "Problem", problem_schema());

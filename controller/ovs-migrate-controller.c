@@ -299,9 +299,10 @@ open_database(const struct options *o)
 
 static struct rest *
 open_rest(const struct options *o, const struct database *db,
-          struct agents *agents)
+          struct agents *agents, const struct southbound *sb)
 {
-    struct rest *rest = rest_create(db, o->name, agents);
+    struct rest *rest = rest_create(db, o->name, agents,
+                                    southbound_live(sb));
     char *error = o->tokens ? rest_read_tokens(rest, o->tokens) : NULL;
 
     for (size_t i = 0; !error && i < o->listen.n; i++) {
@@ -339,7 +340,7 @@ main(int argc, char *argv[])
     db = open_database(&o);
     agents_init(&agents);
     sb = southbound_create(database_remote(db), o.name, &agents);
-    rest = open_rest(&o, db, &agents);
+    rest = open_rest(&o, db, &agents, sb);
     unixctl_command_register("exit", "", 0, 0, unixctl_exit, &exiting);
     unixctl_command_register("status", "", 0, 0, unixctl_status, sb);
     unixctl_command_register("rest", "", 0, 0, unixctl_rest, rest);

@@ -157,28 +157,28 @@ parse(struct question *q, const struct migrate_header *header)
     return q->pool && q->rule;
 }
 
-/* Whether new connections of 'q' may be given to 'host', as far as is known
- * here. */
+/* Whether new connections of 'q' may be given to 'host', of which nobody says
+ * that it is down, unless 'down' is set. */
 static bool
-may_have(const struct question *q, const struct omrec_host *host,
+may_have(const struct question *q, const struct omrec_host *host, bool down,
          struct migrate_address *address)
 {
     return ((!host->state || !strcmp(host->state, "ready"))
-            && strcmp(smap_get_def(&host->status, "state", "up"), "down")
+            && (down || strcmp(smap_get_def(&host->status, "state", "up"),
+                               "down"))
             && address_parse(host->ip, address)
             && (address_is_v4(address)
                 == address_is_v4(&q->decide.client)));
 }
 
 static void
-add_candidates(struct question *q, const struct omrec_pool *pool)
+add_candidates(struct question *q, const struct omrec_pool *pool, bool down)
 {
-    q->candidates = xcalloc(pool->n_hosts, sizeof *q->candidates);
     for (size_t i = 0; i < pool->n_hosts; i++) {
         const struct omrec_host *host = pool->key_hosts[i];
         struct candidate *c = &q->candidates[q->n_candidates];
 
-        if (pool->value_hosts[i] && may_have(q, host, &c->address)) {
+        if (pool->value_hosts[i] && may_have(q, host, down, &c->address)) {
             c->name = xstrdup(host->name);
             c->weight = pool->value_hosts[i];
             q->n_candidates++;
@@ -202,7 +202,12 @@ look_up(struct question *q, const struct ovsdb_idl *idl)
     }
     OMREC_POOL_FOR_EACH (pool, idl) {
         if (!strcmp(pool->name, q->pool)) {
-            add_candidates(q, pool);
+            q->candidates = xcalloc(pool->n_hosts, sizeof *q->candidates);
+            add_candidates(q, pool, false);
+            if (!q->n_candidates) {
+                /* The switch, which has asked, may know better. */
+                add_candidates(q, pool, true);
+            }
             return q->service != NULL;
         }
     }

@@ -9,12 +9,14 @@
 #include "batch.h"
 #include "body.h"
 #include "bootstrap.h"
+#include "census.h"
 #include "change.h"
 #include "controller/ovs-migrate-idl.h"
 #include "database.h"
 #include "enroll.h"
 #include "http.h"
 #include "listing.h"
+#include "live.h"
 #include "metrics.h"
 #include "openapi.h"
 #include "openvswitch/dynamic-string.h"
@@ -35,6 +37,7 @@ VLOG_DEFINE_THIS_MODULE(rest);
 struct rest {
     struct store store;
     struct agents *agents;
+    const struct live *live;
     char *name;
     struct bootstrap bootstrap;
     struct tokens *tokens;
@@ -366,6 +369,14 @@ handle_v1(struct rest *rest, struct http_request *request)
         }
         return true;
     }
+    if (live_has(path)) {
+        if (is_read(request)) {
+            live_handle(rest->live, request, path);
+        } else {
+            refuse_method(request, "GET, HEAD");
+        }
+        return true;
+    }
     if (!strncmp(path, "agents/", 7) && path[7]) {
         handle_agent(rest, request, path + 7);
         return true;
@@ -407,11 +418,12 @@ handle(struct http_request *request, void *rest_)
 
 struct rest *
 rest_create(const struct database *db, const char *name,
-            struct agents *agents)
+            struct agents *agents, const struct live *live)
 {
     struct rest *rest = xzalloc(sizeof *rest);
 
     rest->agents = agents;
+    rest->live = live;
     rest->name = xstrdup(name);
     store_init(&rest->store, database_remote(db));
     writes_init(&rest->writes, &rest->store, db, rest->name);
@@ -425,6 +437,9 @@ rest_destroy(struct rest *rest)
         return;
     }
     writes_uninit(&rest->writes);
+    if (rest->live->active) {
+        census_cancel(rest->live->census);
+    }
     for (size_t i = 0; i < rest->n_servers; i++) {
         http_server_destroy(rest->servers[i]);
     }

@@ -11,12 +11,14 @@
 struct agents;
 struct database;
 struct http_options;
+struct live;
 struct rest;
 
 /* Starts to serve 'db'.  'name' is what the controller is called in the
- * database; 'agents' hears what agents say. */
+ * database; 'agents' hears what agents say, and 'live', which must live as
+ * long, is what is known beside the database. */
 struct rest *rest_create(const struct database *db, const char *name,
-                         struct agents *agents);
+                         struct agents *agents, const struct live *live);
 
 /* Answers what is under way, as "unavailable" if it must, and ends. */
 void rest_destroy(struct rest *);

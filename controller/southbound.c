@@ -8,6 +8,7 @@
 
 #include "agents.h"
 #include "balance.h"
+#include "census.h"
 #include "channel.h"
 #include "controller/ovs-migrate-idl.h"
 #include "decider.h"
@@ -16,6 +17,8 @@
 #include "fabric.h"
 #include "fleet.h"
 #include "flows.h"
+#include "live.h"
+#include "live.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "report.h"
@@ -64,6 +67,7 @@ struct southbound {
     /* While it is active. */
     struct fleet fleet;
     struct decider *decider;
+    struct live live;
     struct topology *topology;
     unsigned int topology_seqno;        /* That 'fabric' is of. */
     long long int next_report, next_tally, next_balance;
@@ -252,10 +256,14 @@ receive_message(struct southbound *sb, const struct fleet_switch *sw,
     struct keyring keys;
 
     if (row && fabric && survey_keys(fabric, &keys)
-        && channel_open(&keys, frame, len, &message, &end)
-        && channel_header(&message)->type == MIGRATE_DECIDE) {
-        decider_receive(sb->decider, &keys, &end, row->name,
-                        channel_header(&message));
+        && channel_open(&keys, frame, len, &message, &end)) {
+        const struct migrate_header *header = channel_header(&message);
+
+        if (header->type == MIGRATE_DECIDE) {
+            decider_receive(sb->decider, &keys, &end, row->name, header);
+        } else if (header->type == MIGRATE_LISTING) {
+            census_receive(sb->live.census, sw->dpid, header);
+        }
     } else {
         VLOG_WARN_RL(&rl, "switch %016"PRIx64": a message that is not "
                      "understood", sw->dpid);
@@ -362,6 +370,15 @@ activate(struct southbound *sb)
     tally_init(&sb->counting);
     memset(&sb->counted, 0, sizeof sb->counted);
     balance_init(&sb->balance, sb->loop.idl, sb->agents);
+    sb->live = (struct live) {
+        .active = true,
+        .fleet = &sb->fleet,
+        .topology = sb->topology,
+        .fabric = &sb->fabric,
+        .routes = &sb->routes,
+        .decider = sb->decider,
+        .census = census_create(&sb->fleet),
+    };
     sb->seqno = 0;
     tree_init(&sb->tree);
     fabric_init(&sb->fabric);
@@ -371,6 +388,8 @@ activate(struct southbound *sb)
 static void
 deactivate(struct southbound *sb)
 {
+    census_destroy(sb->live.census);
+    sb->live.active = false;
     decider_destroy(sb->decider);
     fleet_uninit(&sb->fleet);
     balance_uninit(&sb->balance);
@@ -465,6 +484,7 @@ run_active(struct southbound *sb, struct ovsdb_idl_txn *txn)
     }
     fleet_run_openflow(&sb->fleet);
     decider_run(sb->decider);
+    census_run(sb->live.census);
     topology_run(sb->topology, time_msec());
     if (changed || sb->topology_seqno != topology_seqno(sb->topology)) {
         sb->topology_seqno = topology_seqno(sb->topology);
@@ -481,6 +501,7 @@ run_active(struct southbound *sb, struct ovsdb_idl_txn *txn)
 
     fleet_wait(&sb->fleet);
     decider_wait(sb->decider);
+    census_wait(sb->live.census);
     poll_timer_wait_until(topology_deadline(sb->topology));
 }
 
@@ -503,4 +524,10 @@ bool
 southbound_is_active(const struct southbound *sb)
 {
     return sb->active;
+}
+
+const struct live *
+southbound_live(const struct southbound *sb)
+{
+    return &sb->live;
 }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 struct agents;
+struct live;
 struct southbound;
 
 /* Connects to the database at 'remote'.  'name' is what the controller is
@@ -26,5 +27,8 @@ void southbound_run(struct southbound *);
 
 /* Whether this controller is the active one. */
 bool southbound_is_active(const struct southbound *);
+
+/* What it knows that is not in the database. */
+const struct live *southbound_live(const struct southbound *);
 
 #endif /* southbound.h */

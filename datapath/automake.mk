@@ -23,6 +23,7 @@ datapath_libmigrate_engine_a_SOURCES = \
 	datapath/http.c \
 	datapath/http.h \
 	datapath/icmp.c \
+	datapath/list.c \
 	datapath/migrate-config.h \
 	datapath/migrate.c \
 	datapath/migrate.h \

@@ -233,11 +233,13 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
 /* Who sends from the switch's own address, and has the key, is the
  * controller. */
 static void
-controller_message(struct migrate *m, const struct migrate_header *header,
-                   int64_t now)
+controller_message(struct migrate *m, const struct migrate_address *own,
+                   const struct migrate_header *header, int64_t now)
 {
     if (header->type == MIGRATE_DECISION) {
         decide_decision(m, header, now);
+    } else if (header->type == MIGRATE_LIST) {
+        list_connections(m, own, header, now);
     } else {
         count(m, COUNTER_DROP_CONTROL);
     }
@@ -268,7 +270,7 @@ message(struct migrate *m, const struct frame *frame,
         return MIGRATE_DROP;
     }
     if (from_controller) {
-        controller_message(m, header, now);
+        controller_message(m, &p->dst, header, now);
     } else if (header->type == MIGRATE_REPORT) {
         reports(m, host, header, now);
     } else if (header->type == MIGRATE_STATUS) {

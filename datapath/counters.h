@@ -114,6 +114,7 @@
     COUNTER(AUDIT, "audit", "questions what connections a host has")         \
     COUNTER(NEWS, "news", "messages of what became of other switches' "      \
             "connections")                                                   \
+    COUNTER(LIST, "list", "questions of the controller for connections")     \
     COUNTER(DROP_SEAL, "drop-seal", "control messages with a wrong seal, "   \
             "length or version")                                             \
     COUNTER(DROP_STRANGER, "drop-stranger", "control messages from a host "  \

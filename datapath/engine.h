@@ -6,7 +6,7 @@
  * client.c (packets of clients), synack.c, handoff.c (connections on their way to a
  * host), reject.c (error responses), control.c (messages of hosts),
  * neighbor.c (Ethernet addresses), icmp.c, decide.c (questions to the
- * controller). */
+ * controller), list.c (its own). */
 
 #include <sys/queue.h>
 
@@ -331,6 +331,13 @@ bool decide_ask(struct migrate *, struct pending *, const struct request *,
 void decide_decision(struct migrate *, const struct migrate_header *header,
                      int64_t now);
 void decide_timeout(struct migrate *, struct pending *, int64_t now);
+
+/* list.c. */
+
+/* Answers the LIST that starts at 'header', which is followed by as much as it
+ * says and came to 'own'. */
+void list_connections(struct migrate *, const struct migrate_address *own,
+                      const struct migrate_header *header, int64_t now);
 
 /* reject.c. */
 

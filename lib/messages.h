@@ -45,6 +45,8 @@ enum migrate_type {
     MIGRATE_NEWS = 10,          /* Host -> switch: what became of flows of
                                  * other switches. */
     MIGRATE_HEARD = 11,         /* Switch -> host: the answer to NEWS. */
+    MIGRATE_LIST = 12,          /* Controller -> switch: which connections? */
+    MIGRATE_LISTING = 13,       /* Switch -> controller: the answer. */
 };
 
 /* An IPv6 address, or an IPv4 address mapped into one. */
@@ -273,6 +275,57 @@ struct migrate_news {
                                  * long as the host has its epoch. */
 };
 
+/* MIGRATE_LIST: one of these.  The switch answers with as many of the
+ * connections wanted, which come next after place 'after' of its table, as fit
+ * into one message, or fewer. */
+struct migrate_list {
+    __be64 token;               /* The answer has the same. */
+    __be32 after;               /* 0: from the first. */
+    __be32 service_id;          /* Only those that have this, unless it is
+                                 * 0; and likewise: */
+    struct migrate_address client;
+    struct migrate_address host;
+    __be16 client_port;
+    __be16 max;                 /* No more than so many; 0: as many as fit. */
+    __be32 reserved;            /* 0. */
+};
+
+/* MIGRATE_LISTING: one of these, and 'header.count' connections. */
+struct migrate_listing {
+    __be64 token;
+    __be32 after;               /* To ask on from. */
+    __u8 last;                  /* 1: there are no more. */
+    __u8 reserved[3];           /* 0. */
+};
+
+enum migrate_rule {
+    MIGRATE_RULE_UNKNOWN = 0,
+    MIGRATE_RULE_DEFAULT = 1,   /* No rule matched. */
+    MIGRATE_RULE_MATCHED = 2,
+};
+
+struct migrate_connection {
+    struct migrate_address client;
+    struct migrate_address service;
+    struct migrate_address host;    /* Zeros: none yet. */
+    __be16 client_port;
+    __be16 service_port;
+    __be32 service_id;
+    __be32 flow_id;             /* 0: none yet. */
+    __be32 age;                 /* ms since it began, or was infused. */
+    __be32 idle;                /* ms since a packet came. */
+    __be32 packets;             /* Of the client, sent on by the engine... */
+    __be64 bytes;               /* ...Ethernet headers included. */
+    char state[8];              /* Its name; padded with zeros. */
+    __u8 placed;                /* 1: it has an OpenFlow flow. */
+    __u8 rule;                  /* enum migrate_rule. */
+    __be16 rule_priority;       /* Of that which matched. */
+    __u8 reserved[4];           /* 0. */
+};
+
+/* The most connections in one listing. */
+#define MIGRATE_LISTING_MAX 40
+
 /* Flow IDs are given out in order, and not more than so many in one epoch of
  * a switch.  So within an epoch none comes twice, and serial arithmetic
  * (RFC 1982) tells which of two is older. */
@@ -312,6 +365,9 @@ _Static_assert(sizeof(struct migrate_decide) == 56, "wire format");
 _Static_assert(sizeof(struct migrate_field) == 4, "wire format");
 _Static_assert(sizeof(struct migrate_decision) == 64, "wire format");
 _Static_assert(sizeof(struct migrate_news) == 8, "wire format");
+_Static_assert(sizeof(struct migrate_list) == 56, "wire format");
+_Static_assert(sizeof(struct migrate_listing) == 16, "wire format");
+_Static_assert(sizeof(struct migrate_connection) == 96, "wire format");
 
 /* A flow ID travels in the TCP ports: high half source, low half
  * destination. */

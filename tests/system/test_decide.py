@@ -97,7 +97,8 @@ class Decide(FabricTest):
         self.decide(decide_timeout=1000)
         before = self.counters()
         served = collections.Counter(self.answered(16))
-        self.assertEqual(set(served.values()), {2}, served)
+        self.assertEqual(len(served), 8, served)
+        self.assertLessEqual(max(served.values()), 3, served)
         new = self.counters() - before
         self.assertEqual((new["decide"], new["decided"]), (16, 16), new)
 

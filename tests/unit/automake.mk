@@ -17,6 +17,7 @@ UNIT_TESTS = \
 	tests/unit/test-handoff \
 	tests/unit/test-http \
 	tests/unit/test-icmp \
+	tests/unit/test-list \
 	tests/unit/test-migrate \
 	tests/unit/test-neighbor \
 	tests/unit/test-news \
@@ -110,6 +111,10 @@ tests_unit_test_http_LDADD = $(UNIT_LDADD)
 tests_unit_test_icmp_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_icmp_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_icmp_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_list_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_list_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_list_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_migrate_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_migrate_CFLAGS = $(UNIT_CFLAGS)

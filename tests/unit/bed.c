@@ -153,6 +153,28 @@ bed_message(unsigned int host, uint8_t type, const void *body, size_t len,
 }
 
 void
+bed_controller_message(uint8_t type, const void *body, size_t len)
+{
+    uint64_t message[MIGRATE_DECIDE_MAX / 8];
+    uint8_t buf[MIGRATE_DECIDE_MAX + 64];
+    struct migrate_header header = {
+        .version = MIGRATE_VERSION,
+        .type = type,
+        .length = htons(sizeof header + len),
+        .count = htons(1),
+        .epoch = htonl(1),
+    };
+
+    memcpy(message, &header, sizeof header);
+    memcpy(message + sizeof header / 8, body, len);
+    seal(&bed.keys.keys[0], &bed.address, &bed.address, (void *) message);
+    memcpy(buf + udp_overhead(&bed.address), message, sizeof header + len);
+    CHECK_INT(bed_control(buf, udp_build(buf, sizeof header + len, bed.mac,
+                                         bed.mac, &bed.address, &bed.address,
+                                         MIGRATE_PORT)), MIGRATE_DROP);
+}
+
+void
 bed_report(unsigned int host, uint32_t flow_id, uint8_t event,
            uint8_t reason, uint32_t rcv_nxt)
 {

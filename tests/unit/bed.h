@@ -205,6 +205,9 @@ void bed_status(unsigned int host);
 void bed_report(unsigned int host, uint32_t flow_id, uint8_t event,
                 uint8_t reason, uint32_t rcv_nxt);
 
+/* Gives the engine a sealed message of the controller. */
+void bed_controller_message(uint8_t type, const void *body, size_t len);
+
 /* The next frame is a question in an audit, for what comes after '*after'.
  * Returns the number of the host. */
 unsigned int bed_expect_audit(uint32_t *after);

@@ -84,29 +84,6 @@ field(const struct question *q, unsigned int n, uint8_t type)
     return value;
 }
 
-/* Gives the engine a message as the controller sends it. */
-static void
-controller_message(uint8_t type, const void *body, size_t len)
-{
-    uint64_t message[MIGRATE_DECIDE_MAX / 8];
-    uint8_t buf[MIGRATE_DECIDE_MAX + 64];
-    struct migrate_header header = {
-        .version = MIGRATE_VERSION,
-        .type = type,
-        .length = htons(sizeof header + len),
-        .count = htons(1),
-        .epoch = htonl(1),
-    };
-
-    memcpy(message, &header, sizeof header);
-    memcpy(message + sizeof header / 8, body, len);
-    seal(&bed.keys.keys[0], &bed.address, &bed.address, (void *) message);
-    memcpy(buf + udp_overhead(&bed.address), message, sizeof header + len);
-    CHECK_INT(bed_control(buf, udp_build(buf, sizeof header + len, bed.mac,
-                                         bed.mac, &bed.address, &bed.address,
-                                         MIGRATE_PORT)), MIGRATE_DROP);
-}
-
 static void
 answer_address(const struct question *q, uint8_t verdict,
                const struct migrate_address *host)
@@ -121,7 +98,7 @@ answer_address(const struct question *q, uint8_t verdict,
         .host = *host,
     };
 
-    controller_message(MIGRATE_DECISION, &d, sizeof d);
+    bed_controller_message(MIGRATE_DECISION, &d, sizeof d);
 }
 
 static void
@@ -295,10 +272,10 @@ test_wrong(void)
     bed_request(&c, NULL);
     q = expect_question(&c);
 
-    controller_message(MIGRATE_DECISION, &q, 8);
+    bed_controller_message(MIGRATE_DECISION, &q, 8);
     CHECK_INT(BED_COUNT(DROP_CONTROL), 1);
-    controller_message(MIGRATE_DECIDE, &q, 64);
-    controller_message(MIGRATE_REPORT, &q, 64);
+    bed_controller_message(MIGRATE_DECIDE, &q, 64);
+    bed_controller_message(MIGRATE_REPORT, &q, 64);
     CHECK_INT(BED_COUNT(DROP_CONTROL), 3);
     other = q;
     other.decide.token++;

@@ -1,0 +1,128 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the controller tells of a fabric while it works: connections,
+decisions, paths."""
+
+import tap
+from fabrictest import SERVICE_ADDRESS, URL, FabricTest
+from labtest import curl
+from workspace import wait_until
+
+
+class Live(FabricTest):
+    def connect(self, client, n=1):
+        """Connections of a client that last, each with a request answered."""
+        socks = []
+        for _ in range(n):
+            sock = client.machine.connect((SERVICE_ADDRESS, 80), 10)
+            self.addCleanup(sock.close)
+            sock.sendall(b"GET /name HTTP/1.1\r\nHost: x\r\n\r\n")
+            data = b""
+            while b"\r\n\r\nh" not in data or not data.endswith(b"\n"):
+                more = sock.recv(4096)
+                self.assertTrue(more, data)
+                data += more
+            socks.append((sock, data.split()[-1].decode()))
+        return socks
+
+    def list(self, query=""):
+        """All pages."""
+        path, items = "connections?" + query, []
+        while path:
+            answer = self.net.get(path)
+            self.assertEqual(answer["unreachable"], [])
+            items += answer["items"]
+            path = answer.get("next", "").removeprefix("/v1/")
+        return items
+
+    def test_connections(self):
+        lasting = {f"{sock.getsockname()[0]}:{sock.getsockname()[1]}":
+                   (client.name, host)
+                   for client in self.net.clients
+                   for sock, host in self.connect(client, 60)}
+        for query in "", "limit=1", "limit=7", "service=web", "limit=1000":
+            items = self.list(query)
+            live = {item["name"]: item["host"] for item in items
+                    if item["state"] == "live"}
+            self.assertEqual(len({item["name"] for item in items}),
+                             len(items), "some are listed twice")
+            for name, (_, host) in lasting.items():
+                self.assertEqual(live.get(name), host, (query, name))
+        for item in items:
+            if item["name"] in lasting:
+                client = lasting[item["name"]][0]
+                self.assertEqual(
+                    (item["service"], item["pool"], item["switch"],
+                     item["placement"]),
+                    ("web", "web", "leaf1" if client == "c1" else "leaf2",
+                     "table"), item)
+        for host in "h3", "h8":
+            found = [item for item in self.list(f"host={host}")]
+            self.assertEqual({item["host"] for item in found}, {host})
+            self.assertGreaterEqual(len(found), 10)
+        name = next(iter(lasting))
+        client, port = name.split(":")
+        found = self.list(f"client={client}&client_port={port}")
+        self.assertEqual([item["name"] for item in found], [name])
+        self.assertEqual({item["switch"]
+                          for item in self.list("switch=leaf2")}, {"leaf2"})
+        for query in "service=none", "host=none", "client=x", "switch=x":
+            self.assertEqual(self.list(query), [])
+
+    def test_switch_away(self):
+        """One that does not answer is named, and the others are listed."""
+        self.connect(self.net["c1"])
+        self.net["leaf2"].kill()
+        answer = self.net.get("connections")
+        self.assertEqual(answer["unreachable"], ["leaf2"])
+        self.assertIn("leaf1", {item["switch"] for item in answer["items"]})
+        self.net["leaf2"].restart()
+        wait_until(lambda: self.net.get("connections")["unreachable"] == [],
+                   "leaf2 to answer", 15)
+
+    def test_decisions(self):
+        self.net.patch("services/web", decide="controller",
+                       decide_timeout=1000)
+        self.addCleanup(self.net.patch, "services/web", decide=None,
+                        decide_timeout=None)
+        self.net.wait_synced()
+        answer = curl(self.client, URL)
+        decision = self.net.get("decisions?limit=1")["items"][0]
+        self.assertEqual(
+            {name: decision[name] for name in ("switch", "service", "client",
+                                               "pool", "rule", "by", "host")},
+            {"switch": "leaf1", "service": "web", "client": "10.1.0.2",
+             "pool": "web", "rule": "default", "by": "controller",
+             "host": answer.body.strip()})
+        self.assertEqual(len(decision["candidates"]), 8)
+        self.assertEqual(self.net.get("decisions?by=webhook")["items"], [])
+
+    def test_paths(self):
+        paths = {path["name"]: path for path in self.net.get("paths")["items"]}
+        self.assertEqual(len(paths), 4 * 8)
+        self.assertEqual((paths["leaf1:h1"]["cost"],
+                          paths["leaf1:h1"]["there"]), (0, []))
+        path = paths["leaf1:h8"]
+        self.assertEqual((path["to"], path["cost"]), ("leaf4", 2))
+        self.assertEqual([sorted(step) for step in path["there"]],
+                         [["leaf1:spine1", "leaf1:spine2"],
+                          ["spine1:leaf4", "spine2:leaf4"]])
+        self.assertEqual([sorted(step) for step in path["back"]],
+                         [["leaf4:spine1", "leaf4:spine2"],
+                          ["spine1:leaf1", "spine2:leaf1"]])
+        self.assertEqual(len(self.net.get("paths?host=h8")["items"]), 4)
+        self.assertEqual(len(self.net.get("paths?switch=leaf2&limit=3")
+                             ["items"]), 3)
+        self.net.configLinkStatus("leaf1", "spine2", "down")
+        self.addCleanup(self.net.configLinkStatus, "leaf1", "spine2", "up")
+
+        def way():
+            return self.net.get("paths?switch=leaf1&host=h8")["items"][0]
+        wait_until(lambda: way()["there"] == [["leaf1:spine1"],
+                                              ["spine1:leaf4"]],
+                   "the other way", 5)
+        self.net.configLinkStatus("leaf1", "spine2", "up")
+
+
+if __name__ == "__main__":
+    tap.main()
