@@ -49,6 +49,22 @@ check_hosts(struct store *store, const struct ovsdb_idl_row *self,
     omrec_host_index_destroy_row(key);
 }
 
+/* Whether 'word' is one of those in 'words', which have commas between
+ * them. */
+static bool
+contains_word(const char *words, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const char *p = words; p; p = strchr(p, ',')) {
+        p += *p == ',';
+        if (!strncmp(p, word, len) && (!p[len] || p[len] == ',')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Notes if 'address', at 'pointer', is also that of a row other than 'self'.
  * Services may share one, if 'self' is one. */
 static void
@@ -62,7 +78,7 @@ check_address(struct store *store, const struct ovsdb_idl_row *self,
     check_hosts(store, self, address, pointer, problem);
     OMREC_SWITCH_FOR_EACH (sw, store->idl) {
         if (&sw->header_ != self && sw->migrate_address
-            && !strcmp(sw->migrate_address, address)) {
+            && contains_word(sw->migrate_address, address)) {
             conflict(problem, pointer, address, "switch", sw->name);
         }
     }
@@ -108,8 +124,14 @@ check_switch(struct store *store, const struct ovsdb_idl_row *row,
         }
     }
     if (sw->migrate_address) {
-        check_address(store, row, sw->migrate_address, "/migrate_address",
-                      problem);
+        char *copy = xstrdup(sw->migrate_address);
+        char *save_ptr = NULL;
+
+        for (char *address = strtok_r(copy, ",", &save_ptr); address;
+             address = strtok_r(NULL, ",", &save_ptr)) {
+            check_address(store, row, address, "/migrate_address", problem);
+        }
+        free(copy);
     }
 }
 

@@ -71,8 +71,8 @@ set_addresses(struct fabric_switch *s, const char *text)
     char *copy = xstrdup(text);
     char *save_ptr = NULL;
 
-    for (char *word = strtok_r(copy, ", ", &save_ptr); word;
-         word = strtok_r(NULL, ", ", &save_ptr)) {
+    for (char *word = strtok_r(copy, ",", &save_ptr); word;
+         word = strtok_r(NULL, ",", &save_ptr)) {
         struct migrate_address a;
 
         if (address_parse(word, &a)) {

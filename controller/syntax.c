@@ -109,6 +109,42 @@ const struct syntax syntax_ip = {
     .canonical = ip_canonical,
 };
 
+/* Both families' addresses, IPv4's first. */
+static char *
+ips_canonical(const char *s)
+{
+    char *copy = xstrdup(s);
+    char *save_ptr = NULL;
+    char *ips[2] = { NULL, NULL };
+    bool ok = *s && *s != ',' && s[strlen(s) - 1] != ',';
+    char *result = NULL;
+
+    for (char *word = strtok_r(copy, ",", &save_ptr); word;
+         word = strtok_r(NULL, ",", &save_ptr)) {
+        char *ip = ip_canonical(word + strspn(word, " "));
+        char **slot = &ips[ip && strchr(ip, ':')];
+
+        ok &= ip && !*slot;
+        free(*slot);
+        *slot = ip;
+    }
+    if (ok) {
+        result = xasprintf("%s%s%s", ips[0] ? ips[0] : "",
+                           ips[0] && ips[1] ? "," : "", ips[1] ? ips[1] : "");
+    }
+    free(ips[0]);
+    free(ips[1]);
+    free(copy);
+    return result;
+}
+
+const struct syntax syntax_ips = {
+    .format = "ips",
+    .what = "an IPv4 or IPv6 address that a machine may have, or one of each "
+            "with a comma between them",
+    .canonical = ips_canonical,
+};
+
 static char *
 mac_canonical(const char *s)
 {

@@ -9,6 +9,7 @@
 extern const struct syntax syntax_name;     /* Of a resource. */
 extern const struct syntax syntax_port;     /* Of a switch. */
 extern const struct syntax syntax_ip;       /* Of a machine. */
+extern const struct syntax syntax_ips;      /* One of each family. */
 extern const struct syntax syntax_mac;      /* Of a machine. */
 extern const struct syntax syntax_dpid;
 extern const struct syntax syntax_key;

@@ -416,6 +416,15 @@ class Meaning(RestTest):
         self.assertEqual(response.json["ip"], "fd00::11")
         self.assertEqual(response.json["mac"], "02:ab:00:00:00:01")
         self.check(409, "PUT", "/v1/hosts/seven", {"ip": "fd00:0:0::11"})
+        response = self.check(201, "PUT", "/v1/switches/six", {
+            "dpid": "0000000000000006",
+            "migrate_address": "FD00::0FE, 192.0.2.253"})
+        self.assertEqual(response.json["migrate_address"],
+                         "192.0.2.253,fd00::fe")
+        for address in "192.0.2.253", "fd00::fe":
+            self.check(409, "PUT", "/v1/hosts/seven", {"ip": address})
+            self.check(409, "PUT", "/v1/switches/seven", {
+                "dpid": "0000000000000007", "migrate_address": address})
 
     def test_service_ids(self):
         ids = [self.check(200, "GET", f"/v1/services/{name}").json["id"]

@@ -262,7 +262,8 @@ class LeafSpine(SwitchesTest):
                 connect(leaf, spine.name, spine, leaf.name)
             leaf.add_port("h", f"tx_pcap={leaf.dir}/h.pcap")
         for i, leaf in enumerate(self.leaves, 1):
-            self.add_switch(leaf, migrate_address=f"10.0.0.25{i}")
+            self.add_switch(leaf,
+                            migrate_address=f"10.0.0.25{i},fd00::25{i}")
             self.put(f"hosts/h{i}", ip=f"10.0.0.1{i}", mac=self.MACS[i - 1],
                      switch=leaf.name, port="h")
         for spine in self.spines:
@@ -329,9 +330,14 @@ class LeafSpine(SwitchesTest):
         """A leaf migrates; a spine sends what is for a service to a leaf."""
         self.wait_bfd(*self.leaves, *self.spines)
         self.put("services/web", address="10.0.0.100", port=80)
+        self.put("services/six", address="fd00::100", port=80)
         self.wait_synced(*self.leaves, *self.spines)
         packet = "tcp,nw_dst=10.0.0.100,tp_dst=80"
-        for leaf in self.leaves:
+        for i, leaf in enumerate(self.leaves, 1):
+            self.assertIn(f"10.0.0.25{i},fd00::25{i}",
+                          leaf.bridge("other_config"))
+            self.assertIn("actions=migrate(service=2,table=3)", leaf.flows(
+                "table=2,tcp6,ipv6_dst=fd00::100,tp_dst=80")[0])
             self.assertIn("actions=migrate(service=1,table=3)",
                           leaf.flows(f"table=2,{packet}")[0])
         for spine in self.spines:
