@@ -112,5 +112,11 @@ class Client(LossTests, LabTest):
     FAULTS = {"lost": 5, "doubled": 2, "delayed": 10}
 
 
+class ClientFlowTso(Client):
+    VARIANT = "all cables placement=flow tso=true"
+    PLACEMENT = "flow"
+    TSO = True
+
+
 if __name__ == "__main__":
     tap.main()
