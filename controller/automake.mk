@@ -150,6 +150,8 @@ controller_libcontroller_a_SOURCES += \
 	controller/graph.h \
 	controller/live.c \
 	controller/live.h \
+	controller/health.c \
+	controller/health.h \
 	controller/openflow.c \
 	controller/openflow.h \
 	controller/paths.c \

@@ -10,6 +10,7 @@
 #include "controller/ovs-migrate-idl.h"
 #include "events.h"
 #include "fabric.h"
+#include "health.h"
 #include "packets.h"
 #include "sset.h"
 #include "tally.h"
@@ -44,6 +45,7 @@ struct balance_member {
     struct hmap_node node;      /* In the pool's 'members', by 'host'. */
     struct uuid host;
     bool seen;
+    bool passes, passes_told;   /* The pool's check. */
     bool healthy;
     bool full;                  /* The host's, as these two were used last. */
     int load;
@@ -63,10 +65,11 @@ struct balance_pool {
 
 void
 balance_init(struct balance *b, const struct ovsdb_idl *idl,
-             const struct agents *agents)
+             const struct agents *agents, const struct health *health)
 {
     b->idl = idl;
     b->agents = agents;
+    b->health = health;
     hmap_init(&b->hosts);
     hmap_init(&b->pools);
     b->begun = false;
@@ -265,7 +268,8 @@ update_member(const struct balance *b, struct balance_pool *pool,
     const struct uuid *uuid = &host_row->header_.uuid;
     const struct balance_host *host = find_host(b, uuid);
     struct balance_member *m = find_member(pool, uuid);
-    bool healthy = host->healthy;
+    bool passes = health_is_up(b->health, &row->header_.uuid, uuid, NULL);
+    bool healthy = host->healthy && passes;
     bool serves = (healthy && host->up && row->value_hosts[i] > 0
                    && (!host_row->state || !strcmp(host_row->state,
                                                    "ready")));
@@ -275,11 +279,13 @@ update_member(const struct balance *b, struct balance_pool *pool,
         m->host = *uuid;
         m->since = b->begun ? time_msec() : LLONG_MIN / 2;
         m->serves = serves;
+        m->passes_told = true;
         hmap_insert(&pool->members, &m->node, uuid_hash(uuid));
     } else if (serves && !m->serves) {
         m->since = time_msec();
     }
     m->seen = true;
+    m->passes = passes;
     m->serves = serves;
     set_bool(&m->healthy, healthy, changed);
     set_bool(&m->full, host->full, changed);
@@ -371,6 +377,35 @@ balance_run(struct balance *b, const struct tally *tally, struct sset *pools)
     b->begun = true;
 }
 
+/* Tells of hosts whose check has another result. */
+static void
+report_checks(const struct balance *b, const struct balance_pool *pool,
+              const struct omrec_pool *row, struct events *events)
+{
+    struct balance_member *m;
+
+    HMAP_FOR_EACH (m, node, &pool->members) {
+        const struct omrec_host *host
+            = omrec_host_get_for_uuid(b->idl, &m->host);
+        const char *why;
+
+        if (!host || m->passes == m->passes_told) {
+            continue;
+        }
+        m->passes_told = m->passes;
+        health_is_up(b->health, &pool->uuid, &m->host, &why);
+        if (m->passes) {
+            events_add(events, "info", "check-passed", "hosts", host->name,
+                       "host %s passes the check of pool %s again",
+                       host->name, row->name);
+        } else {
+            events_add(events, "warning", "check-failed", "hosts", host->name,
+                       "host %s fails the check of pool %s: %s", host->name,
+                       row->name, why ? why : "it did");
+        }
+    }
+}
+
 void
 balance_report(struct balance *b, struct events *events)
 {
@@ -381,6 +416,9 @@ balance_report(struct balance *b, struct events *events)
         const struct omrec_pool *row
             = omrec_pool_get_for_uuid(b->idl, &pool->uuid);
 
+        if (row) {
+            report_checks(b, pool, row, events);
+        }
         if (row && pool->open != pool->open_told) {
             pool->open_told = pool->open;
             events_add(events, pool->open ? "error" : "info",

@@ -19,6 +19,7 @@ struct agents;
 struct events;
 struct fabric;
 struct fabric_routes;
+struct health;
 struct omrec_pool;
 struct ovsdb_idl;
 struct sset;
@@ -27,13 +28,14 @@ struct tally;
 struct balance {
     const struct ovsdb_idl *idl;        /* OVS_Migrate. */
     const struct agents *agents;
+    const struct health *health;
     struct hmap hosts;          /* Of "struct balance_host"s. */
     struct hmap pools;          /* Of "struct balance_pool"s. */
     bool begun;                 /* What is new from now on starts slowly. */
 };
 
 void balance_init(struct balance *, const struct ovsdb_idl *,
-                  const struct agents *);
+                  const struct agents *, const struct health *);
 void balance_uninit(struct balance *);
 
 /* Looks at everything again; 'tally' is what switches have said.  To be called

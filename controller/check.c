@@ -151,6 +151,21 @@ check_host(struct store *store, const struct ovsdb_idl_row *row,
     }
 }
 
+/* Pools. */
+
+void
+check_pool(struct store *store OVS_UNUSED, const struct ovsdb_idl_row *row,
+           const struct ovsdb_idl_row *owner OVS_UNUSED,
+           struct problem *problem)
+{
+    const struct omrec_pool *pool = ROW(omrec_pool, row);
+
+    if (pool->check && !pool->check_port) {
+        problem_add(problem, "/check_port", "give the port that hosts serve "
+                    "at, such as 80", "is missing");
+    }
+}
+
 /* Services. */
 
 void

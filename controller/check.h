@@ -13,6 +13,8 @@ void check_fabric(struct store *, const struct ovsdb_idl_row *,
                   const struct ovsdb_idl_row *owner, struct problem *);
 void check_host(struct store *, const struct ovsdb_idl_row *,
                 const struct ovsdb_idl_row *owner, struct problem *);
+void check_pool(struct store *, const struct ovsdb_idl_row *,
+                const struct ovsdb_idl_row *owner, struct problem *);
 void check_rule(struct store *, const struct ovsdb_idl_row *,
                 const struct ovsdb_idl_row *owner, struct problem *);
 void check_service(struct store *, const struct ovsdb_idl_row *,

@@ -10,6 +10,8 @@
 #include "controller/ovs-migrate-idl.h"
 #include "events.h"
 #include "fabric.h"
+#include "health.h"
+#include "openvswitch/dynamic-string.h"
 #include "packets.h"
 #include "smap.h"
 #include "tally.h"
@@ -155,15 +157,21 @@ put_agent(struct events *events, const struct omrec_host *row,
 static void
 write_host(struct events *events, const struct omrec_host *row,
            const struct tally_host *host, const struct agents *agents,
-           const struct fabric *f, const struct topology *t)
+           const struct health *health, const struct fabric *f, const struct topology *t)
 {
     struct smap status = SMAP_INITIALIZER(&status);
     const char *mac = row->mac ? row->mac : host ? host->mac : NULL;
+    struct ds failing = DS_EMPTY_INITIALIZER;
 
     if (host) {
         put_tally(events, row, host, &status);
     }
     put_agent(events, row, agents, &status);
+    health_put_down(health, &row->header_.uuid, &failing);
+    if (failing.length) {
+        smap_add(&status, "failing", ds_cstr(&failing));
+    }
+    ds_destroy(&failing);
     put_place(events->idl, f, t, mac, &status);
     omrec_host_set_status(row, &status);
     smap_destroy(&status);
@@ -171,13 +179,13 @@ write_host(struct events *events, const struct omrec_host *row,
 
 void
 report_hosts(struct events *events, const struct tally *tally,
-             const struct agents *agents, const struct fabric *f,
-             const struct topology *t)
+             const struct agents *agents, const struct health *health,
+             const struct fabric *f, const struct topology *t)
 {
     const struct omrec_host *row;
 
     OMREC_HOST_FOR_EACH (row, events->idl) {
         write_host(events, row, shash_find_data(&tally->hosts, row->name),
-                   agents, f, t);
+                   agents, health, f, t);
     }
 }

@@ -12,6 +12,7 @@ struct agents;
 struct events;
 struct fabric;
 struct fleet;
+struct health;
 struct omrec_fabric;
 struct omrec_switch;
 struct ovsdb_idl;
@@ -31,10 +32,10 @@ void report_switches(struct events *, const struct fleet *,
                      const struct omrec_fabric *);
 
 /* Writes into the rows of services and hosts what switches say of them; of
- * hosts, also what their agents say, and where they are plugged in. */
+ * hosts, also what their agents and checks say, and where they are plugged in. */
 void report_services(const struct ovsdb_idl *, const struct tally *);
 void report_hosts(struct events *, const struct tally *,
-                  const struct agents *, const struct fabric *,
+                  const struct agents *, const struct health *, const struct fabric *,
                   const struct topology *);
 
 #endif /* report.h */

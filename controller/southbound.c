@@ -17,7 +17,7 @@
 #include "fabric.h"
 #include "fleet.h"
 #include "flows.h"
-#include "live.h"
+#include "health.h"
 #include "live.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
@@ -74,6 +74,7 @@ struct southbound {
     struct tally tally;         /* What switches have said last. */
     struct tally counting;      /* What those up to 'counted' say now. */
     struct hmap_position counted;
+    struct health *health;
     struct balance balance;
     struct fabric fabric;
     struct fabric_routes routes;
@@ -328,7 +329,8 @@ report_tally(struct southbound *sb, struct events *events)
     tally_init(&sb->counting);
     memset(&sb->counted, 0, sizeof sb->counted);
     report_services(sb->loop.idl, &sb->tally);
-    report_hosts(events, &sb->tally, sb->agents, &sb->fabric, sb->topology);
+    report_hosts(events, &sb->tally, sb->agents, sb->health, &sb->fabric,
+                 sb->topology);
     balance_report(&sb->balance, events);
     sb->next_tally = time_msec() + TALLY_MSEC;
 }
@@ -369,7 +371,6 @@ activate(struct southbound *sb)
     tally_init(&sb->tally);
     tally_init(&sb->counting);
     memset(&sb->counted, 0, sizeof sb->counted);
-    balance_init(&sb->balance, sb->loop.idl, sb->agents);
     sb->live = (struct live) {
         .active = true,
         .fleet = &sb->fleet,
@@ -379,6 +380,8 @@ activate(struct southbound *sb)
         .decider = sb->decider,
         .census = census_create(&sb->fleet),
     };
+    sb->health = health_create(sb->loop.idl);
+    balance_init(&sb->balance, sb->loop.idl, sb->agents, sb->health);
     sb->seqno = 0;
     tree_init(&sb->tree);
     fabric_init(&sb->fabric);
@@ -393,6 +396,7 @@ deactivate(struct southbound *sb)
     decider_destroy(sb->decider);
     fleet_uninit(&sb->fleet);
     balance_uninit(&sb->balance);
+    health_destroy(sb->health);
     tally_destroy(&sb->tally);
     tally_destroy(&sb->counting);
     topology_destroy(sb->topology);
@@ -457,7 +461,7 @@ run_databases(struct southbound *sb, bool moved)
             sset_add(&pools, pool->name);
         }
     }
-    if (changed || !sset_is_empty(&pools)
+    if (health_run(sb->health) || changed || !sset_is_empty(&pools)
         || time_msec() >= sb->next_balance) {
         balance_run(&sb->balance, &sb->tally, &pools);
         sb->next_balance = time_msec() + BALANCE_MSEC;
@@ -480,6 +484,7 @@ run_active(struct southbound *sb, struct ovsdb_idl_txn *txn)
     if (changed) {
         sb->seqno = ovsdb_idl_get_seqno(idl);
         fleet_update(&sb->fleet);
+        health_update(sb->health);
         survey_links(idl, sb->topology, time_msec());
     }
     fleet_run_openflow(&sb->fleet);

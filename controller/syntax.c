@@ -146,6 +146,40 @@ const struct syntax syntax_ips = {
 };
 
 static char *
+address_canonical(const char *s)
+{
+    struct migrate_address a;
+    char buf[ADDRESS_STRLEN];
+
+    return (address_parse(s, &a) && address_is_unicast(&a)
+            ? xstrdup(address_format(&a, buf)) : NULL);
+}
+
+const struct syntax syntax_address = {
+    .format = "address",
+    .what = "an IPv4 or IPv6 address",
+    .canonical = address_canonical,
+};
+
+static char *
+path_canonical(const char *s)
+{
+    size_t n = 0;
+
+    while (s[n] > ' ' && s[n] < 0x7f) {
+        n++;
+    }
+    return *s == '/' && !s[n] ? xstrdup(s) : NULL;
+}
+
+const struct syntax syntax_path = {
+    .format = "path",
+    .what = "a path that begins with \"/\", and has no spaces",
+    .pattern = "^/[!-~]*$",
+    .canonical = path_canonical,
+};
+
+static char *
 mac_canonical(const char *s)
 {
     struct eth_addr ea;

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the controller knows about hosts, and what it makes of that."""
 
+import http.server
+import threading
 import time
 
-from controllers import (Controller, ControllerTest, Server, make_certificate,
-                         transact)
+from controllers import (Controller, ControllerTest, Server, free_port,
+                         make_certificate, transact)
 from switches import Switch, SwitchesTest, connect
 from workspace import wait_until
 import tap
@@ -63,13 +65,13 @@ class Reports(HostsTest):
                    "statistics:handoffs=5")
 
     def test_switch(self):
+        n = len(self.events())          # That it was connected at last.
         self.switch.kill()
-        wait_until(lambda: self.kinds("switches/s1")
+        wait_until(lambda: self.kinds("switches/s1")[n:]
                    == ["switch-disconnected"], "an event")
-        event, = self.events("switches/s1")
-        self.assertEqual(event["severity"], "error")
+        self.assertEqual(self.events("switches/s1")[n]["severity"], "error")
         self.switch.start_vswitchd()
-        wait_until(lambda: self.kinds("switches/s1")
+        wait_until(lambda: self.kinds("switches/s1")[n:]
                    == ["switch-disconnected", "switch-connected"],
                    "an event")
 
@@ -79,16 +81,14 @@ class Reports(HostsTest):
         transact(self.controller.remote, *(
             {"op": "insert", "table": "Event",
              "row": {"seq": n, "time": n, "severity": "info", "kind": "x",
-                     "subject": "x", "text": "x"}} for n in range(1, 31)))
+                     "subject": "x", "text": "x"}} for n in range(101, 131)))
         self.switch.kill()
         wait_until(lambda: "switch-disconnected" in self.kinds(), "an event")
         self.assertEqual([event["seq"] for event in self.events()],
-                         list(range(13, 32)))
+                         list(range(113, 132)))
 
 
-class Weights(HostsTest):
-    """What is made of operators' weights."""
-
+class WeightsTest(HostsTest):
     def say(self, host, **words):
         response = self.client("POST", f"/v1/agents/{host}", {
             "ip": "10.0.0.1", "state": "up", **words})
@@ -112,6 +112,10 @@ class Weights(HostsTest):
             say()
             return self.weights() == expected
         wait_until(look, f"{expected}, not {self.weights()}")
+
+
+class Weights(WeightsTest):
+    """What is made of operators' weights."""
 
     def test_capacity(self):
         self.client("PATCH", "/v1/hosts/h1", {"capacity": 100})
@@ -200,6 +204,145 @@ class Weights(HostsTest):
             self.say("h1", cpu=27 + n % 7)
             time.sleep(0.05)
         self.assertEqual(cfg(), before)
+
+
+class WebServer(http.server.ThreadingHTTPServer):
+    """Answers with 'status'; None: not at all."""
+
+    daemon_threads = True
+    status = 200
+
+    class RequestHandlerClass(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.paths.append(self.path)
+            while self.server.status is None:
+                time.sleep(0.05)
+            self.send_response(self.server.status)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    def __init__(self, address):
+        super().__init__(address, self.RequestHandlerClass)
+        self.paths = []
+        threading.Thread(target=self.serve_forever, args=(0.05,),
+                         daemon=True).start()
+
+    def stop(self):
+        self.status = 500
+        self.shutdown()
+        self.server_close()
+
+
+class Checks(WeightsTest):
+    """Active checks of three servers at the loopback interface."""
+
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        self.servers = {}
+        for n in (1, 2, 3):
+            self.serve(n)
+            self.client("PATCH", f"/v1/hosts/h{n}",
+                        {"check_address": f"127.0.0.{n}"})
+
+    def serve(self, n):
+        server = WebServer((f"127.0.0.{n}", self.port))
+        self.servers[n] = server
+        self.addCleanup(server.stop)
+
+    def check(self, kind, **more):
+        self.pool(check=kind, check_port=self.port, check_interval=100,
+                  check_timeout=200, **more)
+
+    def test_http(self):
+        self.check("http", check_path="/alive?x")
+        wait_until(lambda: all(len(server.paths) > 3
+                               for server in self.servers.values()),
+                   "checks")
+        self.assertEqual(set(self.servers[1].paths), {"/alive?x"})
+        self.assertEqual(self.weights(), {"h1": 1, "h2": 1, "h3": 2})
+        for n, status, words in ((1, 503, "status 503"),
+                                 (2, 404, "status 404"),
+                                 (3, None, "no answer in time")):
+            with self.subTest(words):
+                self.servers[n].status = status
+                self.wait_weights(*(0 if m == n else m // 3 + 1
+                                    for m in (1, 2, 3)))
+                wait_until(lambda: self.host(f"h{n}").get("failing")
+                           == "all", "its status")
+                wait_until(lambda: any(
+                    event["kind"] == "check-failed"
+                    and event["text"].endswith(words)
+                    for event in self.events(f"hosts/h{n}")), "an event")
+                self.servers[n].status = 302
+                self.wait_weights(1, 1, 2)
+                wait_until(lambda: "failing" not in self.host(f"h{n}"),
+                           "its status")
+                self.assertEqual(self.kinds(f"hosts/h{n}"),
+                                 ["check-failed", "check-passed"])
+
+    def test_tcp(self):
+        self.check("tcp")
+        self.servers.pop(2).stop()
+        self.wait_weights(1, 0, 2)
+        wait_until(lambda: self.events("hosts/h2"), "an event")
+        self.assertIn("refused", self.events("hosts/h2")[0]["text"])
+        self.serve(2)
+        self.wait_weights(1, 1, 2)
+
+    def test_all_fail(self):
+        """When all fail at once, none leaves."""
+        self.check("http")
+        self.servers[1].status = 500
+        self.wait_weights(0, 1, 2)
+        for server in self.servers.values():
+            server.status = 500
+        wait_until(lambda: "pool-open" in self.kinds("pools/all"), "an event")
+        self.assertEqual(self.weights(), {"h1": 1, "h2": 1, "h3": 2})
+        self.servers[3].status = 200
+        self.wait_weights(0, 0, 2)
+        wait_until(lambda: self.kinds("pools/all")
+                   == ["pool-open", "pool-checked"], "an event")
+
+    def test_thresholds(self):
+        """A host that fails now and then stays."""
+        self.check("http", check_fall=10)
+        server = self.servers[1]
+        for _ in range(5):
+            n = len(server.paths)
+            server.status = 500
+            wait_until(lambda: len(server.paths) >= n + 1, "a check")
+            server.status = 200
+            wait_until(lambda: len(server.paths) >= n + 3, "more checks")
+        self.assertEqual(self.kinds("hosts/h1"), [])
+        self.assertEqual(self.weights(), {"h1": 1, "h2": 1, "h3": 2})
+
+    def test_no_more(self):
+        """Without a check, all are up; changes of it take effect."""
+        self.check("tcp")
+        self.servers.pop(1).stop()
+        self.wait_weights(0, 1, 2)
+        self.pool(check=None)
+        self.wait_weights(1, 1, 2)
+        response = self.client("PATCH", "/v1/pools/all",
+                               {"check": "tcp", "check_port": None})
+        self.assertEqual(response.status, 422, response)
+        self.assertEqual(response.json["errors"][0]["field"], "/check_port")
+
+    def test_slow_controller(self):
+        """Servers that never answer do not hold the controller up."""
+        for server in self.servers.values():
+            server.status = None
+        self.pool(check="http", check_port=self.port, check_interval=100,
+                  check_timeout=60000)
+        wait_until(lambda: all(server.paths
+                               for server in self.servers.values()), "checks")
+        start = time.monotonic()
+        for _ in range(20):
+            self.get("hosts/h1")
+        self.assertLess(time.monotonic() - start, 2)
 
 
 class Places(SwitchesTest):
