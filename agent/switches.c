@@ -33,15 +33,22 @@ switches_find(const struct switches *s, const struct migrate_address *address,
     return !bpf_map_lookup_elem(s->m->switches_fd, address, peer);
 }
 
+/* Whether 'peer' is the sender of 'header', and said a HELLO not long ago. */
+static bool
+is_present(const struct switch_peer *peer, const struct migrate_header *header)
+{
+    return (peer->epoch == header->epoch
+            && time_nsec() - peer->heard <= MIGRATE_STALE * NSEC_PER_MSEC);
+}
+
 /* Whether a question from 'peer' came after 'last', the one before it, and a
  * HELLO not long ago. */
 static bool
 is_next(const struct switch_peer *peer, uint32_t last,
         const struct migrate_header *header)
 {
-    return (peer->epoch == header->epoch
-            && (int32_t) (ntohl(header->sequence) - last) > 0
-            && time_nsec() - peer->heard <= MIGRATE_STALE * NSEC_PER_MSEC);
+    return (is_present(peer, header)
+            && (int32_t) (ntohl(header->sequence) - last) > 0);
 }
 
 /* Lets the floor of 'peer' follow what it says. */
@@ -71,14 +78,16 @@ switches_hello(struct switches *s, const struct migrate_address *address,
 
     if (hello->challenge == s->challenge) {
         s->challenge = random_nonzero();
-        log_info("switch %s %s", address_format(address, text),
-                 !known ? "says hello"
-                 : peer.epoch != header->epoch ? "has started anew"
-                 : "is back");
-        peer.epoch = header->epoch;
-        peer.floor = peer.mark = ntohl(hello->next_flow_id);
-        peer.marked = time_nsec();
-        peer.audit = ntohl(hello->next_audit) - 1;
+        if (!is_present(&peer, header)) {
+            log_info("switch %s %s", address_format(address, text),
+                     !known ? "says hello"
+                     : peer.epoch != header->epoch ? "has started anew"
+                     : "is back");
+            peer.epoch = header->epoch;
+            peer.floor = peer.mark = ntohl(hello->next_flow_id);
+            peer.marked = time_nsec();
+            peer.audit = ntohl(hello->next_audit) - 1;
+        }
     } else if (!known || !is_next(&peer, peer.sequence, header)) {
         return s->challenge;
     }

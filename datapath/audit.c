@@ -51,7 +51,7 @@ audit_begin(struct migrate *m, struct host *host, int64_t now)
     host->audit.running = true;
     host->audit.number++;
     host->audit.after = 0;
-    host->audit.heard = now;
+    host->audit.heard = host->audit.begun = now;
     ask(m, host, now);
 }
 
@@ -87,6 +87,37 @@ audit_hurry(struct migrate *m, int64_t now)
         }
     }
     m->next_hello = now;
+}
+
+/* Whether all that hosts of a family had at 'since' is known. */
+static bool
+is_known(const struct migrate *m, bool v4, int64_t since)
+{
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        const struct host *host = m->hosts[i];
+
+        if (host && !host->lost && address_is_v4(&host->address) == v4
+            && !(host->up && host->audit.complete
+                 && host->audit.known >= since)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+audit_nobodys(struct migrate *m, const struct tuple *tuple, uint32_t seq,
+              int64_t now)
+{
+    uint32_t hash = record_hash(m->records, tuple) ^ seq;
+    struct stranger *s = &m->strangers[hash % STRANGERS];
+    uint32_t age = (uint32_t) now - s->seen;
+
+    if (s->hash != hash || age > STRANGER_LIFE) {
+        *s = (struct stranger) { .hash = hash, .seen = now };
+        return false;
+    }
+    return is_known(m, address_is_v4(&tuple->client), now - age);
 }
 
 /* Whether what 'host' has may matter and is not known yet: it has not been
@@ -336,6 +367,7 @@ audit_mappings(struct migrate *m, struct host *host,
     }
     host->audit.running = false;
     host->audit.complete = true;
+    host->audit.known = host->audit.begun;
     host->audit.done = host->audit.number;
     host->audit.next = (now + AUDIT_INTERVAL
                         + host->index * 997 % AUDIT_SPREAD);

@@ -534,6 +534,16 @@ newcomer(struct migrate *m, struct arrival *a, struct record *old,
     return drop(m, COUNTER_ACK_DROP);
 }
 
+/* Resets the connection of 'a', which nobody has. */
+static enum migrate_verdict
+reset(struct migrate *m, const struct arrival *a)
+{
+    struct tcp_options none = { .tstamp_ok = false };
+
+    reply_stateless(m, a, SEG_RST, a->packet.ack, 0, 0, &none);
+    return drop(m, COUNTER_RESET);
+}
+
 /* A packet that belongs to no record: only one that proves the cookie
  * matters. */
 static enum migrate_verdict
@@ -552,6 +562,9 @@ stranger(struct migrate *m, struct arrival *a)
     }
     audit_hurry(m, a->now);
     if (p->payload_len) {
+        if (audit_nobodys(m, &a->tuple, p->seq, a->now)) {
+            return reset(m, a);
+        }
         return drop(m, COUNTER_DROP_COOKIE);
     }
     return drop(m, (p->flags & SEG_FIN ? COUNTER_DROP_NO_RECORD
@@ -613,15 +626,13 @@ static enum migrate_verdict
 lost(struct migrate *m, struct record *r, struct arrival *a)
 {
     const struct packet *p = &a->packet;
-    struct tcp_options none = { .tstamp_ok = false };
 
     if (p->flags & SEG_RST || !(p->flags & SEG_ACK)) {
         return drop(m, COUNTER_DROP_NO_RECORD);
     }
     r->told = true;
     r->touched = a->now;
-    reply_stateless(m, a, SEG_RST, p->ack, 0, 0, &none);
-    return drop(m, COUNTER_RESET);
+    return reset(m, a);
 }
 
 /* Whether 'p' may be from the client of 'pending', as far as the windows go

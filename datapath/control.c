@@ -42,6 +42,9 @@ send_hello(struct migrate *m, struct host *host)
     uint8_t *at = (uint8_t *) (message + 1);
     uint16_t n = 0;
 
+    if (host->challenge) {
+        host->floor = m->next_flow_id;
+    }
     memcpy(at, &hello, sizeof hello);
     at += sizeof hello;
     for (size_t i = 0; i < m->n_vips; i++) {
@@ -119,7 +122,8 @@ report(struct migrate *m, struct host *host, const struct migrate_report *rep,
 
     if (!r || r->state == RECORD_REJECTED) {
         count(m, COUNTER_REPORT_UNKNOWN);
-        if (rep->event == MIGRATE_CONFIRM && host->audit.complete) {
+        if (rep->event == MIGRATE_CONFIRM && host->audit.complete
+            && now - host->renewed > MIGRATE_DEADLINE) {
             /* Given up here meanwhile, so nobody would ever tell it.  It is
              * none of an earlier engine's: those are known. */
             control_abort(m, host, ntohl(rep->flow_id));
@@ -218,7 +222,13 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
         send_hello(m, host);
         return;
     }
-    host->challenge = 0;
+    if (host->challenge) {
+        host->challenge = 0;
+        if (now - host->last_heard > MIGRATE_STALE - MIGRATE_HELLO_INTERVAL) {
+            handoff_renew(m, host, now);
+            host->renewed = now;
+        }
+    }
     if (!host->up) {
         host->up = true;
         host->lost = false;

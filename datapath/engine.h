@@ -33,6 +33,9 @@
 #define FLOW_LIFE (60 * 1000)   /* ms until a flow is taken away, to see
                                  * whether the connection is in use. */
 #define MAX_PENDING_BYTES (64u << 20)   /* Of unfinished requests. */
+#define STRANGERS 1024          /* Segments of unknown connections that are
+                                 * known again when they are repeated... */
+#define STRANGER_LIFE 60000     /* ...within so many ms. */
 #define HEADROOM 64             /* For the headers in front of a message: as
                                  * many as keep the message aligned. */
 
@@ -118,6 +121,12 @@ struct synacks {
     uint32_t next[SYNACK_REPEATS];  /* ...this on are to be sent again. */
 };
 
+/* A segment with data of no known connection. */
+struct stranger {
+    uint32_t hash;              /* Of its connection and sequence number. */
+    uint32_t seen;              /* ms: when it came first. */
+};
+
 struct migrate {
     const struct migrate_ops *ops;
     void *aux;
@@ -154,6 +163,7 @@ struct migrate {
                                  * waited for any more; 0: no frame came. */
     bool settled;               /* See audit.c. */
     int64_t next_hurry;         /* Audits out of turn. */
+    struct stranger strangers[STRANGERS];
     int64_t last_run;
     int64_t listen_until;       /* Timers wait until then. */
     int64_t next_hello;
@@ -295,6 +305,10 @@ void handoff_unplace(struct migrate *, struct record *);
 uint32_t handoff_host_lost(struct migrate *, const struct host *, bool certain,
                            int64_t now);
 
+/* 'host' takes no flow IDs from before 'host->floor' any more: offers it
+ * under others what it has not confirmed. */
+void handoff_renew(struct migrate *, const struct host *, int64_t now);
+
 /* Events of a connection that was offered. */
 void handoff_confirmed(struct migrate *, struct record *, uint32_t rcv_nxt,
                        int64_t now);
@@ -402,6 +416,12 @@ void audit_news(struct migrate *, struct host *host,
 /* Something came that hints at connections that are not known: audits hosts
  * soon, but not over and over. */
 void audit_hurry(struct migrate *, int64_t now);
+
+/* A segment with data and 'seq' has come of a connection, 'tuple', that is not
+ * known.  Returns whether that is a repetition, and no host has the connection
+ * for certain: all have been asked since it came first. */
+bool audit_nobodys(struct migrate *, const struct tuple *, uint32_t seq,
+                   int64_t now);
 
 /* Whether all is known that hosts may have from before this engine began. */
 bool audit_settled(struct migrate *, int64_t now);

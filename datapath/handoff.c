@@ -403,6 +403,23 @@ handoff_known(struct migrate *m, struct record *r, const struct host *host,
     offer(m, pending, host->index, flow_id, now);
 }
 
+void
+handoff_renew(struct migrate *m, const struct host *host, int64_t now)
+{
+    struct record *r;
+    uint32_t at = 0;
+
+    while ((r = record_next(m->records, &at))) {
+        if (r->state == RECORD_OFFERED && r->host == host->index
+            && !r->pending->confirmed
+            && (int32_t) (r->flow_id - host->floor) < 0) {
+            /* If it was taken under the old one, KNOWN will say so. */
+            handoff_end(m, r);
+            offer(m, r->pending, r->host, new_flow_id(m), now);
+        }
+    }
+}
+
 /* Whether the host of 'r' is known to have taken the connection. */
 static bool
 is_taken(const struct record *r)

@@ -25,6 +25,8 @@ struct host_audit {
     int64_t heard;              /* ...and when one was answered, or the first
                                  * was asked. */
     int64_t next;               /* ms: when the next audit is due. */
+    int64_t begun;              /* ms: when the latest was... */
+    int64_t known;              /* ...and the last complete one. */
 };
 
 struct host {
@@ -49,6 +51,11 @@ struct host {
                                  * of the last that was answered. */
     __be64 challenge;           /* What it wants to hear in a hello, to know
                                  * that it is a new one; 0: nothing. */
+    uint32_t floor;             /* What that hello has said: who has met it
+                                 * after a pause takes no flow IDs from
+                                 * before. */
+    int64_t renewed;            /* Then what it had not confirmed got others,
+                                 * and it may yet confirm the old ones. */
     struct host_audit audit;
     uint64_t news;              /* Number of the last that was taken. */
     uint32_t load;              /* Live connections, as it says itself. */

@@ -391,7 +391,17 @@ sweep(struct migrate *m, int64_t now)
 static void
 resume(struct migrate *m, int64_t gap, int64_t now)
 {
+    struct record *r;
+    uint32_t at = 0;
+
     m->listen_until = now + LISTEN;
+    while ((r = record_next(m->records, &at))) {
+        /* A frame may have come before this. */
+        if (r->pending && r->pending->decided <= m->last_run) {
+            r->pending->decided += gap;
+            r->pending->offered += gap;
+        }
+    }
     for (size_t i = 0; i < m->n_hosts; i++) {
         if (m->hosts[i]) {
             m->hosts[i]->seen += gap;

@@ -28,8 +28,8 @@ at_index(const struct record_table *t, uint32_t index)
     return &t->records[index - 1];
 }
 
-static uint32_t
-hash_tuple(const struct record_table *t, const struct tuple *tuple)
+uint32_t
+record_hash(const struct record_table *t, const struct tuple *tuple)
 {
     struct siphash h;
     uint64_t word;
@@ -49,7 +49,13 @@ hash_tuple(const struct record_table *t, const struct tuple *tuple)
         }
     }
     siphash_word(&h, ports);
-    return siphash_final(&h) & t->mask;
+    return siphash_final(&h);
+}
+
+static uint32_t
+hash_tuple(const struct record_table *t, const struct tuple *tuple)
+{
+    return record_hash(t, tuple) & t->mask;
 }
 
 static bool

@@ -98,6 +98,9 @@ void record_prefetch(const struct record_table *, uint32_t bucket);
 struct record *record_find_in(const struct record_table *, uint32_t bucket,
                               const struct tuple *);
 
+/* A hash of 'tuple' that clients cannot foresee. */
+uint32_t record_hash(const struct record_table *, const struct tuple *);
+
 /* Gives 'record' the flow ID 'flow_id' at 'host', in place of what it has. */
 void record_set_flow(struct record_table *, struct record *, uint16_t host,
                      uint32_t flow_id);

@@ -30,6 +30,7 @@ SYSTEM_TESTS = \
 	tests/system/test_slow_requests.py \
 	tests/system/test_traffic.py \
 	tests/system/test_tcp.py \
+	tests/system/test_time.py \
 	tests/system/test_tls.py \
 	tests/system/test_two_switches.py \
 	tests/system/test_vlan.py

@@ -185,6 +185,7 @@ class Switch:
                     "OVS_PKGDATADIR": os.path.dirname(self.tools.schema)}
         self.db = f"unix:{self.dir}/db.sock"
         self.vswitchd = None
+        self.vswitchd_prefix = []   # A command that runs ovs-vswitchd.
         self.db_server = None
 
     def _environment(self):
@@ -220,9 +221,9 @@ class Switch:
 
     def start_vswitchd(self):
         self.vswitchd = self.node.start(
-            self.tools.find("ovs-vswitchd"), self.db,
+            *self.vswitchd_prefix, self.tools.find("ovs-vswitchd"), self.db,
             f"--unixctl={self.dir}/ovs-vswitchd.ctl",
-            "-vconsole:warn", env=self._environment())
+            "-vconsole:warn", name="ovs-vswitchd", env=self._environment())
         wait_until(lambda: os.path.exists(f"{self.dir}/ovs-vswitchd.ctl"),
                    "ovs-vswitchd's socket")
 

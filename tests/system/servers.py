@@ -390,11 +390,12 @@ class Agent:
         self.key_file = key_file
         self.interface = interface
         self.run_dir = node.workspace.mkdir(node.name, "agent")
+        self.prefix = []            # A command that runs it.
         self.process = None
 
     def start(self):
         self.process = self.node.start(
-            self.tools.find("ovs-migrate-agent"),
+            *self.prefix, self.tools.find("ovs-migrate-agent"),
             "--interface", self.interface, "--key-file", self.key_file,
             "--run-dir", self.run_dir, name="agent")
         return self

@@ -713,6 +713,57 @@ test_hurry(void)
     bed_close();
 }
 
+/* Sends 'c' its first data again and returns whether it is reset. */
+static bool
+resets(const struct bed_client *c, const char *data)
+{
+    uint64_t n = BED_COUNT(RESET);
+    struct bed_frame *f;
+
+    bed_clear();
+    bed_segment(c, SEG_ACK | SEG_PSH, c->seq, data, strlen(data));
+    if (BED_COUNT(RESET) == n) {
+        bed_expect_none();
+        return false;
+    }
+    f = bed_expect(c, SEG_RST, 0);
+    CHECK_INT(f->packet.seq, c->ack);
+    free(f);
+    return true;
+}
+
+/* Who goes on sending for a connection that nobody has, such as one whose
+ * cookie has expired, is told, once that is certain. */
+static void
+test_nobodys(void)
+{
+    struct bed_client c;
+
+    bed_open(4, 64);
+    bed_wait(1000);
+    c = old_client(0);
+    CU_ASSERT(!resets(&c, "data"));
+    CU_ASSERT(!resets(&c, "data"));     /* Hosts have not answered yet. */
+    bed_wait(0);
+    CU_ASSERT(resets(&c, "data"));
+    CU_ASSERT(resets(&c, "data"));      /* The reset may be lost. */
+    c.seq++;
+    CU_ASSERT(!resets(&c, "data"));     /* It may be another by now. */
+    bed_wait(STRANGER_LIFE + 1);
+    CU_ASSERT(!resets(&c, "data"));
+
+    /* A host that is away may have it, but not for ever. */
+    bed.hosts[1].alive = false;
+    bed_wait(2000);
+    c = old_client(1);
+    CU_ASSERT(!resets(&c, "data"));
+    bed_wait(HOST_LOST - 3000);
+    CU_ASSERT(!resets(&c, "data"));
+    bed_wait(3000);
+    CU_ASSERT(resets(&c, "data"));
+    bed_close();
+}
+
 /* A full table takes no more in, and nothing comes of it. */
 static void
 test_full(void)
@@ -751,6 +802,7 @@ static const struct unit_test tests[] = {
     { "flow ID of another connection", test_flow_id_of_another },
     { "no ABORT of what may be an earlier engine's", test_no_abort_before },
     { "hurry", test_hurry },
+    { "connection that nobody has", test_nobodys },
     { "full table", test_full },
     { NULL, NULL }
 };

@@ -434,6 +434,98 @@ test_all_silent(void)
     bed_close();
 }
 
+/* When the engine was stopped in the middle of a handoff, its host gets all the
+ * time that it had. */
+static void
+test_stopped(void)
+{
+    struct bed_client c;
+    struct bed_bundle b, again;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_request(&c, NULL);
+    b = bed_expect_bundle();
+    bed_wait(10);
+    bed.now += 5000;
+    bed_wait(LISTEN);
+    again = bed_expect_bundle();
+    CHECK_INT(again.host, b.host);
+    CHECK_INT(again.flow_id, b.flow_id);
+    CU_ASSERT(again.when >= b.when + 5000);
+    bed_report(b.host, b.flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_STR(bed_state(&c), "live");
+    CHECK_INT(BED_COUNT(SILENT), 0);
+    bed_bundle_free(&b);
+    bed_bundle_free(&again);
+
+    /* But not more, and one that began afterwards gets no more either. */
+    bed_clear();
+    c = bed_client(1, BED_HTTP);
+    bed_request(&c, NULL);
+    bed.now += 5000;
+    bed_wait(LISTEN + MIGRATE_DEADLINE);
+    CHECK_STR(bed_state(&c), "rejected");
+    bed_clear();
+    bed.now += 5000;
+    c = bed_client(2, BED_HTTP);
+    bed_request(&c, NULL);
+    bed_wait(MIGRATE_DEADLINE + LISTEN);
+    CHECK_STR(bed_state(&c), "rejected");
+    bed_close();
+}
+
+/* A host that has met another engine, or this one after a pause, takes only
+ * flow IDs from then on. */
+static void
+test_renewed(void)
+{
+    struct migrate_report report = { .event = MIGRATE_KNOWN };
+    struct bed_client c, confirmed, later;
+    struct bed_bundle b, b2, again;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_request(&c, "/images/");
+    b = bed_expect_bundle();
+    confirmed = bed_client(3, BED_HTTP);
+    bed_live(&confirmed, NULL);
+    bed_clear();
+    bed.hosts[b.host].challenge = 77;
+    bed.now += 5000;
+    bed_wait(MIGRATE_HELLO_INTERVAL);
+    do {
+        again = bed_expect_bundle();
+        bed_bundle_free(&again);
+    } while (again.flow_id == b.flow_id);
+    CHECK_INT(again.host, b.host);
+    CHECK_INT(bed.engine->hosts[b.host]->n_connections,
+              1 + (bed_record(&confirmed)->host == b.host));
+    CHECK_STR(bed_state(&confirmed), "live");
+    bed_clear();
+    bed_report(b.host, b.flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    bed_expect_none();          /* No ABORT: it may be told in a moment. */
+    report.flow_id = htonl(again.flow_id);
+    report.known_as = htonl(b.flow_id);
+    bed_message(b.host, MIGRATE_REPORT, &report, sizeof report, 1);
+    b2 = bed_expect_bundle();
+    CHECK_INT(b2.flow_id, b.flow_id);
+    bed_report(b.host, b.flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_STR(bed_state(&c), "live");
+
+    /* What was offered since stays as it is. */
+    bed_clear();
+    later = bed_client(4, BED_HTTP);
+    bed_request(&later, NULL);
+    bed_bundle_free(&b2);
+    b2 = bed_expect_bundle();
+    bed_wait(MIGRATE_HELLO_INTERVAL);
+    CHECK_INT(bed_record(&later)->flow_id, b2.flow_id);
+    bed_bundle_free(&b);
+    bed_bundle_free(&b2);
+    bed_close();
+}
+
 /* Hosts that answer hellos but no bundle are waited for longer, but a request
  * is accepted or refused within MIGRATE_DEADLINE. */
 static void
@@ -868,6 +960,8 @@ static const struct unit_test tests[] = {
     { "older connection of the same client port", test_replaced },
     { "reports of another host", test_wrong_host },
     { "silence of all hosts", test_all_silent },
+    { "engine that was stopped in the middle", test_stopped },
+    { "host that takes no older flow IDs", test_renewed },
     { "hosts that stall: refused in time", test_all_stall },
     { "late CONFIRM is answered by ABORT", test_late_confirm },
     { "RELEASE lingers", test_release },
