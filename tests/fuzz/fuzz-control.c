@@ -78,7 +78,7 @@ number(uint8_t type, unsigned int host)
 {
     const struct host_audit *audit = find_audit(host);
 
-    return (type == MIGRATE_REPORT ? f.epoch
+    return (type == MIGRATE_REPORT || type == MIGRATE_NEWS ? f.epoch
             : type == MIGRATE_MAPPINGS && audit ? audit->sequence
             : f.sequences[host]);
 }

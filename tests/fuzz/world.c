@@ -47,7 +47,8 @@ check_message(const struct frame *frame, const struct packet *p)
         free(inner.data);
     } else {
         FUZZ_CHECK(header.type == MIGRATE_ABORT
-                   || header.type == MIGRATE_AUDIT);
+                   || header.type == MIGRATE_AUDIT
+                   || header.type == MIGRATE_HEARD);
     }
     free(copy);
 }
@@ -117,6 +118,7 @@ check_books(bool all)
     struct migrate *m = f.engine;
     uint32_t at = 0, n = 0, n_placed = 0, n_pending = 0;
     uint32_t n_records[MAX_SLOTS] = { 0 }, n_connections[MAX_SLOTS] = { 0 };
+    uint32_t n_standby[MAX_SLOTS] = { 0 };
     size_t pending_bytes = 0;
     const struct record *r;
 
@@ -128,6 +130,7 @@ check_books(bool all)
         n++;
         n_placed += r->placed;
         FUZZ_CHECK(!r->placed || r->state == RECORD_LIVE);
+        FUZZ_CHECK(!r->standby || r->state == RECORD_LIVE);
         FUZZ_CHECK(r->state != RECORD_DECIDED);
         FUZZ_CHECK(!r->pending == (r->state == RECORD_LIVE
                                    || r->state == RECORD_LINGER
@@ -139,6 +142,7 @@ check_books(bool all)
                        == r);
             n_records[r->host]++;
             n_connections[r->host] += handed;
+            n_standby[r->host] += r->standby;
         }
         if (r->pending) {
             n_pending++;
@@ -155,6 +159,7 @@ check_books(bool all)
         if (m->hosts[i]) {
             FUZZ_CHECK(m->hosts[i]->n_records == n_records[i]);
             FUZZ_CHECK(m->hosts[i]->n_connections == n_connections[i]);
+            FUZZ_CHECK(m->hosts[i]->n_standby == n_standby[i]);
         }
     }
 }

@@ -206,6 +206,13 @@ socket_packet(struct sim *s, struct sim_host *h, struct infused *i,
     }
 }
 
+/* Whether 'p' may be of the connection of 'i'. */
+static bool
+is_rest(const struct infused *i, const struct packet *p)
+{
+    return p->ack - (i->tcp.snd_isn + 1) <= i->tcp.send_len + 1;
+}
+
 /* Answers 'p' for the socket of 'i', which is closed, as the listening one
  * does. */
 static void
@@ -512,7 +519,8 @@ host_frame(struct sim *s, struct sim_host *h, const struct frame *frame,
 
         if (i && !i->closed) {
             socket_packet(s, h, i, frame, p);
-        } else if (i && !i->aborted && !(p->flags & SEG_RST)) {
+        } else if (i && !i->aborted && !(p->flags & SEG_RST)
+                   && (!s->config->guarded || is_rest(i, p))) {
             socket_gone(s, h, i, p);
         }
     }

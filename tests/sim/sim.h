@@ -43,6 +43,9 @@ struct sim_config {
     bool slow_server;           /* Takes 1 to 3 seconds to answer. */
     bool one_port;              /* Clients take turns at one address and port;
                                  * some leave without a word. */
+    bool guarded;               /* For closed sockets, only what may be of their
+                                 * connection is answered, as the agent sees
+                                 * to. */
     bool two_switches;
     unsigned int flips;         /* How often clients go by the other one: parts
                                  * of 1000 each millisecond. */
