@@ -5,10 +5,12 @@
 
 #include "controller/ovs-migrate-idl.h"
 #include "decider.h"
+#include "health.h"
 #include "http.h"
 #include "openvswitch/dynamic-string.h"
 #include "smap.h"
 #include "store.h"
+#include "util.h"
 #include "writes.h"
 
 static void
@@ -96,31 +98,74 @@ put_status(struct ds *ds, const char *metric, const char *label,
     }
 }
 
+/* A gauge for each host that says whether 'key' of its status is 'value', if it
+ * is there. */
 static void
-put_hosts(struct ds *ds, struct ovsdb_idl *idl)
+put_host_states(struct ds *ds, struct ovsdb_idl *idl, const char *metric,
+                const char *help, const char *key, const char *value)
 {
     const struct omrec_host *host;
 
-    put_head(ds, "host_up", "gauge", "Whether a host takes connections.");
+    put_head(ds, metric, "gauge", help);
     OMREC_HOST_FOR_EACH (host, idl) {
-        const char *state = smap_get(&host->status, "state");
+        const char *state = smap_get(&host->status, key);
 
         if (state) {
-            ds_put_format(ds, "ovs_migrate_host_up{host=\"%s\"} %d\n",
-                          host->name, !strcmp(state, "up"));
+            ds_put_format(ds, "ovs_migrate_%s{host=\"%s\"} %d\n", metric,
+                          host->name, !strcmp(state, value));
         }
     }
-    put_head(ds, "host_connections", "gauge",
-             "Connections that are with a host.");
+}
+
+static void
+put_hosts(struct ds *ds, struct ovsdb_idl *idl)
+{
+    static const struct {
+        const char *metric, *type, *key, *help;
+    } numbers[] = {
+        { "host_connections", "gauge", "connections",
+          "Connections that are with a host, as switches say." },
+        { "host_handoffs_total", "counter", "handoffs",
+          "Connections that a host has accepted." },
+        { "host_agent_connections", "gauge", "agent-connections",
+          "Migrated connections, as the host's agent says." },
+        { "host_busy_percent", "gauge", "cpu",
+          "How busy the processors of a host are." },
+        { "host_accept_queue", "gauge", "accept-queue",
+          "Connections in the longest accept queue of a host." },
+    };
+    const struct omrec_host *host;
+
+    put_host_states(ds, idl, "host_up", "Whether a host takes connections, as "
+                    "switches say.", "state", "up");
+    put_host_states(ds, idl, "host_agent_up", "Whether the agent of a host "
+                    "runs, if it has registered.", "agent", "up");
+    put_head(ds, "host_failing", "gauge",
+             "Whether a host fails the check of a pool.");
     OMREC_HOST_FOR_EACH (host, idl) {
-        put_status(ds, "host_connections", "host", host->name, &host->status,
-                   "connections");
+        ds_put_format(ds, "ovs_migrate_host_failing{host=\"%s\"} %d\n",
+                      host->name, smap_get(&host->status, "failing") != NULL);
+    }
+    put_head(ds, "host_ready", "gauge",
+             "Whether a host is to get connections, as operators say.");
+    OMREC_HOST_FOR_EACH (host, idl) {
+        ds_put_format(ds, "ovs_migrate_host_ready{host=\"%s\"} %d\n",
+                      host->name,
+                      !host->state || !strcmp(host->state, "ready"));
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        put_head(ds, numbers[i].metric, numbers[i].type, numbers[i].help);
+        OMREC_HOST_FOR_EACH (host, idl) {
+            put_status(ds, numbers[i].metric, "host", host->name,
+                       &host->status, numbers[i].key);
+        }
     }
 }
 
 static void
 put_switches(struct ds *ds, struct ovsdb_idl *idl)
 {
+    static const char *const connections[] = { "ovsdb", "openflow" };
     const struct omrec_switch *sw;
 
     put_head(ds, "switch_programmed", "gauge",
@@ -130,6 +175,69 @@ put_switches(struct ds *ds, struct ovsdb_idl *idl)
                       sw->name,
                       sw->cur_cfg >= omrec_fabric_first(idl)->next_cfg);
     }
+    put_head(ds, "switch_connected", "gauge",
+             "Whether a switch is connected to the active controller.");
+    OMREC_SWITCH_FOR_EACH (sw, idl) {
+        for (size_t i = 0; i < ARRAY_SIZE(connections); i++) {
+            const char *state = smap_get_def(&sw->status, connections[i], "");
+
+            ds_put_format(ds, "ovs_migrate_switch_connected{switch=\"%s\","
+                          "protocol=\"%s\"} %d\n", sw->name, connections[i],
+                          !strcmp(state, "connected"));
+        }
+    }
+}
+
+/* 'name', which a switch has chosen, as the value of a label. */
+static void
+put_label(struct ds *ds, const char *name)
+{
+    for (; *name; name++) {
+        if (*name == '\\' || *name == '"') {
+            ds_put_char(ds, '\\');
+        }
+        ds_put_char(ds, *name == '\n' ? ' ' : *name);
+    }
+}
+
+static void
+put_links(struct ds *ds, struct ovsdb_idl *idl)
+{
+    const struct omrec_link *link;
+
+    put_head(ds, "link_up", "gauge", "Whether a link carries frames.");
+    OMREC_LINK_FOR_EACH (link, idl) {
+        ds_put_cstr(ds, "ovs_migrate_link_up{link=\"");
+        put_label(ds, link->name);
+        ds_put_format(ds, "\"} %d\n",
+                      !strcmp(smap_get_def(&link->status, "state", ""),
+                              "up"));
+    }
+}
+
+/* The last number that was given, so that one can tell how many there are in a
+ * time. */
+static void
+put_events(struct ds *ds, struct ovsdb_idl *idl)
+{
+    const struct omrec_event *event;
+    int64_t last = 0;
+
+    OMREC_EVENT_FOR_EACH (event, idl) {
+        last = MAX(last, event->seq);
+    }
+    put_one(ds, "events_total", "counter", "Events that there have been.",
+            last);
+}
+
+static void
+put_checks(struct ds *ds)
+{
+    put_head(ds, "checks_total", "counter",
+             "Checks of hosts that this controller has made.");
+    ds_put_format(ds, "ovs_migrate_checks_total{result=\"success\"} %llu\n"
+                  "ovs_migrate_checks_total{result=\"failure\"} %llu\n",
+                  health_statistics.succeeded, health_statistics.failed);
 }
 
 static void
@@ -152,7 +260,7 @@ put_services(struct ds *ds, struct ovsdb_idl *idl, const char *metric,
 
 char *
 metrics_format(const struct store *store,
-               const struct write_statistics *statistics)
+               const struct write_statistics *statistics, bool active)
 {
     struct ovsdb_idl *idl = store->idl;
     struct ds ds = DS_EMPTY_INITIALIZER;
@@ -160,12 +268,20 @@ metrics_format(const struct store *store,
     put_http(&ds);
     put_writes(&ds, statistics);
     put_decisions(&ds);
+    put_checks(&ds);
+    put_head(&ds, "build_info", "gauge", "The version, as a label.");
+    ds_put_format(&ds, "ovs_migrate_build_info{version=\"%s\"} 1\n",
+                  OVM_VERSION);
+    put_one(&ds, "active", "gauge",
+            "Whether this controller is the active one.", active);
     put_one(&ds, "database_connected", "gauge",
             "Whether the database can be reached.",
             ovsdb_idl_is_connected(idl));
     if (omrec_fabric_first(idl)) {
         put_hosts(&ds, idl);
         put_switches(&ds, idl);
+        put_links(&ds, idl);
+        put_events(&ds, idl);
         put_services(&ds, idl, "service_connections", "gauge",
                      "Connections of a service.", "connections");
         put_services(&ds, idl, "service_handoffs_total", "counter",

@@ -213,7 +213,8 @@ reply_health(const struct rest *rest, struct http_request *request)
 static void
 reply_metrics(const struct rest *rest, struct http_request *request)
 {
-    char *text = metrics_format(&rest->store, &rest->writes.statistics);
+    char *text = metrics_format(&rest->store, &rest->writes.statistics,
+                                is_active(rest));
 
     http_reply(request, 200, "text/plain; version=0.0.4", text, strlen(text),
                NULL);

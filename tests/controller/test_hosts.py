@@ -3,13 +3,15 @@
 """What the controller knows about hosts, and what it makes of that."""
 
 import http.server
+import re
+import shutil
 import threading
 import time
 
 from controllers import (Controller, ControllerTest, Server, free_port,
                          make_certificate, transact)
 from switches import Switch, SwitchesTest, connect
-from workspace import wait_until
+from workspace import run, wait_until
 import tap
 
 
@@ -204,6 +206,60 @@ class Weights(WeightsTest):
             self.say("h1", cpu=27 + n % 7)
             time.sleep(0.05)
         self.assertEqual(cfg(), before)
+
+
+class Metrics(WeightsTest):
+    """/metrics."""
+
+    def read(self):
+        """The samples by name and labels.  Raises an exception if the text is
+        not as Prometheus wants it."""
+        text = self.client("GET", "/metrics").body.decode()
+        samples, types = {}, {}
+        for line in text.splitlines():
+            if line.startswith("#"):
+                _, word, name, rest = line.split(" ", 3)
+                if word == "TYPE":
+                    self.assertIn(rest, ("counter", "gauge"))
+                    self.assertNotIn(name, types)
+                    self.assertEqual(name.endswith("_total"),
+                                     rest == "counter", name)
+                    types[name] = rest
+                continue
+            match = re.fullmatch(
+                r'(\w+)(\{\w+="[^"]*"(,\w+="[^"]*")*\})? (-?\d+)', line)
+            self.assertTrue(match, line)
+            self.assertEqual(list(types)[-1], match[1], "its own family")
+            key = match[1] + (match[2] or "")
+            self.assertNotIn(key, samples)
+            samples[key] = int(match[4])
+        if shutil.which("promtool"):
+            run(["promtool", "check", "metrics"], stdin=None, input=text)
+        return samples
+
+    def test_all(self):
+        self.say("h1", cpu=7, connections=3, accept_queue=1)
+        expected = {
+            'active': 1, 'database_connected': 1,
+            'host_agent_up{host="h1"}': 1, 'host_busy_percent{host="h1"}': 7,
+            'host_agent_connections{host="h1"}': 3,
+            'host_accept_queue{host="h1"}': 1, 'host_failing{host="h2"}': 0,
+            'host_ready{host="h1"}': 1, 'host_ready{host="h2"}': 0,
+            'switch_programmed{switch="s1"}': 1,
+            'switch_connected{switch="s1",protocol="ovsdb"}': 1,
+            'switch_connected{switch="s1",protocol="openflow"}': 1,
+            'service_connections{service="web"}': 0,
+            'service_handoffs_total{service="web"}': 0,
+            'checks_total{result="failure"}': 0}
+        self.client("PATCH", "/v1/hosts/h2", {"state": "draining"})
+
+        def look():
+            samples = self.read()
+            return not [name for name, value in expected.items()
+                        if samples.get(f"ovs_migrate_{name}") != value]
+        wait_until(look, "these samples")
+        self.assertGreater(self.read()["ovs_migrate_events_total"], 0)
+        self.assertNotIn('ovs_migrate_host_agent_up{host="h2"}', self.read())
 
 
 class WebServer(http.server.ThreadingHTTPServer):
