@@ -48,6 +48,7 @@ EXTRA_DIST += \
 	tests/system/ovs.py \
 	tests/system/rawtcp.py \
 	tests/system/servers.py \
+	tests/system/soak.py \
 	tests/system/tap.py \
 	tests/system/workspace.py
 
@@ -67,19 +68,46 @@ RUN_TESTS = OVM_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
 check-system: all
 	@$(RUN_TESTS) tests/system $(SYSTEM_TESTS:%=$(srcdir)/%)
 
-# Engine, unit tests and simulator once more, with AddressSanitizer (which
-# finds leaks too) and UBSan, in the directory sanitizers/.  The TAP is left in
-# tests/sanitizers/.
+# Long runs: each scenario of the simulator with many seeds, and a long day of a
+# real switch.
+SOAK_SEEDS = 100000
+SOAK_SECONDS = 600
+check-soak: all
+	$(MAKE) tests/sim/run-sim
+	tests/sim/run-sim $(SOAK_SEEDS)
+	OVM_BUILD='$(abs_top_builddir)' SOAK_SECONDS='$(SOAK_SECONDS)' \
+	    PYTHONDONTWRITEBYTECODE=1 $(PYTHON3) $(srcdir)/tests/system/soak.py
+
+# The unit tests, and the fuzz targets' seeds, under valgrind: errors and
+# definite leaks fail them.
+VALGRIND_FLAGS = -q --error-exitcode=9 --leak-check=full \
+	--show-leak-kinds=definite --errors-for-leak-kinds=definite
+check-valgrind: all
+	@$(MAKE) check TESTS='$(UNIT_TESTS) $(UNIT_CONTROLLER_TESTS) \
+	    $(FUZZ_TARGETS)' LOG_COMPILER=valgrind LOG_FLAGS='$(VALGRIND_FLAGS)'
+
+# The suites once more, with AddressSanitizer (which finds leaks too) and UBSan
+# in all of it, ovs-vswitchd included, in the directory sanitizers/.  Tests
+# that measure time wait longer.  What is found is in sanitizers/findings/.
+SANITIZER_SUITES = check check-agent check-controller check-system
+SANITIZER_PATIENCE = 4
 check-sanitizers:
-	@$(MKDIR_P) sanitizers tests/sanitizers; \
+	@$(MKDIR_P) sanitizers; \
 	srcdir=`cd $(srcdir) && pwd`; \
 	cd sanitizers && { test -e config.status || \
-	    $$srcdir/configure --without-ovs --enable-sanitizers \
-	        CC='$(CC)' CFLAGS='$(CFLAGS)' > configure.log; } && \
-	$(MAKE) check; status=$$?; \
-	for log in tests/*/*.log; do \
-	    test ! -e $$log || cp $$log \
-	        ../tests/sanitizers/`echo $$log | sed 's,/,-,g;s,log$$,tap,'`; \
+	    $$srcdir/configure --enable-sanitizers CC='$(CC)' CFLAGS='-g -O1' \
+	        > configure.log; } && \
+	$(MAKE) && rm -rf findings && $(MKDIR_P) findings || exit 1; \
+	OVM_PATIENCE=$(SANITIZER_PATIENCE); export OVM_PATIENCE; \
+	ASAN_OPTIONS=log_path=$$PWD/findings/log:quarantine_size_mb=16; \
+	UBSAN_OPTIONS=log_path=$$PWD/findings/log:print_stacktrace=1; \
+	export ASAN_OPTIONS UBSAN_OPTIONS; \
+	status=0; \
+	for suite in $(SANITIZER_SUITES); do \
+	    $(MAKE) $$suite || status=1; \
+	done; \
+	for log in findings/*; do \
+	    test ! -e $$log || { cat $$log; status=1; }; \
 	done; exit $$status
 
 # OVS's own tests, with the patches: all, or the files of them that the patches
@@ -96,4 +124,5 @@ clean-system:
 	rm -rf tests/*.tap tests/*/*.tap tests/sanitizers sanitizers
 
 CLEAN_LOCAL += clean-system
-.PHONY: check-ovs check-ovs-touched check-sanitizers check-system clean-system
+.PHONY: check-ovs check-ovs-touched check-sanitizers check-system \
+	check-soak check-valgrind clean-system

@@ -10,7 +10,7 @@ import unittest
 
 from lab import Lab
 from netns import Node
-from workspace import wait_until
+from workspace import PATIENCE, wait_until
 
 
 def need_root():
@@ -145,7 +145,7 @@ end
 
 def wrk_command(url, connections=32, seconds=10, close=False):
     argv = ["wrk", "-t", 1, "-c", connections, "-d", seconds,
-            "--timeout", "5s"]
+            "--timeout", f"{5 * PATIENCE:.0f}s"]
     if close:
         argv += ["-H", "Connection: close"]
     return [*argv, url]

@@ -27,6 +27,8 @@ import sys
 import time
 import unittest
 
+from workspace import PATIENCE
+
 TEST_SECONDS = 180              # A test that takes longer has failed.
 
 
@@ -50,7 +52,7 @@ class TapResult(unittest.TestResult):
         super().startTest(test)
         self.started = time.monotonic()
         signal.signal(signal.SIGALRM, _alarm)
-        signal.alarm(getattr(test, "SECONDS", TEST_SECONDS))
+        signal.alarm(int(getattr(test, "SECONDS", TEST_SECONDS) * PATIENCE))
 
     def stopTest(self, test):
         signal.alarm(0)
