@@ -23,6 +23,7 @@ from lab import *
 SYSTEMD = '/lib/systemd/systemd'
 UNIT = 'ovs-migrate-agent@eth0.service'
 CONTROLLER = 'ovs-migrate-controller.service'
+REGISTER = 'ovs-migrate-agent-register@eth0.service'
 CAP_NET_ADMIN = 1 << 12
 GET = b'GET /hello HTTP/1.1\r\nHost: x\r\n\r\n'
 
@@ -123,7 +124,7 @@ class System:
 
     def program(self, unit):
         """What it starts, as it was built."""
-        name = re.match(r'ovs-migrate-[a-z]+', os.path.basename(unit))[0]
+        name = re.match(r'[a-z-]+', os.path.basename(unit))[0]
         name = name.replace('-prepare', '')
         return '%s/%s' % (os.path.dirname(unit), name)
 
@@ -267,10 +268,41 @@ def controller():
     check(system.show('ActiveState', CONTROLLER) == 'inactive', 'inactive')
 
 
+def register():
+    """the agent's companion finds the controller, without privileges"""
+    system.run('bash', '-c', '''
+        mkdir -p /etc/systemd/system/%s.d
+        cat > /etc/systemd/system/%s.d/x.conf << EOF
+[Service]
+Environment=CONTROLLER=http://127.0.0.1:7480 OPTIONS=--name=h7
+EOF
+        (umask 077; echo aaaaaaaaaaaaaaaa > /etc/ovs-migrate.token)
+        systemctl daemon-reload''' % (REGISTER, REGISTER))
+    system.ctl('start', CONTROLLER)
+    out = system.ctl('start', REGISTER)
+
+    def status():
+        item = json.loads(system.run(
+            'curl', '-s', 'http://127.0.0.1:7480/v1/hosts/h7') or '{}')
+        return item['status'] if 'name' in item else {}
+    check(wait_until(lambda: status().get('agent') == 'stopped', 10),
+          out + system.log(REGISTER))
+    check(system.privileges(REGISTER) == {
+        'CapEff': 0, 'CapPrm': 0, 'NoNewPrivs': 1, 'Seccomp': 2},
+        system.privileges(REGISTER))
+    check(wait_until(lambda: 'cpu' in status(), 10), status())
+    system.ctl('stop', REGISTER)
+    check(wait_until(lambda: 'agent' not in status(), 5),
+          'it takes its leave')
+    check(system.show('Result', REGISTER) == 'success',
+          system.log(REGISTER))
+    system.ctl('stop', CONTROLLER)
+
+
 lab.start_nginx()
-UNITS = [UNIT]
+UNITS = [UNIT, REGISTER]
 if os.path.exists(BUILD + '/controller/ovs-migrate-controller'):
     UNITS.append(CONTROLLER)
 system = System()
 tap([verify, start, serve, restart, stop]
-    + ([controller] if CONTROLLER in UNITS else []))
+    + ([controller, register] if CONTROLLER in UNITS else []))
