@@ -78,6 +78,8 @@ switches_hello(struct switches *s, const struct migrate_address *address,
 
     if (hello->challenge == s->challenge) {
         s->challenge = random_nonzero();
+        /* Else only a HELLO was doubled, and there may be bundles under way
+         * that the floor must not overtake. */
         if (!is_present(&peer, header)) {
             log_info("switch %s %s", address_format(address, text),
                      !known ? "says hello"

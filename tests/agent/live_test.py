@@ -202,6 +202,26 @@ def restarted_switch():
     check(sw.wait_report(f, RELEASE, n), 'RELEASE')
 
 
+def doubled_hello():
+    """the challenge after a doubled HELLO makes no flow ID old"""
+    lab.hello()
+    sw.flow_id += 1
+    f, n, hellos = sw.flow_id, len(sw.statuses), lab.counter('hellos')
+    sw.send_hello()
+    check(wait_until(lambda: lab.counter('hellos') == hellos + 1), 'HELLO')
+    while select.select([sw.sock], [], [], 0.05)[0]:
+        sw.sock.recv(65536)             # The STATUS is lost.
+    sw.sequence -= 1
+    sw.send_hello()
+    check(sw.wait(lambda: len(sw.statuses) > n), 'STATUS')
+    c = client()
+    sw.infuse(c, GET, flow_id=f)
+    c.seq += len(GET)
+    check(sw.wait_report(f, CONFIRM), 'CONFIRM')
+    sw.say(f, c, flags=FIN | ACK)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+
+
 def known():
     """a connection that is offered anew, under another flow ID, is known"""
     c, f = open_client()
@@ -522,9 +542,8 @@ def cleanup():
 nginx = lab.start_nginx(backlog=8)
 lab.start_agent()
 TESTS = [hello, infuse, timestamps, duplicate, no_listener, time_wait,
-         came_back, closed, flow_id_taken, restarted_switch, known,
-         unknown_flow, abort, abort_no_socket, abort_first,
-         backlog,
+         came_back, closed, flow_id_taken, restarted_switch, doubled_hello,
+         known, unknown_flow, abort, abort_no_socket, abort_first, backlog,
          busy, audit, news, kill_agent, removed, two_agents, keys, arp,
          cleanup]
 if len(sys.argv) > 1:
