@@ -93,6 +93,8 @@ controller_libcontroller_a_SOURCES = \
 	controller/database.h \
 	controller/enroll.c \
 	controller/enroll.h \
+	controller/event-stream.c \
+	controller/event-stream.h \
 	controller/http.c \
 	controller/http.h \
 	controller/listing.c \

@@ -42,6 +42,8 @@ VLOG_DEFINE_THIS_MODULE(http);
 #define REQUEST_MSEC 30000
 #define CLOSE_MSEC 500
 
+#define STREAM_BLOCK 4096       /* Bytes that are read at a time. */
+
 struct http_statistics http_statistics;
 
 /* Bytes that the bodies of all requests have. */
@@ -476,6 +478,66 @@ http_reply(struct http_request *up, int status, const char *type, char *body,
     connection_put(r->connection, &s->busy, REQUEST_MSEC);
     if (r->suspended) {
         MHD_resume_connection(r->connection->mhd);
+    }
+}
+
+/* Streams. */
+
+struct http_stream {
+    struct MHD_Connection *mhd;
+    const struct http_stream_ops *ops;
+    void *aux;
+    bool suspended;
+};
+
+static ssize_t
+read_stream(void *stream_, uint64_t ofs OVS_UNUSED, char *buf, size_t size)
+{
+    struct http_stream *stream = stream_;
+    ssize_t n = stream->ops->read(stream->aux, buf, size);
+
+    if (!n) {
+        stream->suspended = true;
+        MHD_suspend_connection(stream->mhd);
+    }
+    return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
+}
+
+static void
+destroy_stream(void *stream_)
+{
+    struct http_stream *stream = stream_;
+
+    stream->ops->destroy(stream->aux);
+    free(stream);
+}
+
+struct http_stream *
+http_reply_stream(struct http_request *up, const char *type,
+                  const struct http_stream_ops *ops, void *aux)
+{
+    struct request *r = request_cast(up);
+    struct http_stream *stream = xzalloc(sizeof *stream);
+
+    stream->mhd = r->connection->mhd;
+    stream->ops = ops;
+    stream->aux = aux;
+    r->status = 200;
+    r->response = MHD_create_response_from_callback(
+        MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, stream, destroy_stream);
+    MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    MHD_add_response_header(r->response, MHD_HTTP_HEADER_CACHE_CONTROL,
+                            "no-store");
+    http_statistics.requests[2]++;
+    return stream;
+}
+
+void
+http_stream_wake(struct http_stream *stream)
+{
+    if (stream->suspended) {
+        stream->suspended = false;
+        MHD_resume_connection(stream->mhd);
     }
 }
 

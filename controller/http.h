@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct http_server;
 struct json;
@@ -70,6 +71,27 @@ void http_for_each_parameter(struct http_request *,
  * media type.  'headers', "NAME: VALUE" lines, may be NULL. */
 void http_reply(struct http_request *, int status, const char *type,
                 char *body, size_t len, const char *headers);
+
+/* A body that is sent bit by bit, for as long as the client listens. */
+struct http_stream;
+
+struct http_stream_ops {
+    /* Stores up to 'size' bytes at 'buf' and returns how many, or 0 if there
+     * is nothing to send now, or -1 at the end. */
+    ssize_t (*read)(void *aux, char *buf, size_t size);
+
+    /* The stream has ended, perhaps because the client has gone. */
+    void (*destroy)(void *aux);
+};
+
+/* Answers with status 200 and a stream of media type 'type'.  The time limits
+ * of answers do not hold for it. */
+struct http_stream *http_reply_stream(struct http_request *, const char *type,
+                                      const struct http_stream_ops *,
+                                      void *aux);
+
+/* There may be something to read. */
+void http_stream_wake(struct http_stream *);
 
 /* Counters of all servers, since the program began. */
 struct http_statistics {

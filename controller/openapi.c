@@ -381,6 +381,14 @@ list_operation(const struct resource *resource, const char *what)
                     "items", items);
     add_response(responses, 200, "Those that there are, by name.",
                  content("application/json", schema, NULL));
+    if (!strcmp(resource->path, "events")) {
+        struct json *response = shash_find_data(json_object(responses), "200");
+
+        json_object_put(shash_find_data(json_object(response), "content"),
+                        "text/event-stream",
+                        json_literal("{\"schema\": {\"type\":"
+                                     " \"string\"}}"));
+    }
     add_problem(responses, 400, "A parameter is not acceptable.");
     add_access_problems(responses, false);
     return operation(resource->path, "list", what, "List them.",

@@ -14,6 +14,7 @@
 #include "controller/ovs-migrate-idl.h"
 #include "database.h"
 #include "enroll.h"
+#include "event-stream.h"
 #include "http.h"
 #include "listing.h"
 #include "live.h"
@@ -44,6 +45,7 @@ struct rest {
     struct http_server **servers;
     size_t n_servers;
     struct writes writes;
+    struct event_streams event_streams;
 };
 
 /* Requests to write. */
@@ -313,6 +315,9 @@ handle_resource(struct rest *rest, struct http_request *request,
         if (!store_is_filled(&rest->store)) {
             reply_refusal(request, 503, "try again",
                    "the database has not been read yet");
+        } else if (!key && !strcmp(resource->path, "events")
+                   && event_streams_wanted(request)) {
+            event_streams_handle(&rest->event_streams, request);
         } else if (key || single) {
             reply_one(rest, request, resource, key);
         } else {
@@ -428,6 +433,7 @@ rest_create(const struct database *db, const char *name,
     rest->name = xstrdup(name);
     store_init(&rest->store, database_remote(db));
     writes_init(&rest->writes, &rest->store, db, rest->name);
+    event_streams_init(&rest->event_streams, &rest->store);
     return rest;
 }
 
@@ -438,6 +444,7 @@ rest_destroy(struct rest *rest)
         return;
     }
     writes_uninit(&rest->writes);
+    event_streams_end(&rest->event_streams);
     if (rest->live->active) {
         census_cancel(rest->live->census);
     }
@@ -494,6 +501,7 @@ rest_run(struct rest *rest)
     ovsdb_idl_run(rest->store.idl);
     bootstrap_run(&rest->bootstrap, rest->store.idl);
     writes_run(&rest->writes);
+    event_streams_run(&rest->event_streams);
     for (size_t i = 0; i < rest->n_servers; i++) {
         http_server_run(rest->servers[i]);
     }
@@ -505,6 +513,7 @@ rest_wait(struct rest *rest)
     ovsdb_idl_wait(rest->store.idl);
     bootstrap_wait(&rest->bootstrap);
     writes_wait(&rest->writes);
+    event_streams_wait(&rest->event_streams);
     for (size_t i = 0; i < rest->n_servers; i++) {
         http_server_wait(rest->servers[i]);
     }
