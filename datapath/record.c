@@ -7,12 +7,13 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t) 2 << 20)    /* Bytes. */
-#define CHUNK_SIZE 1024         /* Records that are made free at a time. */
+#define CHUNK_BITS 10
+#define CHUNK_SIZE (1u << CHUNK_BITS)
 
 struct record_table {
     struct siphash_key key;
-    struct record *records;     /* Room for 'max', and the rest of a chunk. */
-    uint32_t capacity;          /* So many of them are in use or free. */
+    struct record **chunks;
+    uint32_t n_chunks;          /* Allocated ones. */
     uint32_t max;
     uint32_t n;                 /* Records in use. */
     uint32_t free;              /* First free index, linked by tuple. */
@@ -21,11 +22,12 @@ struct record_table {
     uint32_t *by_flow;
 };
 
-/* Index 1 is the first record. */
+/* Index 1 is the first record of the first chunk. */
 static struct record *
 at_index(const struct record_table *t, uint32_t index)
 {
-    return &t->records[index - 1];
+    index--;
+    return &t->chunks[index >> CHUNK_BITS][index & (CHUNK_SIZE - 1)];
 }
 
 uint32_t
@@ -64,23 +66,23 @@ tuple_equals(const struct tuple *a, const struct tuple *b)
     return !memcmp(a, b, sizeof *a);
 }
 
-/* Room for 'size' bytes, which the system gives when they are used.  A large
- * table is looked at in no order, so in small pages the processor would have to
- * look for each one's page as well. */
-static void *
-table_alloc(size_t size)
+/* 'n' empty buckets.  They are looked at in no order, so in small pages the
+ * processor would have to look for each one's page as well. */
+static uint32_t *
+buckets_create(uint32_t n)
 {
-    void *table;
+    uint32_t *buckets;
+    size_t size = n * sizeof *buckets;
 
     if (size < HUGE_PAGE) {
-        return malloc(size);
+        return calloc(1, size);
     }
-    size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    table = aligned_alloc(HUGE_PAGE, size);
-    if (table) {
-        madvise(table, size, MADV_HUGEPAGE);    /* Or else it is slower. */
+    buckets = aligned_alloc(HUGE_PAGE, size);
+    if (buckets) {
+        madvise(buckets, size, MADV_HUGEPAGE);  /* Or else it is slower. */
+        memset(buckets, 0, size);
     }
-    return table;
+    return buckets;
 }
 
 struct record_table *
@@ -98,15 +100,13 @@ record_table_create(uint32_t max, const struct siphash_key *key)
     t->key = *key;
     t->max = max;
     t->mask = n_buckets - 1;
-    t->records = table_alloc((max / CHUNK_SIZE + (size_t) 1) * CHUNK_SIZE
-                             * sizeof *t->records);
-    t->by_tuple = table_alloc(n_buckets * sizeof *t->by_tuple);
+    t->chunks = calloc(max / CHUNK_SIZE + 1, sizeof *t->chunks);
+    t->by_tuple = buckets_create(n_buckets);
     t->by_flow = calloc(n_buckets, sizeof *t->by_flow);
-    if (!t->records || !t->by_tuple || !t->by_flow) {
+    if (!t->chunks || !t->by_tuple || !t->by_flow) {
         record_table_destroy(t);
         return NULL;
     }
-    memset(t->by_tuple, 0, n_buckets * sizeof *t->by_tuple);
     return t;
 }
 
@@ -114,29 +114,35 @@ void
 record_table_destroy(struct record_table *t)
 {
     if (t) {
-        free(t->records);
+        for (uint32_t i = 0; i < t->n_chunks; i++) {
+            free(t->chunks[i]);
+        }
+        free(t->chunks);
         free(t->by_tuple);
         free(t->by_flow);
         free(t);
     }
 }
 
-/* Makes a chunk of records free for use. */
+/* Adds a chunk of free records. */
 static bool
 grow(struct record_table *t)
 {
-    struct record *chunk = &t->records[t->capacity];
-    uint32_t first = t->capacity + 1;
+    struct record *chunk;
+    uint32_t first = t->n_chunks * CHUNK_SIZE + 1;
 
-    if (t->capacity >= t->max) {
+    if (record_capacity(t) >= t->max) {
         return false;
     }
-    memset(chunk, 0, CHUNK_SIZE * sizeof *chunk);
+    chunk = calloc(CHUNK_SIZE, sizeof *chunk);
+    if (!chunk) {
+        return false;
+    }
+    t->chunks[t->n_chunks++] = chunk;
     for (uint32_t i = 0; i < CHUNK_SIZE; i++) {
         chunk[i].next_by_tuple = i + 1 < CHUNK_SIZE ? first + i + 1 : t->free;
     }
     t->free = first;
-    t->capacity += CHUNK_SIZE;
     return true;
 }
 
@@ -330,7 +336,7 @@ record_count(const struct record_table *t)
 uint32_t
 record_capacity(const struct record_table *t)
 {
-    return t->capacity;
+    return t->n_chunks * CHUNK_SIZE;
 }
 
 size_t
@@ -356,7 +362,7 @@ record_next(const struct record_table *t, uint32_t *at)
 struct record *
 record_sweep(const struct record_table *t, uint32_t *at, uint32_t *n)
 {
-    while (*n && t->capacity) {
+    while (*n && t->n_chunks) {
         struct record *r;
 
         --*n;

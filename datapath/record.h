@@ -5,9 +5,9 @@
 /* The table of connections that sent data: found by 4-tuple (packets of
  * clients) and by host and flow ID (reports of hosts).
  *
- * Records never move; links between them are indexes of 32 bits, 0 for none.
- * Both hash tables have their final size from the start, so that no packet
- * ever waits for a rehash. */
+ * Records live in chunks that never move; links between them are indexes of
+ * 32 bits, 0 for none.  Both hash tables have their final size from the
+ * start, so that no packet ever waits for a rehash. */
 
 #include <stdbool.h>
 #include <stdint.h>
