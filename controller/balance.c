@@ -61,6 +61,11 @@ struct balance_pool {
     bool seen;
     bool open, open_told;       /* None of its hosts is healthy. */
     struct hmap members;        /* Of "struct balance_member"s. */
+
+    /* The weights of the row's 'key_hosts', if they are the same in all
+     * switches; else NULL. */
+    int64_t *weights;
+    size_t n_weights;
 };
 
 void
@@ -92,6 +97,7 @@ pool_destroy(struct balance *b, struct balance_pool *pool)
     }
     hmap_destroy(&pool->members);
     hmap_remove(&b->pools, &pool->node);
+    free(pool->weights);
     free(pool);
 }
 
@@ -311,6 +317,39 @@ get_member(const struct balance_pool *pool, const struct omrec_pool *row,
     wm->distance = WEIGHTS_FAR;
 }
 
+static struct weights_options
+get_options(const struct omrec_pool *row)
+{
+    return (struct weights_options) {
+        .by_load = row->weighting && !strcmp(row->weighting, "load"),
+        .spill = row->n_spill_over ? *row->spill_over : 0,
+    };
+}
+
+/* Computes the weights once for all switches, if that is possible.  Returns
+ * whether they may be others than before; 'changed' is whether what they follow
+ * from, but for the row, is. */
+static bool
+update_weights(struct balance_pool *pool, const struct omrec_pool *row,
+               const struct weights_member *members, bool changed)
+{
+    struct weights_options options = get_options(row);
+    int64_t *old = pool->weights;
+    size_t n = row->n_hosts;
+
+    if (options.spill) {
+        pool->weights = NULL;
+    } else {
+        pool->weights = xmalloc(n * sizeof *pool->weights);
+        weights_compute(&options, members, n, pool->weights);
+        changed = (!old || n != pool->n_weights
+                   || memcmp(pool->weights, old, n * sizeof *old));
+        pool->n_weights = n;
+    }
+    free(old);
+    return changed;
+}
+
 static void
 update_pool(struct balance *b, const struct omrec_pool *row,
             struct sset *pools)
@@ -339,7 +378,7 @@ update_pool(struct balance *b, const struct omrec_pool *row,
         }
     }
     pool->open = weights_fail_open(members, row->n_hosts);
-    if (changed) {
+    if (update_weights(pool, row, members, changed)) {
         sset_add(pools, row->name);
     }
     free(members);
@@ -473,18 +512,18 @@ balance_weights(const struct balance *b, const struct omrec_pool *row,
                 size_t sw, int64_t weights[])
 {
     const struct balance_pool *pool = find_pool(b, &row->header_.uuid);
-    struct weights_member *members = xcalloc(row->n_hosts, sizeof *members);
-    struct weights_options options = {
-        .by_load = row->weighting && !strcmp(row->weighting, "load"),
-        .spill = row->n_spill_over ? *row->spill_over : 0,
-    };
+    struct weights_options options = get_options(row);
+    struct weights_member *members;
 
+    if (pool && pool->weights && pool->n_weights == row->n_hosts) {
+        memcpy(weights, pool->weights, row->n_hosts * sizeof *weights);
+        return;
+    }
+    members = xcalloc(row->n_hosts, sizeof *members);
     for (size_t i = 0; i < row->n_hosts; i++) {
         get_member(pool, row, i, &members[i]);
-        if (options.spill) {
-            members[i].distance = distance(b, f, routes, sw,
-                                           &row->key_hosts[i]->header_.uuid);
-        }
+        members[i].distance = distance(b, f, routes, sw,
+                                       &row->key_hosts[i]->header_.uuid);
     }
     weights_compute(&options, members, row->n_hosts, weights);
     free(members);
