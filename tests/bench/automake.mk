@@ -27,4 +27,9 @@ bench: all
 	OVM_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
 		$(PYTHON3) $(srcdir)/tests/bench/run $(BENCH_ARGS)
 
-.PHONY: bench
+# With BENCH_ARGS "--growth --docs $(srcdir)/docs" it takes half an hour.
+bench-controller: all
+	OVM_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
+		$(PYTHON3) $(srcdir)/tests/bench/controller_bench.py $(BENCH_ARGS)
+
+.PHONY: bench bench-controller

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables for people, as plain text or Markdown."""
 
+import re
+import sys
+
 
 class Table:
     def __init__(self, title, head):
@@ -45,3 +48,16 @@ def human(n):
         if n >= unit:
             return f"{n / unit:.3g}{name}"
     return f"{n:.3g}"
+
+
+def replace(file_name, name, text):
+    """Puts 'text' between "<!-- NAME -->" and "<!-- end -->"."""
+    with open(file_name) as file:
+        old = file.read()
+    new, n = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)",
+                     lambda match: f"{match[1]}\n{text}\n{match[2]}", old,
+                     flags=re.S)
+    if not n:
+        sys.exit(f"{file_name}: no place for \"{name}\"")
+    with open(file_name, "w") as file:
+        file.write(new)

@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import signal
 
 from controllers import (SCHEMA, Controller, ControllerTest, Server, transact)
@@ -134,10 +135,17 @@ class Shared(ControllerTest):
 
     def test_takeover(self):
         self.assertEqual(self.two.status(), "standby")
+        self.assertEqual(self.metric(self.one), 1)
+        self.assertEqual(self.metric(self.two), 0)
         self.one.kill()
         self.two.wait_active(5)
+        wait_until(lambda: self.metric(self.two) == 1, "the metric")
         self.one.start()
         self.assertEqual(self.one.status(), "standby")
+
+    def metric(self, controller):
+        text = controller.client()("GET", "/metrics").body.decode()
+        return int(re.search(r"^ovs_migrate_active (\d)$", text, re.M)[1])
 
     def test_database_returns(self):
         self.server.process.kill()

@@ -6,8 +6,9 @@ import collections
 import os
 import re
 import struct
+import time
 
-from controllers import transact
+from controllers import Controller, ControllerTest, Server, transact
 from switches import Switch, SwitchesTest, connect
 from workspace import wait_until
 import tap
@@ -244,6 +245,43 @@ class OneSwitch(SwitchesTest):
         self.client = self.controller.client()
         self.wait_synced(self.switch)
         self.assertEqual(self.switch.flows(), flows)
+
+
+class Takeover(SwitchesTest):
+    """Of the switches of a controller that is killed, by another one."""
+
+    def setUp(self):
+        ControllerTest.setUp(self)
+        db = Server(self.workspace).remote
+        self.controller = Controller(self.workspace, "one", db=db)
+        self.controller.wait_active()
+        self.other = Controller(self.workspace, "two", db=db)
+        self.client = self.other.wait_ready()
+
+    def test_takeover(self):
+        """It goes on within five seconds, and touches nothing that is
+        right."""
+        switch = Switch(self.workspace, "s1", 1)
+        switch.add_port("p1")
+        self.put("hosts/h1", ip="10.0.0.11")
+        self.put("pools/all", hosts={"h1": 3})
+        self.put("services/web", address="10.0.0.100", port=80,
+                 default_pool="all")
+        self.add_switch(switch, migrate_address="10.0.0.254")
+        wait_until(lambda: switch.flows(f"in_port={switch.port('p1')}"),
+                   "p1 to be open")
+        self.wait_synced(switch)
+        flows = switch.flows()
+        wait_until(lambda: switch.ages()[0] > 1, "flows to be old")
+        killed = time.monotonic()
+        self.controller.kill()
+        self.put("pools/all", hosts={"h1": 7})
+        wait_until(lambda: ["map", [["h1", 7]]] == switch.table(
+            "Migration_Pool", "weights")[0]["weights"], "the weight", 5)
+        self.wait_synced(switch)
+        self.assertLess(time.monotonic() - killed, 5)
+        self.assertEqual(switch.flows(), flows)
+        self.assertGreater(switch.ages()[0], 1)
 
 
 class LeafSpine(SwitchesTest):
