@@ -298,7 +298,9 @@ http_feed(struct http_parser *p, const char *buffer, size_t from, size_t to,
     if (!check_request_line(p, buffer, end)) {
         return READ_INVALID;
     } else if (p->head_complete) {
-        return finish_head(p, buffer, request);
+        /* llhttp takes "CONNECT  \n\n". */
+        return (p->target.len ? finish_head(p, buffer, request)
+                : READ_INVALID);
     } else if (error != HPE_OK) {
         return READ_INVALID;
     }
