@@ -243,6 +243,8 @@ controller_cli_ovs_migratectl_SOURCES = \
 	controller/cli/commands.h \
 	controller/cli/complete.c \
 	controller/cli/complete.h \
+	controller/cli/live.c \
+	controller/cli/live.h \
 	controller/cli/model.c \
 	controller/cli/model.h \
 	controller/cli/output.c \

@@ -70,6 +70,21 @@ make_headers(const char *header, bool body)
     return header ? curl_slist_append(headers, header) : headers;
 }
 
+/* Sets what all requests have in common. */
+static void
+set_options(const char *url, struct curl_slist *headers)
+{
+    curl_easy_reset(curl);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    if (options->ca_cert) {
+        curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_cert);
+    }
+}
+
 /* Sends one request to one controller. */
 static void
 ask(const char *method, const char *url, const char *body,
@@ -79,14 +94,9 @@ ask(const char *method, const char *url, const char *body,
     CURLcode code;
 
     memset(answer, 0, sizeof *answer);
-    curl_easy_reset(curl);
-    curl_easy_setopt(curl, CURLOPT_URL, url);
+    set_options(url, headers);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, ANSWER_SECONDS);
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, answer->error);
@@ -94,9 +104,6 @@ ask(const char *method, const char *url, const char *body,
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
                          (curl_off_t) strlen(body));
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-    }
-    if (options->ca_cert) {
-        curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_cert);
     }
     code = curl_easy_perform(curl);
     if (code == CURLE_OK) {
@@ -208,6 +215,87 @@ api_request(const char *method, const char *path, const json_t *body,
             "at this URL?");
     }
     return json ? json : json_null();
+}
+
+/* A stream of events. */
+struct follower {
+    char *text;                 /* What was not a whole line yet. */
+    size_t len;
+    json_int_t *after;
+    void (*cb)(const json_t *event);
+};
+
+static void
+follow_line(struct follower *f, char *line)
+{
+    json_t *event;
+
+    line[strcspn(line, "\r")] = '\0';
+    if (!strncmp(line, "data: ", 6)
+        && (event = json_loads(line + 6, 0, NULL)) != NULL) {
+        *f->after = json_integer_value(json_object_get(event, "seq"));
+        f->cb(event);
+        json_decref(event);
+    }
+}
+
+static size_t
+follow(char *data, size_t size, size_t n, void *f_)
+{
+    struct follower *f = f_;
+    char *text = realloc(f->text, f->len + size * n + 1);
+    char *end;
+
+    if (!text) {
+        return 0;
+    }
+    f->text = text;
+    memcpy(f->text + f->len, data, size * n);
+    f->len += size * n;
+    f->text[f->len] = '\0';
+    while ((end = memchr(f->text, '\n', f->len)) != NULL) {
+        *end++ = '\0';
+        follow_line(f, f->text);
+        f->len -= end - f->text;
+        memmove(f->text, end, f->len + 1);
+    }
+    return size * n;
+}
+
+void
+api_follow(json_int_t *after, void (*cb)(const json_t *event))
+{
+    struct curl_slist *headers = make_headers("Accept: text/event-stream",
+                                              false);
+    size_t len = strcspn(urls, ",");
+    char *url = xasprintf("%.*s/v1/events", (int) len, urls);
+    struct follower f = { .after = after, .cb = cb };
+    long status = 0;
+
+    if (*after >= 0) {
+        char *line = xasprintf("Last-Event-ID: %" JSON_INTEGER_FORMAT,
+                               *after);
+
+        headers = curl_slist_append(headers, line);
+        free(line);
+    }
+    set_options(url, headers);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 0L);
+    /* The controller says something every 15 seconds. */
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 40L);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, follow);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &f);
+    curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status >= 400 && status != 503) {
+        die(EXIT_REFUSED, "status %ld for the stream of events", status);
+    }
+    /* The next controller, or the first one again. */
+    urls = urls[len] ? urls + len + 1 : options->urls;
+    curl_slist_free_all(headers);
+    free(f.text);
+    free(url);
 }
 
 json_t *

@@ -29,6 +29,12 @@ json_t *api_request(const char *method, const char *path, const json_t *body,
  * of 'filter', a part of a query, or "": an array. */
 json_t *api_list(const char *path, const char *filter);
 
+/* Follows events, from the next one on, or, if 'after' is not negative, from
+ * the one after that number: calls 'cb' with each.  Returns when the controller
+ * has ended the stream, or cannot be reached; ends the program if it refuses.
+ * Stores the number of the last event in '*after'. */
+void api_follow(json_int_t *after, void (*cb)(const json_t *event));
+
 /* 's' as it may be in a path or query.  The caller frees it. */
 char *api_encode(const char *s);
 

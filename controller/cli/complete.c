@@ -32,6 +32,9 @@ complete_command(const struct model *model, const char *word)
     offer("apply", word);
     offer("export", word);
     offer("status", word);
+    offer("top", word);
+    offer("trace", word);
+    offer("watch", word);
 }
 
 static void

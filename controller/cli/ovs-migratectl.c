@@ -14,6 +14,7 @@
 #include "apply.h"
 #include "commands.h"
 #include "complete.h"
+#include "live.h"
 #include "model.h"
 #include "output.h"
 #include "util.h"
@@ -34,7 +35,8 @@ print_help(void)
            "usage: ovs-migratectl [OPTION]... RESOURCE VERB [ARGUMENT]...\n"
            "       ovs-migratectl [OPTION]... apply -f FILE [--dry-run] "
            "[--prune]\n"
-           "       ovs-migratectl [OPTION]... export | status\n"
+           "       ovs-migratectl [OPTION]... export | status | top | watch "
+           "| trace CLIENT:PORT\n"
            "\n"
            "  RESOURCE list [FIELD=VALUE]...     all, or those that have "
            "these values\n"
@@ -51,6 +53,12 @@ print_help(void)
            "  export                             print all, for \"apply\"\n"
            "  status                             what the controller says of "
            "itself\n"
+           "  top                                services and hosts, anew every "
+           "second\n"
+           "  watch                              events as they happen\n"
+           "  trace CLIENT:PORT                  where a connection is, why, "
+           "and which way\n"
+           "                                     its packets take\n"
            "\n"
            "RESOURCE is service, rule, pool, host, switch, link, event or "
            "fabric (without NAME).\n"
@@ -189,6 +197,12 @@ run(const struct options *o, int n, char **words)
         complete(&model, n, words);
     } else if (!strcmp(words[0], "status")) {
         run_status(o->json);
+    } else if (!strcmp(words[0], "top") && n == 1) {
+        live_top();
+    } else if (!strcmp(words[0], "watch") && n == 1) {
+        live_watch(o->json);
+    } else if (!strcmp(words[0], "trace") && n == 2) {
+        live_trace(words[1], o->json);
     } else if (!strcmp(words[0], "apply")) {
         if (!o->apply.file || n > 1) {
             die(EXIT_USAGE, "usage: ovs-migratectl apply -f FILE [--dry-run] "

@@ -7,8 +7,8 @@ import os
 import subprocess
 
 from controllers import (REPOSITORY, TOOLS, Controller, ControllerTest,
-                         Server)
-from workspace import run
+                         Server, transact)
+from workspace import run, wait_until
 import tap
 
 FABRIC = {
@@ -27,6 +27,7 @@ class Ctl(ControllerTest):
     def setUp(self):
         super().setUp()
         self.controller = Controller(self.workspace)
+        self.controller.wait_active()
         self.client = self.controller.wait_ready()
         self.url = self.controller.urls()[0]
 
@@ -46,6 +47,58 @@ class Ctl(ControllerTest):
 
     def make(self):
         self.ctl("apply", "-f", "-", text=json.dumps(FABRIC))
+
+    def test_top(self):
+        """Once, without a terminal."""
+        self.make()
+        lines = [line.split() for line in self.ctl("top").splitlines()]
+        self.assertEqual(lines[1][:3], ["web", "10.0.0.100", "80"])
+        self.assertEqual(lines[3][0], "HOST")
+        self.assertEqual({line[0] for line in lines[4:]}, {"h1", "h2"})
+
+    def test_top_on_terminal(self):
+        """Anew every second."""
+        self.make()
+        master, slave = os.openpty()
+        self.addCleanup(os.close, master)
+        process = subprocess.Popen(
+            [TOOLS.find("ovs-migratectl"), "--url", self.url, "top"],
+            stdout=slave)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        os.close(slave)
+        text = b""
+        while text.count(b"SERVICE") < 3:
+            text += os.read(master, 65536)
+        self.assertEqual(text.count(b"\033[H\033[2J"), 3)
+        self.assertIn(b"10.0.0.100 80", text)
+
+    def test_watch(self):
+        """Events, as they happen."""
+        def add(seq):
+            transact(self.controller.remote, {
+                "op": "insert", "table": "Event",
+                "row": {"seq": seq, "time": 1000, "severity": "info",
+                        "kind": "x", "subject": "hosts/h1",
+                        "text": f"event {seq}"}})
+        process = subprocess.Popen(
+            [TOOLS.find("ovs-migratectl"), "--url", self.url, "-o", "json",
+             "watch"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        wait_until(lambda: "_http_connections 2" in self.client(
+            "GET", "/metrics").body.decode(), "it to connect")
+        for seq in 1001, 1002:
+            add(seq)
+            self.assertEqual(json.loads(process.stdout.readline())["seq"],
+                             seq)
+
+    def test_trace_nothing(self):
+        self.assertIn("knows a connection of 10.9.9.9:1", self.ctl(
+            "trace", "10.9.9.9:1", status=1))
+        self.assertIn("no ADDRESS:PORT", self.ctl("trace", "10.9.9.9",
+                                                  status=2))
 
     def test_one_by_one(self):
         self.ctl("host", "add", "h1", "ip=10.0.0.11")

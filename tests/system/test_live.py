@@ -6,7 +6,7 @@ decisions, paths."""
 import tap
 from fabrictest import SERVICE_ADDRESS, URL, FabricTest
 from labtest import curl
-from workspace import wait_until
+from workspace import run, wait_until
 
 
 class Live(FabricTest):
@@ -68,6 +68,17 @@ class Live(FabricTest):
                           for item in self.list("switch=leaf2")}, {"leaf2"})
         for query in "service=none", "host=none", "client=x", "switch=x":
             self.assertEqual(self.list(query), [])
+
+    def test_trace(self):
+        sock, host = self.connect(self.net["c1"])[0]
+        name = "{}:{}".format(*sock.getsockname())
+        text = run([self.net.tools.find("ovs-migratectl"), "--url",
+                    self.net.controller.urls()[0], "trace", name])
+        for line in (f"name: {name}", "switch: leaf1", f"host: {host}",
+                     "pool: web"):
+            self.assertIn(line, text.splitlines())
+        if host not in ("h1", "h2"):
+            self.assertIn("there: leaf1:spine1|leaf1:spine2, ", text)
 
     def test_switch_away(self):
         """One that does not answer is named, and the others are listed."""

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+
+#include "live.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "output.h"
+#include "util.h"
+
+static const char *
+text_of(const json_t *object, const char *name, const char *none)
+{
+    const char *s = json_string_value(json_object_get(object, name));
+
+    return s ? s : none;
+}
+
+/* A number, which in a status is a string. */
+static long long
+number_of(const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+
+    return (json_is_string(value) ? atoll(json_string_value(value))
+            : json_integer_value(value));
+}
+
+/* Events. */
+
+static bool watch_json;
+
+static void
+print_event(const json_t *event)
+{
+    time_t seconds = number_of(event, "time") / 1000;
+    char when[32];
+
+    if (watch_json) {
+        char *line = json_dumps(event, JSON_COMPACT);
+
+        puts(line);
+        free(line);
+    } else {
+        strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S",
+                 localtime(&seconds));
+        printf("%s  %-7s  %s\n", when, text_of(event, "severity", ""),
+               text_of(event, "text", ""));
+    }
+    fflush(stdout);
+}
+
+void
+live_watch(bool json)
+{
+    json_int_t after = -1;
+    bool first = true;
+
+    watch_json = json;
+    for (;; first = false) {
+        if (!first) {
+            sleep(1);
+        }
+        api_follow(&after, print_event);
+    }
+}
+
+/* The table. */
+
+#define HANDOFFS_MAX 1024
+
+/* Handoffs of a service when it was shown before. */
+struct before {
+    char *name;
+    long long handoffs;
+};
+static struct before before[HANDOFFS_MAX];
+static size_t n_before;
+
+/* Handoffs of service 'name', of which there were 'handoffs' up to now, since
+ * this was called for it before, or 0. */
+static long long
+handoffs_since(const char *name, long long handoffs)
+{
+    for (size_t i = 0; i < n_before; i++) {
+        if (!strcmp(before[i].name, name)) {
+            long long since = handoffs - before[i].handoffs;
+
+            before[i].handoffs = handoffs;
+            return since > 0 ? since : 0;
+        }
+    }
+    if (n_before < HANDOFFS_MAX) {
+        before[n_before++] = (struct before) {
+            xasprintf("%s", name), handoffs,
+        };
+    }
+    return 0;
+}
+
+static int
+compare_connections(const void *a_, const void *b_)
+{
+    const json_t *const *a = a_, *const *b = b_;
+    long long x = number_of(json_object_get(*a, "status"), "connections");
+    long long y = number_of(json_object_get(*b, "status"), "connections");
+
+    return (x != y ? (x < y) - (x > y)
+            : strcmp(text_of(*a, "name", ""), text_of(*b, "name", "")));
+}
+
+/* Each prints up to 'room' lines, and returns how many. */
+
+static int
+print_services(double seconds, int room)
+{
+    json_t *services = api_list("services", "");
+    const json_t *service;
+    int n = 1;
+    size_t i;
+
+    printf("%-24s %-24s %12s %12s %10s\n", "SERVICE", "ADDRESS",
+           "CONNECTIONS", "HANDOFFS", "PER S");
+    json_array_foreach(services, i, service) {
+        const json_t *statistics = json_object_get(service, "statistics");
+        const char *name = text_of(service, "name", "");
+        long long handoffs = number_of(statistics, "handoffs");
+        long long since = handoffs_since(name, handoffs);
+        char *address = xasprintf("%s %lld", text_of(service, "address", ""),
+                                  number_of(service, "port"));
+
+        if (n < room) {
+            printf("%-24.24s %-24s %12lld %12lld %10.0f\n", name, address,
+                   number_of(statistics, "connections"), handoffs,
+                   seconds > 0 ? since / seconds : 0.0);
+            n++;
+        }
+        free(address);
+    }
+    json_decref(services);
+    return n;
+}
+
+static int
+print_hosts(int room)
+{
+    json_t *hosts = api_list("hosts", "");
+    size_t n_hosts = json_array_size(hosts);
+    const json_t **sorted = xcalloc(n_hosts, sizeof *sorted);
+    int n = 1;
+
+    for (size_t i = 0; i < n_hosts; i++) {
+        sorted[i] = json_array_get(hosts, i);
+    }
+    qsort(sorted, n_hosts, sizeof *sorted, compare_connections);
+    printf("%-24s %-24s %12s %12s %10s\n", "HOST", "ADDRESS", "CONNECTIONS",
+           "STATE", "IS");
+    for (size_t i = 0; i < n_hosts && n < room; i++, n++) {
+        const json_t *status = json_object_get(sorted[i], "status");
+
+        printf("%-24.24s %-24s %12lld %12s %10s\n",
+               text_of(sorted[i], "name", ""), text_of(sorted[i], "ip", ""),
+               number_of(status, "connections"),
+               text_of(sorted[i], "state", "ready"),
+               text_of(status, "state", "-"));
+    }
+    free(sorted);
+    json_decref(hosts);
+    return n;
+}
+
+/* Lines of the terminal; very many if it is none. */
+static int
+terminal_lines(void)
+{
+    struct winsize size;
+
+    return (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_row > 8
+            ? size.ws_row : 1 << 20);
+}
+
+static double
+now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+void
+live_top(void)
+{
+    bool terminal = isatty(STDOUT_FILENO);
+    double last = 0;
+
+    for (;;) {
+        double begun = now();
+        int lines = terminal_lines() - 2;
+
+        if (terminal) {
+            printf("\033[H\033[2J");
+        }
+        lines -= print_services(last ? begun - last : 0, lines / 2) + 1;
+        putchar('\n');
+        print_hosts(lines);
+        fflush(stdout);
+        if (!terminal) {
+            return;
+        }
+        last = begun;
+        sleep(1);
+    }
+}
+
+/* One connection. */
+
+/* "leaf1:spine1|leaf1:spine2, spine1:leaf4|spine2:leaf4". */
+static void
+print_way(const char *what, const json_t *steps)
+{
+    const json_t *step, *link;
+    size_t i, j;
+
+    if (!json_array_size(steps)) {
+        return;
+    }
+    printf("%s: ", what);
+    json_array_foreach(steps, i, step) {
+        json_array_foreach(step, j, link) {
+            printf("%s%s", j ? "|" : i ? ", " : "", json_string_value(link));
+        }
+    }
+    putchar('\n');
+}
+
+/* Prints what 'item' has, but for what 'skip' has as well. */
+static void
+print_members(const json_t *item, const json_t *skip)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *) item, name, value) {
+        if (!json_object_get(skip, name)) {
+            char *text = json_text(value);
+
+            printf("%s: %s\n", name, text);
+            free(text);
+        }
+    }
+}
+
+void
+live_trace(const char *client, bool json)
+{
+    const char *colon = strrchr(client, ':');
+    json_t *connections, *decisions, *paths = json_array(), *all;
+    char *address, *encoded, *filter;
+    const json_t *c;
+    size_t i;
+
+    if (!colon || !colon[1]) {
+        die(EXIT_USAGE, "%s: is no ADDRESS:PORT", client);
+    }
+    address = xasprintf("%.*s", (int) (colon - client), client);
+    encoded = api_encode(address);
+    filter = xasprintf("client=%s&client_port=%s", encoded, colon + 1);
+    connections = api_list("connections", filter);
+    decisions = api_list("decisions", filter);
+    json_array_foreach(connections, i, c) {
+        char *way = xasprintf("switch=%s&host=%s", text_of(c, "switch", ""),
+                              text_of(c, "host", ""));
+        json_t *found = api_list("paths", way);
+
+        json_array_extend(paths, found);
+        json_decref(found);
+        free(way);
+    }
+    all = json_pack("{s:o, s:o, s:o}", "connections", connections,
+                    "decisions", decisions, "paths", paths);
+    if (json) {
+        output_json(all);
+    } else {
+        json_array_foreach(connections, i, c) {
+            print_members(c, NULL);
+        }
+        json_array_foreach(paths, i, c) {
+            print_way("there", json_object_get(c, "there"));
+            print_way("back", json_object_get(c, "back"));
+        }
+        if (json_array_size(decisions)) {
+            puts("decision:");
+            print_members(json_array_get(decisions, 0),
+                          json_array_get(connections, 0));
+        }
+    }
+    if (!json_array_size(connections) && !json_array_size(decisions)) {
+        die(EXIT_REFUSED, "no switch knows a connection of %s", client);
+    }
+    json_decref(all);
+    free(filter);
+    free(encoded);
+    free(address);
+}
