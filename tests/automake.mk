@@ -13,6 +13,7 @@ SYSTEM_TESTS = \
 	tests/system/test_floods.py \
 	tests/system/test_flows.py \
 	tests/system/test_h2c.py \
+	tests/system/test_hosts_die.py \
 	tests/system/test_http.py \
 	tests/system/test_icmp.py \
 	tests/system/test_injection.py \

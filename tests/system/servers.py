@@ -5,6 +5,7 @@ Each has its own configuration, content and logs in the workspace.  Content is
 what every server can deliver: plain files below 'root'.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -115,6 +116,11 @@ class Nginx(_Nginx):
         self.listen = listen        # More words of the listen directive.
         self.extra = extra          # More lines of the server block.
         self.workers = workers
+
+    def start(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(f"{self.dir}/upload.sock")    # If it was killed.
+        return super().start()
 
     def http(self):
         where = f"[::]:{self.port} ipv6only=off" if self.both else self.port
@@ -415,6 +421,11 @@ class Agent:
     def kill(self):
         """As kill -9 would."""
         self.process.kill()
+
+    def cleanup(self):
+        """Removes what a dead one left."""
+        self.node.run(self.tools.find("ovs-migrate-agent"), "--interface",
+                      self.interface, "--run-dir", self.run_dir, "--cleanup")
 
 
 def random_file(path, size):

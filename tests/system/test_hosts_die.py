@@ -1,0 +1,299 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts, agents and servers die: before, during and after a handoff.
+
+What a client sees, with another host there:
+
+    dies        cable or power          agent               server
+    before      served by another,      served              served by another,
+                late by 0.4 s at most                       at once
+    during      served by another,      served              reset, or an end
+                late by 0.4 s
+    after       nothing for 10 s,       goes on             reset, or an end
+                then a reset
+
+From a second after its death at the latest a host gets nothing new, and it
+gets new connections again by itself when it is back."""
+
+import contextlib
+import os
+import signal
+import time
+
+import tap
+from lab import SERVICE_ADDRESS
+from labtest import LabTest
+from workspace import wait_until
+
+REQUEST = b"GET /name HTTP/1.1\r\nHost: x\r\n\r\n"
+IN_TIME = 1.5                   # Seconds for any request: a handoff takes one
+                                # at most.
+DOWN = 1.0                      # Seconds after which nothing new goes to the
+                                # dead.
+LOST = 10                       # Seconds after which its connections are lost.
+
+
+class Die(LabTest):
+    HOSTS = 2
+    CLIENTS = 1
+
+    @classmethod
+    def configure(cls):
+        super().configure()
+        cls.lab.proof_plain()
+
+    def setUp(self):
+        super().setUp()
+        self.other = self.lab.hosts[1]
+        self.both_again()           # It knows the service's address.
+
+    # The ways to die, each a context manager, in the end of which the host is
+    # there again.
+
+    @contextlib.contextmanager
+    def cable_out(self):
+        self.switch.node.run("ip", "link", "set", self.host.port, "down")
+        try:
+            yield
+        finally:
+            self.switch.node.run("ip", "link", "set", self.host.port, "up")
+
+    @contextlib.contextmanager
+    def power_off(self):
+        """Nothing of it says a word, and all that it knew is gone."""
+        self.host.run("ip", "link", "set", "eth0", "down")
+        self.host.agent.kill()
+        self.host.server.process.kill()
+        self.host.agent.cleanup()
+        try:
+            yield
+        finally:
+            self.host.run("ip", "link", "set", "eth0", "up")
+            self.host.server.start()
+            self.host.agent.start()
+
+    @contextlib.contextmanager
+    def agent_killed(self):
+        self.host.agent.kill()
+        try:
+            yield
+        finally:
+            self.host.agent.start()
+
+    @contextlib.contextmanager
+    def server_killed(self):
+        self.host.server.process.kill()
+        try:
+            yield
+        finally:
+            self.host.server.start()
+
+    # What clients do.
+
+    def request(self):
+        """Who answers one request, and after how many seconds."""
+        start = time.monotonic()
+        text = self.client.run("curl", "-sS", "-m", IN_TIME, "-w",
+                               "%{http_code}", self.lab.url("/name"))
+        name, status = text.split()
+        self.assertEqual(status, "200")
+        return name, time.monotonic() - start
+
+    def connect(self):
+        """A connection that the host has answered once."""
+        while True:
+            sock = self.client.connect((SERVICE_ADDRESS, 80), IN_TIME)
+            sock.sendall(REQUEST)
+            if self.answer(sock) == self.host.name:
+                return sock
+            sock.close()
+
+    def answer(self, sock):
+        """Who answers."""
+        head, _, body = sock.recv(4096).partition(b"\r\n\r\n")
+        self.assertIn(b" 200 OK", head)
+        return body.decode().strip()
+
+    def expect_end(self, sock, seconds):
+        """The connection ends within so many seconds."""
+        sock.settimeout(seconds)
+        with contextlib.closing(sock):
+            try:
+                self.assertEqual(sock.recv(4096), b"")
+            except ConnectionResetError:
+                pass
+
+    def by_the_other(self, at_once=False):
+        """Requests for 2 seconds, each in time: the other host answers them,
+        from DOWN on without delay."""
+        start = time.monotonic()
+        while time.monotonic() < start + 2:
+            late = at_once or time.monotonic() > start + DOWN
+            name, took = self.request()
+            self.assertEqual(name, self.other.name)
+            if late:
+                self.assertLess(took, 0.35)
+
+    def both_again(self):
+        """New connections go to both hosts, without anybody's help."""
+        self.lab.wait_host(self.host, "up")
+        wait_until(lambda: self.request()[0] == self.host.name,
+                   "the host to get connections")
+
+    @contextlib.contextmanager
+    def mute(self):
+        """Nothing that the host says arrives."""
+        match = f"priority=300,in_port={self.host.port}"
+        self.switch.add_flow(f"{match},actions=drop")
+        try:
+            yield
+        finally:
+            self.switch.ofctl("--strict", "del-flows", self.switch.bridge,
+                              match)
+
+    def offered(self):
+        """A connection that was offered to the host, which is mute."""
+        while True:
+            sock = self.client.connect((SERVICE_ADDRESS, 80), IN_TIME)
+            sock.sendall(REQUEST)
+            port = sock.getsockname()[1]
+            wait_until(lambda: any(
+                line["client"].endswith(f":{port}")
+                and line["state"] in ("offered", "live", "linger")
+                for line in self.switch.all_connections()), "a handoff")
+            line = next(line for line in self.switch.all_connections()
+                        if line["client"].endswith(f":{port}"))
+            if line["host"] == self.host.name:
+                self.assertEqual(line["state"], "offered")
+                return sock
+            sock.close()
+
+    def _during(self, death):
+        """It dies between the bundle and the CONFIRM: the other host gets the
+        request."""
+        with self.mute():
+            sock = self.offered()
+            start = time.monotonic()
+            with death():
+                with contextlib.closing(sock):
+                    self.assertEqual(self.answer(sock), self.other.name)
+                self.assertLess(time.monotonic() - start, 1)
+        self.both_again()
+
+    # The cable.
+
+    def test_cable_before(self):
+        with self.cable_out():
+            self.by_the_other()
+        self.both_again()
+
+    def test_cable_during(self):
+        self._during(self.cable_out)
+
+    def test_cable_after(self):
+        """A short outage harms no connection, a long one ends it."""
+        sock, short = self.connect(), self.connect()
+        with self.cable_out():
+            short.sendall(REQUEST)
+            time.sleep(2)
+        self.assertEqual(self.answer(short), self.host.name)
+        short.close()
+        with self.cable_out():
+            self.lab.wait_host(self.host, "down")
+            sock.sendall(REQUEST)
+            start = time.monotonic()
+            self.expect_end(sock, LOST + 10)
+            self.assertGreater(time.monotonic() - start, LOST - 2)
+        self.both_again()
+
+    # The power.
+
+    def test_power_before(self):
+        with self.power_off():
+            self.by_the_other()
+        self.both_again()
+
+    def test_power_during(self):
+        self._during(self.power_off)
+
+    def test_power_after(self):
+        """When it is back, it knows nothing of its connections: they end with
+        their next packet."""
+        sock = self.connect()
+        with self.power_off():
+            self.by_the_other()
+        self.lab.wait_host(self.host, "up")
+        with contextlib.suppress(OSError):
+            sock.sendall(REQUEST)
+        self.expect_end(sock, 2)
+        self.both_again()
+
+    # The agent.
+
+    def test_agent_before(self):
+        """Until it is missed, the host's kernel takes connections."""
+        with self.agent_killed():
+            end = time.monotonic() + DOWN
+            while time.monotonic() < end:
+                self.request()
+            self.by_the_other(at_once=True)
+        self.both_again()
+
+    def test_agent_during(self):
+        """The kernel confirms in its place."""
+        self.host.agent.process.send(signal.SIGSTOP)
+        socks = []
+        for _ in range(8):
+            sock = self.client.connect((SERVICE_ADDRESS, 80), IN_TIME)
+            sock.sendall(REQUEST)
+            socks.append(sock)
+        with self.agent_killed():
+            names = [self.answer(sock) for sock in socks]
+            self.assertIn(self.host.name, names)
+            for sock in socks:
+                sock.sendall(REQUEST)
+            self.assertEqual([self.answer(sock) for sock in socks], names)
+        for sock in socks:
+            sock.close()
+        self.both_again()
+
+    def test_agent_after(self):
+        sock = self.connect()
+        with self.agent_killed():
+            self.lab.wait_host(self.host, "down")
+            sock.sendall(REQUEST)
+            self.assertEqual(self.answer(sock), self.host.name)
+        self.both_again()
+        sock.sendall(REQUEST)
+        self.assertEqual(self.answer(sock), self.host.name)
+        sock.close()
+
+    # The server.
+
+    def test_server_before(self):
+        """Its host refuses, and says so at once."""
+        with self.server_killed():
+            self.by_the_other(at_once=True)
+        self.both_again()
+
+    def test_server_during(self):
+        """It has the connection, and has not answered: the client is reset
+        by the host's own kernel."""
+        group = self.host.server.process.pid
+        os.killpg(group, signal.SIGSTOP)
+        with self.mute():
+            sock = self.offered()
+            with self.server_killed():
+                pass
+        self.expect_end(sock, IN_TIME)
+        self.both_again()
+
+    def test_server_after(self):
+        sock = self.connect()
+        with self.server_killed():
+            self.expect_end(sock, IN_TIME)
+        self.both_again()
+
+
+if __name__ == "__main__":
+    tap.main()
