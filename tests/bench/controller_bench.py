@@ -164,8 +164,9 @@ class Fabric:
         for i in range(self.n_services):
             yield f"pools/s{i}", {"hosts": {f"h{j}": 1
                                             for j in self.members(i)}}
-            yield f"services/s{i}", {"address": f"10.3.{i >> 8}.{i & 255}",
-                                     "port": 80, "default_pool": f"s{i}"}
+            yield f"services/s{i}", {"address": f"10.3.0.{i // 4}",
+                                     "port": 80 + i % 4,
+                                     "default_pool": f"s{i}"}
 
 
 def put_all(client, fabric):
