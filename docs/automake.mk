@@ -9,4 +9,5 @@ EXTRA_DIST += \
 	docs/protocol.md \
 	docs/rest-tables.py \
 	docs/rest.md \
-	docs/security.md
+	docs/security.md \
+	docs/testing.md
