@@ -18,6 +18,7 @@ datapath_libmigrate_engine_a_SOURCES = \
 	datapath/frame.h \
 	datapath/h2.c \
 	datapath/h2.h \
+	datapath/gather.c \
 	datapath/handoff.c \
 	datapath/host.h \
 	datapath/http.c \

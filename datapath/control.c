@@ -266,18 +266,15 @@ message(struct migrate *m, const struct frame *frame,
     struct host *host = engine_find_host(m, &p->src);
 
     if (!host && !from_controller) {
-        count(m, COUNTER_DROP_STRANGER);
-        return MIGRATE_DROP;
+        return drop(m, COUNTER_DROP_STRANGER);
     }
     if (p->payload_len > sizeof buffer
         || !address_equals(&p->dst, engine_address(m, &p->dst))) {
-        count(m, COUNTER_DROP_CONTROL);
-        return MIGRATE_DROP;
+        return drop(m, COUNTER_DROP_CONTROL);
     }
     memcpy(buffer, frame->data + p->payload, p->payload_len);
     if (!seal_check(&m->keys, &p->src, &p->dst, buffer, p->payload_len)) {
-        count(m, COUNTER_DROP_SEAL);
-        return MIGRATE_DROP;
+        return drop(m, COUNTER_DROP_SEAL);
     }
     if (from_controller) {
         controller_message(m, &p->dst, header, now);
@@ -301,8 +298,7 @@ migrate_control_frame(struct migrate *m, struct frame *frame, int64_t now)
     struct packet p;
 
     if (!m->configured) {
-        count(m, COUNTER_DROP_CONTROL);
-        return MIGRATE_DROP;
+        return drop(m, COUNTER_DROP_CONTROL);
     }
     engine_note_frame(m, now);
     switch (frame_parse(frame, &p)) {
@@ -311,8 +307,7 @@ migrate_control_frame(struct migrate *m, struct frame *frame, int64_t now)
             break;
         }
         if (!frame_csum_ok(frame, &p)) {
-            count(m, COUNTER_DROP_CHECKSUM);
-            return MIGRATE_DROP;
+            return drop(m, COUNTER_DROP_CHECKSUM);
         }
         return message(m, frame, &p, now);
     case FRAME_ARP:
@@ -320,11 +315,9 @@ migrate_control_frame(struct migrate *m, struct frame *frame, int64_t now)
     case FRAME_ICMP:
         return icmp_packet(m, frame, &p, now);
     case FRAME_MALFORMED:
-        count(m, COUNTER_DROP_MALFORMED);
-        return MIGRATE_DROP;
+        return drop(m, COUNTER_DROP_MALFORMED);
     case FRAME_FRAGMENT:
-        count(m, COUNTER_DROP_FRAGMENT);
-        return MIGRATE_DROP;
+        return drop(m, COUNTER_DROP_FRAGMENT);
     case FRAME_TCP:
     case FRAME_EXTENDED:
     case FRAME_OTHER:
@@ -332,6 +325,5 @@ migrate_control_frame(struct migrate *m, struct frame *frame, int64_t now)
     }
     /* To pass it on would be to send it back to where it came from, with its
      * sender's address, and bridges there would learn that. */
-    count(m, COUNTER_DROP_CONTROL);
-    return MIGRATE_DROP;
+    return drop(m, COUNTER_DROP_CONTROL);
 }

@@ -3,10 +3,10 @@
 #define ENGINE_H 1
 
 /* What the parts of the engine share: migrate.c (life and configuration),
- * client.c (packets of clients), synack.c, handoff.c (connections on their way to a
- * host), reject.c (error responses), control.c (messages of hosts),
- * neighbor.c (Ethernet addresses), icmp.c, decide.c (questions to the
- * controller), list.c (its own). */
+ * client.c (packets of clients), gather.c (requests as they come in), synack.c,
+ * handoff.c (connections on their way to a host), reject.c (error responses),
+ * control.c (messages of hosts), neighbor.c (Ethernet addresses), icmp.c,
+ * decide.c (questions to the controller), list.c (its own). */
 
 #include <sys/queue.h>
 
@@ -127,6 +127,19 @@ struct stranger {
     uint32_t seen;              /* ms: when it came first. */
 };
 
+/* A packet of a client, and what it belongs to. */
+struct arrival {
+    struct frame *frame;
+    struct packet packet;
+    struct tcp_options options; /* Parsed where they are needed. */
+    struct tuple tuple;
+    struct service *service;    /* NULL if it is not configured any more. */
+    const struct host *replaced;    /* Has an older connection of the same
+                                     * client port, if nonnull... */
+    uint32_t replaced_flow_id;      /* ...as this. */
+    int64_t now;
+};
+
 struct migrate {
     const struct migrate_ops *ops;
     void *aux;
@@ -180,6 +193,13 @@ static inline void
 count(struct migrate *m, enum migrate_counter counter)
 {
     m->counters[counter]++;
+}
+
+static inline enum migrate_verdict
+drop(struct migrate *m, enum migrate_counter counter)
+{
+    count(m, counter);
+    return MIGRATE_DROP;
 }
 
 /* The migration address of the family of 'peer'; all zeros if there is
@@ -253,16 +273,35 @@ engine_message(struct migrate *m)
     return m->scratch + HEADROOM;
 }
 
-/* client.c. */
+/* How windows are scaled after the handshake. */
+static inline unsigned int
+window_shift(const struct syn_options *syn)
+{
+    return syn->wscale_ok ? RCV_WSCALE : 0;
+}
+
+/* gather.c. */
+
+/* Makes a record for the connection whose cookie 'a' has proven with
+ * 'syn_options', and takes the packet in. */
+enum migrate_verdict gather_begin(struct migrate *, struct arrival *a,
+                                  const struct syn_options *syn_options);
+
+/* Takes a packet of 'record', of which no host was offered yet. */
+enum migrate_verdict gather_packet(struct migrate *, struct record *,
+                                   struct arrival *);
+
+/* Notes what every packet of the client of 'pending' tells. */
+void gather_note(struct pending *, const struct arrival *);
+
+/* Does what is due for an incomplete request. */
+void gather_timeout(struct migrate *, struct pending *, int64_t now);
 
 /* Sends the client of 'pending' a segment with 'flags', in reply to all that
  * came in order. */
-void client_reply(struct migrate *, struct pending *, uint8_t flags,
-                  uint32_t seq, const void *payload, size_t len,
-                  int64_t now);
-
-/* Does what is due for an incomplete request. */
-void client_timeout(struct migrate *, struct pending *, int64_t now);
+void pending_reply(struct migrate *, struct pending *, uint8_t flags,
+                   uint32_t seq, const void *payload, size_t len,
+                   int64_t now);
 
 /* synack.c. */
 

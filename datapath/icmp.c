@@ -15,13 +15,6 @@
 
 #include "engine.h"
 
-static enum migrate_verdict
-drop(struct migrate *m, enum migrate_counter counter)
-{
-    count(m, counter);
-    return MIGRATE_DROP;
-}
-
 /* Whether 'type' tells of a packet that was not delivered.  Redirects are not
  * for hosts that the router does not know of, and source quenches for nobody
  * (RFC 6633). */

@@ -431,7 +431,7 @@ migrate_run(struct migrate *m, int64_t now, int64_t wall)
         } else if (pending->record->state == RECORD_ASKED) {
             decide_timeout(m, pending, now);
         } else {
-            client_timeout(m, pending, now);
+            gather_timeout(m, pending, now);
         }
     }
     synack_run(m, now);

@@ -84,7 +84,7 @@ respond(struct migrate *m, struct pending *pending, int64_t now)
     char response[RESPONSE_MAX];
     size_t len = format_response(pending, response);
 
-    client_reply(m, pending, SEG_PSH | SEG_ACK | SEG_FIN,
+    pending_reply(m, pending, SEG_PSH | SEG_ACK | SEG_FIN,
                  pending->record->isn + 1, response, len, now);
     timers_set(&m->timers, &pending->timer, now + REJECT_RETRANSMIT);
 }
@@ -110,7 +110,7 @@ reject_start(struct migrate *m, struct pending *pending, unsigned int status,
     count(m, pending->rejection->counter);
     if (!format_response(pending, response)) {
         count(m, COUNTER_RESET);
-        client_reply(m, pending, SEG_RST | SEG_ACK, r->isn + 1, NULL, 0, now);
+        pending_reply(m, pending, SEG_RST | SEG_ACK, r->isn + 1, NULL, 0, now);
         engine_forget(m, r);
         return;
     }
@@ -155,7 +155,7 @@ reject_packet(struct migrate *m, struct pending *pending,
         pending->fin_ofs = end;
     }
     if (p->payload_len || p->flags & SEG_FIN) {
-        client_reply(m, pending, SEG_ACK, response_end(pending), NULL, 0,
+        pending_reply(m, pending, SEG_ACK, response_end(pending), NULL, 0,
                      now);
     }
 }
@@ -180,7 +180,7 @@ reject_end(struct migrate *m, struct pending *pending, int64_t now)
 {
     if (!pending->response_acked || !pending->fin) {
         count(m, COUNTER_RESET);
-        client_reply(m, pending, SEG_RST | SEG_ACK, response_end(pending),
+        pending_reply(m, pending, SEG_RST | SEG_ACK, response_end(pending),
                      NULL, 0, now);
     }
     engine_forget(m, pending->record);
