@@ -9,6 +9,7 @@
 
 #include "guard.h"
 #include "seal.h"
+#include "xalloc.h"
 
 #define WALL 1700000000000LL    /* Real time when the clock is at 0. */
 
@@ -19,7 +20,7 @@ static struct guard guard;
 static struct bed_frame *
 frame_new(const void *data, size_t len, vlan_tag tag)
 {
-    struct bed_frame *f = unit_malloc(sizeof *f + len);
+    struct bed_frame *f = xcalloc(1, sizeof *f + len);
 
     memcpy(f->data, data, len);
     f->when = bed.now;
@@ -714,7 +715,7 @@ bed_h2_request(struct bed_client *c, const char *path)
 void
 bed_http_request(struct bed_client *c, const char *path)
 {
-    char *head = unit_sprintf("GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
+    char *head = xasprintf("GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
 
     CHECK_INT(bed_text(c, head), MIGRATE_DROP);
     free(head);
@@ -833,7 +834,7 @@ bed_expect_message(enum migrate_type type, void *message, size_t size)
     CU_ASSERT(!memcmp(f->data, bed.hosts[host].mac, 6));
     CU_ASSERT(address_equals(&p->src, &bed.address));
     CHECK_INT(p->dst_port, htons(MIGRATE_PORT));
-    copy = unit_malloc(p->payload_len);
+    copy = xcalloc(1, p->payload_len);
     memcpy(copy, f->data + p->payload, p->payload_len);
     CU_ASSERT(seal_check(&bed.keys, &p->src, &p->dst, copy, p->payload_len));
     CHECK_INT(((struct migrate_header *) copy)->type, type);

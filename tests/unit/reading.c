@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "guard.h"
+#include "xalloc.h"
 
 #define INPUT_MAX 65536
 
@@ -98,8 +99,8 @@ char *
 reading_describe(enum service_protocol protocol, const void *input,
                  size_t len, size_t first, size_t step)
 {
-    struct reader *reader = unit_malloc(sizeof *reader);
-    struct request *request = unit_malloc(sizeof *request);
+    struct reader *reader = xcalloc(1, sizeof *reader);
+    struct request *request = xcalloc(1, sizeof *request);
     enum read_result result;
     unsigned int turn = 0;
     size_t n = first ? first : step;
@@ -136,8 +137,8 @@ check_cut(enum service_protocol protocol, const char *name, const void *input,
     bool ok = !strcmp(text, expected);
 
     if (!ok) {
-        char *what = unit_sprintf("%s (first segment %zu bytes, others %zu; "
-                                  "0: all)", name, first, step);
+        char *what = xasprintf("%s (first segment %zu bytes, others %zu; "
+                               "0: all)", name, first, step);
 
         unit_check_str(text, expected, what, __FILE__, __LINE__);
         free(what);
@@ -183,7 +184,7 @@ read_file(const char *path, size_t *len)
     if (!file) {
         return NULL;
     }
-    data = unit_malloc(INPUT_MAX + 1);
+    data = xcalloc(1, INPUT_MAX + 1);
     *len = fread(data, 1, INPUT_MAX, file);
     data[*len] = '\0';
     fclose(file);
@@ -206,8 +207,8 @@ run_case(enum service_protocol protocol, const char *dir,
          const char *file_name)
 {
     int stem = strlen(file_name) - strlen(".req");
-    char *req = unit_sprintf("%s/%s", dir, file_name);
-    char *out = unit_sprintf("%s/%.*s.out", dir, stem, file_name);
+    char *req = xasprintf("%s/%s", dir, file_name);
+    char *out = xasprintf("%s/%.*s.out", dir, stem, file_name);
     char *input, *expected;
     size_t len, out_len;
 

@@ -10,6 +10,7 @@
 #include "csum.h"
 #include "guard.h"
 #include "unit.h"
+#include "xalloc.h"
 
 static const uint8_t mac_a[6] = { 2, 0, 0, 0, 0, 0xa };
 static const uint8_t mac_b[6] = { 2, 0, 0, 0, 0, 0xb };
@@ -284,7 +285,7 @@ test_kinds(void)
     struct packet p;
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char *what = unit_sprintf("case %zu", i);
+        char *what = xasprintf("case %zu", i);
 
         memcpy(buf, good, len);
         buf[ETH_LEN + cases[i].ofs] = cases[i].value;
@@ -347,7 +348,7 @@ test_extensions(void)
     struct packet p;
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char *what = unit_sprintf("case %zu", i);
+        char *what = xasprintf("case %zu", i);
 
         buf[ETH_LEN + 6] = cases[i].next;
         unit_check_int(parse(buf, len, &p), cases[i].kind, what, __FILE__,
@@ -450,7 +451,7 @@ test_options(void)
     struct tcp_options o;
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char *what = unit_sprintf("case %zu", i);
+        char *what = xasprintf("case %zu", i);
 
         unit_check_int(parse_options(cases[i].bytes, cases[i].n, &o),
                        cases[i].ok, what, __FILE__, __LINE__);
@@ -736,7 +737,7 @@ test_nd_options(void)
     nd.target = b;
     nd_build(&nd, mac_b, &a, &b, buf);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char *what = unit_sprintf("case %zu", i);
+        char *what = xasprintf("case %zu", i);
         size_t len = ETH_LEN + 40 + 24 + cases[i].n;
         struct frame frame = { .len = len };
 

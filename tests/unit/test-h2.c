@@ -9,6 +9,7 @@
 
 #include "bytes.h"
 #include "reading.h"
+#include "xalloc.h"
 
 /* What real clients send is in the directory "h2": see reading.h.  The rest
  * is made here. */
@@ -251,7 +252,7 @@ test_frames_before(void)
     block.n = 0;
     put_headers(&block, GET);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char *name = unit_sprintf("frame of type %d", cases[i].type);
+        char *name = xasprintf("frame of type %d", cases[i].type);
 
         begin(&b);
         put_frame(&b, cases[i].type, 0, cases[i].stream, zeros, cases[i].n);
@@ -328,7 +329,7 @@ test_hpack(void)
     static struct bytes b;
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char *name = unit_sprintf("block %zu", i);
+        char *name = xasprintf("block %zu", i);
 
         b.n = 0;
         put(&b, cases[i].block, cases[i].n);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "reading.h"
+#include "xalloc.h"
 
 /* Most inputs are files in the directory "http": see reading.h. */
 
@@ -36,7 +37,7 @@ make_long(size_t head, size_t body)
 {
     static const char start[] = "GET / HTTP/1.1\r\nX: ";
     static const char end[] = "\r\n\r\n";
-    char *s = unit_malloc(head + body);
+    char *s = xcalloc(1, head + body);
 
     memset(s, 'x', head + body);
     memcpy(s, start, strlen(start));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <config.h>
 #include "bed.h"
+#include "xalloc.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -304,7 +305,7 @@ test_bad_configuration(void)
                               "address"));
     free(error);
 
-    many = unit_malloc((HOST_MAX + 1) * sizeof *many);
+    many = xcalloc(HOST_MAX + 1, sizeof *many);
     for (size_t i = 0; i <= HOST_MAX; i++) {
         many[i].name = (char *) "many";
         many[i].address = address_from_v4(htonl(0x0a010000 + i));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <config.h>
 #include "bed.h"
+#include "xalloc.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +23,9 @@ static void
 check_response(const struct bed_client *c, const char *status, int64_t when)
 {
     struct bed_frame *f = bed_expect(c, SEG_PSH | SEG_ACK | SEG_FIN, c->seq);
-    char *text = unit_sprintf("HTTP/1.1 %s\r\n", status);
-    char *copy = unit_sprintf("%.*s", (int) f->packet.payload_len,
-                              (char *) f->data + f->packet.payload);
+    char *text = xasprintf("HTTP/1.1 %s\r\n", status);
+    char *copy = xasprintf("%.*s", (int) f->packet.payload_len,
+                           (char *) f->data + f->packet.payload);
     const char *body = strstr(copy, "\r\n\r\n");
     const char *length = strstr(copy, "Content-Length: ");
 

@@ -9,6 +9,7 @@
 
 #include "reader.h"
 #include "unit.h"
+#include "xalloc.h"
 
 /* Whether 'rule' takes the head 'head'. */
 static bool
@@ -92,7 +93,7 @@ test_matches(void)
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bool met = matches(cases[i].key, cases[i].value, HEAD);
-        char *what = unit_sprintf("%s=%s", cases[i].key, cases[i].value);
+        char *what = xasprintf("%s=%s", cases[i].key, cases[i].value);
 
         unit_check_int(met, cases[i].expected, what, __FILE__, __LINE__);
         free(what);

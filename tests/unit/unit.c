@@ -3,46 +3,22 @@
 #include "unit.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <CUnit/TestRun.h>
 
+#include "xalloc.h"
+
 static unsigned int n_run;
-
-void *
-unit_malloc(size_t size)
-{
-    void *p = malloc(size ? size : 1);
-
-    if (!p) {
-        abort();
-    }
-    return p;
-}
-
-char *
-unit_sprintf(const char *format, ...)
-{
-    va_list args;
-    char *s;
-
-    va_start(args, format);
-    if (vasprintf(&s, format, args) < 0) {
-        abort();
-    }
-    va_end(args);
-    return s;
-}
 
 char *
 unit_source_path(const char *name)
 {
     const char *srcdir = getenv("srcdir");      /* Set by "make check". */
 
-    return unit_sprintf("%s/tests/unit/%s", srcdir ? srcdir : ".", name);
+    return xasprintf("%s/tests/unit/%s", srcdir ? srcdir : ".", name);
 }
 
 uint64_t
@@ -61,8 +37,8 @@ void
 unit_check_int(intmax_t actual, intmax_t expected, const char *what,
                const char *file, unsigned int line)
 {
-    char *message = unit_sprintf("%s is %"PRIdMAX", not %"PRIdMAX,
-                                 what, actual, expected);
+    char *message = xasprintf("%s is %"PRIdMAX", not %"PRIdMAX,
+                              what, actual, expected);
 
     CU_assertImplementation(actual == expected, line, message, file, "",
                             CU_FALSE);
@@ -73,8 +49,8 @@ void
 unit_check_str(const char *actual, const char *expected, const char *what,
                const char *file, unsigned int line)
 {
-    char *message = unit_sprintf("%s is \"%s\", not \"%s\"", what,
-                                 actual ? actual : "(null)", expected);
+    char *message = xasprintf("%s is \"%s\", not \"%s\"", what,
+                              actual ? actual : "(null)", expected);
 
     CU_assertImplementation(actual && !strcmp(actual, expected), line,
                             message, file, "", CU_FALSE);
@@ -102,8 +78,8 @@ test_complete(const CU_pTest test, const CU_pSuite suite,
     printf("%sok %u - %s: %s\n", failure ? "not " : "", ++n_run,
            suite->pName, test->pName);
     for (CU_pFailureRecord f = failure; f; f = f->pNext) {
-        char *where = unit_sprintf("%s:%u: %s", f->strFileName,
-                                   f->uiLineNumber, f->strCondition);
+        char *where = xasprintf("%s:%u: %s", f->strFileName,
+                                f->uiLineNumber, f->strCondition);
 
         diagnose(where);
         free(where);

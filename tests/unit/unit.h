@@ -41,9 +41,4 @@ uint64_t unit_random(void);
  * The caller frees it. */
 char *unit_source_path(const char *name);
 
-/* malloc() and asprintf() that do not fail. */
-void *unit_malloc(size_t size);
-char *unit_sprintf(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
-
 #endif /* unit.h */
