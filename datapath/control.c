@@ -212,6 +212,7 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
             lose(m, host, true, "has begun anew", now);
         }
         host->epoch = ntohl(header->epoch);
+        host->anew = true;
         host->audit.running = host->audit.complete = false;
         host->audit.next = now;
         host->news = 0;
@@ -224,7 +225,9 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
     }
     if (host->challenge) {
         host->challenge = 0;
-        if (now - host->last_heard > MIGRATE_STALE - MIGRATE_HELLO_INTERVAL) {
+        if (host->anew || (now - host->last_heard
+                           > MIGRATE_STALE - MIGRATE_HELLO_INTERVAL)) {
+            host->anew = false;
             handoff_renew(m, host, now);
             host->renewed = now;
         }

@@ -49,6 +49,7 @@ struct host {
     unsigned int unanswered;    /* Hellos since then. */
     uint32_t asked, answered;   /* Sequence numbers of the last question, and
                                  * of the last that was answered. */
+    bool anew;                  /* 'epoch' is new: it has met nobody yet. */
     __be64 challenge;           /* What it wants to hear in a hello, to know
                                  * that it is a new one; 0: nothing. */
     uint32_t floor;             /* What that hello has said: who has met it

@@ -20,10 +20,17 @@ INTERVAL = 0.01                 # Between two pings, in seconds.
 class Fabric(FabricTest):
     """Spines and links: nothing fails."""
 
+    def wait_noticed(self):
+        """Waits until the controller knows that something fails: not before
+        can one wait for the end of that."""
+        wait_until(lambda: self.net.links_up() != self.net.all_links(),
+                   "a link to be down")
+
     def test_spine_killed(self):
         """The other one takes over; nothing fails, nor when it returns."""
         with Load(self) as load:
             self.net["spine1"].kill()
+            self.wait_noticed()
             load.wait_requests()
             self.net["spine1"].restart()
             self.net.wait_links()
@@ -35,6 +42,7 @@ class Fabric(FabricTest):
         with Load(self) as load:
             spine.send(signal.SIGSTOP)
             try:
+                self.wait_noticed()
                 load.wait_requests()
             finally:
                 spine.send(signal.SIGCONT)
@@ -46,6 +54,7 @@ class Fabric(FabricTest):
             self.net.configLinkStatus("leaf1", "spine1", "down")
             load.wait_requests()
             self.net.configLinkStatus("leaf3", "spine2", "down")
+            self.wait_noticed()
             load.wait_requests()
             self.net.configLinkStatus("leaf1", "spine1", "up")
             self.net.configLinkStatus("leaf3", "spine2", "up")
@@ -75,6 +84,7 @@ class Fabric(FabricTest):
         self.assertGreater(self.received("spine1"), before + 20)
         fail()
         try:
+            self.wait_noticed()
             wait_heard()
             numbers = heard()
         finally:

@@ -95,8 +95,8 @@ class Die(LabTest):
         start = time.monotonic()
         text = self.client.run("curl", "-sS", "-m", IN_TIME, "-w",
                                "%{http_code}", self.lab.url("/name"))
-        name, status = text.split()
-        self.assertEqual(status, "200")
+        name, _, status = text.rpartition("\n")
+        self.assertEqual(status, "200", text)
         return name, time.monotonic() - start
 
     def connect(self):

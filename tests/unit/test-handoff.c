@@ -526,6 +526,32 @@ test_renewed(void)
     bed_close();
 }
 
+/* The same if its agent begins anew, however short that took. */
+static void
+test_begun_anew(void)
+{
+    struct bed_client c;
+    struct bed_bundle b, again;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_request(&c, NULL);
+    b = bed_expect_bundle();
+    bed.hosts[b.host].epoch++;
+    bed.hosts[b.host].challenge = 77;
+    bed_clear();
+    bed_wait(MIGRATE_HELLO_INTERVAL);
+    do {
+        again = bed_expect_bundle();
+        bed_bundle_free(&again);
+    } while (again.flow_id == b.flow_id);
+    CHECK_INT(again.host, b.host);
+    bed_report(b.host, again.flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_STR(bed_state(&c), "live");
+    bed_bundle_free(&b);
+    bed_close();
+}
+
 /* Hosts that answer hellos but no bundle are waited for longer, but a request
  * is accepted or refused within MIGRATE_DEADLINE. */
 static void
@@ -962,6 +988,7 @@ static const struct unit_test tests[] = {
     { "silence of all hosts", test_all_silent },
     { "engine that was stopped in the middle", test_stopped },
     { "host that takes no older flow IDs", test_renewed },
+    { "host that begins anew", test_begun_anew },
     { "hosts that stall: refused in time", test_all_stall },
     { "late CONFIRM is answered by ABORT", test_late_confirm },
     { "RELEASE lingers", test_release },
