@@ -16,6 +16,7 @@
 #include "util.h"
 #include "value.h"
 #include "view-schema.h"
+#include "view.h"
 
 /* Building blocks. */
 
@@ -262,9 +263,9 @@ list_parameters(const struct resource *resource)
     struct json *limit = object("type", "integer", NULL);
 
     json_object_put(limit, "minimum", json_integer_create(1));
-    json_object_put(limit, "maximum", json_integer_create(LISTING_LIMIT_MAX));
+    json_object_put(limit, "maximum", json_integer_create(VIEW_LIMIT_MAX));
     json_object_put(limit, "default",
-                    json_integer_create(LISTING_LIMIT_DEFAULT));
+                    json_integer_create(VIEW_LIMIT_DEFAULT));
     json_array_add(parameters, parameter(
         "query", "limit", "How many to list at most.", limit));
     json_array_add(parameters, parameter(

@@ -253,15 +253,11 @@ static void
 reply_list(const struct rest *rest, struct http_request *request,
            const struct resource *resource)
 {
-    struct problem problem = PROBLEM_INITIALIZER;
-    struct json *json = listing_create(&rest->store, resource, request,
-                                       &problem);
+    struct json *json = listing_create(&rest->store, resource, request);
 
     if (json) {
         reply_json(request, 200, "application/json", json, NULL);
         json_destroy(json);
-    } else {
-        reply_problem(request, &problem, NULL);
     }
 }
 

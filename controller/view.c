@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "http.h"
-#include "listing.h"
 #include "openvswitch/json.h"
 #include "problem.h"
 #include "reply.h"
@@ -18,6 +17,20 @@ struct parameters {
     const char *const *filters;
     struct problem problem;
 };
+
+/* Appends 's' to 'ds' as it may be in a query. */
+static void
+encode(struct ds *ds, const char *s)
+{
+    for (; *s; s++) {
+        if (strchr("-._~:", *s) || (*s >= '0' && *s <= '9')
+            || (*s >= 'A' && *s <= 'Z') || (*s >= 'a' && *s <= 'z')) {
+            ds_put_char(ds, *s);
+        } else {
+            ds_put_format(ds, "%%%02X", (unsigned char) *s);
+        }
+    }
+}
 
 static void
 refuse(struct parameters *p, const char *name, const char *value)
@@ -70,7 +83,7 @@ take_parameter(const char *name, const char *value, void *p_)
         return;
     }
     ds_put_format(&p->view->query, "&%s=", name);
-    listing_encode(&p->view->query, value);
+    encode(&p->view->query, value);
 }
 
 bool
@@ -135,7 +148,7 @@ view_answer(const struct view *v, struct json *items, const char *last)
         struct ds ds = DS_EMPTY_INITIALIZER;
 
         ds_put_format(&ds, "/v1/%s?after=", v->path);
-        listing_encode(&ds, last);
+        encode(&ds, last);
         ds_put_cstr(&ds, ds_cstr_ro(&v->query));
         json_object_put(json, "next",
                         json_string_create_nocopy(ds_steal_cstr(&ds)));

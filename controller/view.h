@@ -2,8 +2,7 @@
 #ifndef VIEW_H
 #define VIEW_H 1
 
-/* Requests for lists of what is in no table: their parameters, and the pages
- * of the answer, as those of listing.h. */
+/* Requests for lists: their parameters, and the pages of the answer. */
 
 #include <stdbool.h>
 #include <stddef.h>
