@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the system tests have in common: a lab each, and clients' tools."""
 
+import contextlib
 import dataclasses
 import os
 import re
 import signal
 import sys
+import threading
 import unittest
 
 from lab import Lab
@@ -56,6 +58,10 @@ class LabTest(unittest.TestCase):
     def setUp(self):
         self.client = self.lab.clients[0]
         self.host = self.lab.hosts[0]
+
+    def served(self):
+        """How many requests are in the access logs of all hosts."""
+        return sum(len(host.server.access_log()) for host in self.lab.hosts)
 
     def tearDown(self):
         self.assertTrue(self.switch.vswitchd.alive(),
@@ -119,6 +125,30 @@ def curl(node: Node, url, *args):
     body, _, last = text.rpartition("\n")
     status, port = last.split()
     return Answer(int(status), body, int(port))
+
+
+@contextlib.contextmanager
+def curls(node: Node, url, parallel=1):
+    """Requests by curl, so many at a time, until the end of the context.
+    Gives the list of their outcomes, "200 " where all went well."""
+    outcomes = []
+    end = threading.Event()
+
+    def ask():
+        while not end.is_set():
+            outcomes.append(node.run(
+                "curl", "-s", "-m", "15", "-o", "/dev/null", "-w",
+                "%{http_code} %{errormsg}", url, check=False))
+
+    threads = [threading.Thread(target=ask) for _ in range(parallel)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield outcomes
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join()
 
 
 @dataclasses.dataclass

@@ -3,13 +3,12 @@
 """ovs-vswitchd ends and begins anew, among connections that go on."""
 
 import os
-import threading
 import time
 
 import tap
 from crowd import Crowd
 from lab import SERVICE_ADDRESS
-from labtest import LabTest, curl
+from labtest import LabTest, curl, curls
 from workspace import wait_until
 
 IDLE = 900
@@ -79,33 +78,15 @@ class Restart(LabTest):
 
     def test_under_load(self):
         """Requests that are made meanwhile are answered, each once."""
-        before = sum(len(host.server.access_log())
-                     for host in self.lab.hosts)
-        results = []
-        stop = threading.Event()
-
-        def ask():
-            while not stop.is_set():
-                results.append(self.client.run(
-                    "curl", "-s", "-m", "15", "-o", "/dev/null", "-w",
-                    "%{http_code} %{errormsg}", self.lab.url("/name"),
-                    check=False))
-
-        threads = [threading.Thread(target=ask) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for kill in True, False, True:
+        before = self.served()
+        with curls(self.client, self.lab.url("/name"), 4) as results:
+            for kill in True, False, True:
+                time.sleep(1)
+                self.switch.restart(kill)
             time.sleep(1)
-            self.switch.restart(kill)
-        time.sleep(1)
-        stop.set()
-        for thread in threads:
-            thread.join()
         self.assertGreater(len(results), 20)
         self.assertEqual(set(results), {"200 "})
-        after = sum(len(host.server.access_log())
-                    for host in self.lab.hosts)
-        self.assertEqual(after - before, len(results))
+        self.assertEqual(self.served() - before, len(results))
 
 
 class RestartFlows(Restart):

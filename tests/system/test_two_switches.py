@@ -11,12 +11,11 @@ The client's route to the service says which of the two it goes to."""
 
 import os
 import re
-import threading
 
 import tap
 from crowd import Crowd
 from lab import MIGRATE_ADDRESS, SERVICE_ADDRESS
-from labtest import LabTest, curl
+from labtest import LabTest, curl, curls
 from netns import Node, cable
 from ovs import Pool, Service, Switch
 from workspace import wait_until
@@ -153,36 +152,20 @@ class TwoSwitches(LabTest):
     def test_path(self):
         """The client's path flips between two that live: nothing is to be
         seen of that, and no request runs twice."""
-        before = sum(len(host.server.access_log())
-                     for host in self.lab.hosts)
-        results = []
-        stop = threading.Event()
-
-        def ask():
-            while not stop.is_set():
-                results.append(self.client.run(
-                    "curl", "-s", "-m", "15", "-o", "/dev/null", "-w",
-                    "%{http_code} %{errormsg}", self.lab.url("/name"),
-                    check=False))
-
+        before = self.served()
         with Crowd(self.client, (SERVICE_ADDRESS, 80)) as crowd:
             self.fill(crowd)
-            thread = threading.Thread(target=ask)
-            thread.start()
-            for _ in range(5):
-                for address in ADDRESS2, MIGRATE_ADDRESS:
-                    n = len(results) + 5
-                    self.route(address)
-                    wait_until(lambda: len(results) >= n, "requests")
-                    crowd.check()
-                crowd.ask("/name", b"host\n")
-            stop.set()
-            thread.join()
+            with curls(self.client, self.lab.url("/name")) as results:
+                for _ in range(5):
+                    for address in ADDRESS2, MIGRATE_ADDRESS:
+                        n = len(results) + 5
+                        self.route(address)
+                        wait_until(lambda: len(results) >= n, "requests")
+                        crowd.check()
+                    crowd.ask("/name", b"host\n")
             crowd.finish()
         self.assertEqual(set(results), {"200 "})
-        after = sum(len(host.server.access_log())
-                    for host in self.lab.hosts)
-        self.assertEqual(after - before,
+        self.assertEqual(self.served() - before,
                          len(results) + 6 * IDLE + DOWNLOADS)
         for switch in self.switch, self.second:
             self.assertEqual(switch.counters()["reset"], 0)
