@@ -106,8 +106,9 @@ fill_in(uint8_t type, unsigned int host, uint8_t *body, size_t len)
 }
 
 static void
-say(const struct message *m, const uint8_t *body, size_t len)
+say(const void *head, const uint8_t *body, size_t len)
 {
+    const struct message *m = head;
     const struct record *r = migrate_find_connection(f.engine,
                                                      &f.clients[0].tuple);
     unsigned int host = m->host % N_HOSTS;
@@ -137,21 +138,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wake_hosts();
     offer();
     FUZZ_CHECK(migrate_connection_count(f.engine) == f.engine->settled);
-    for (int n = 0; (size_t) (end - data) >= sizeof(struct message)
-         && n < MAX_MESSAGES; n++) {
-        struct message m;
-        size_t len;
-
-        memcpy(&m, data, sizeof m);
-        data += sizeof m;
-        len = m.len_high << 8 | m.len_low;
-        if (len > (size_t) (end - data)) {
-            len = end - data;
-        }
-        say(&m, data, len);
-        check_books(false);
-        data += len;
-    }
+    take_parts(data, end, sizeof(struct message), MAX_MESSAGES, say);
     tear_down();
     return 0;
 }

@@ -173,8 +173,9 @@ take_segment(const struct step *s, const uint8_t *body, size_t len)
 }
 
 static void
-take_step(const struct step *s, const uint8_t *body, size_t len)
+take_step(const void *head, const uint8_t *body, size_t len)
 {
+    const struct step *s = head;
     struct client *c = &f.clients[s->who % N_CLIENTS];
     unsigned int host = s->who % N_HOSTS;
     struct migrate_status status = {
@@ -241,21 +242,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     set_up(*data++);
-    for (int n = 0; (size_t) (end - data) >= sizeof(struct step)
-         && n < MAX_STEPS; n++) {
-        struct step s;
-        size_t len;
-
-        memcpy(&s, data, sizeof s);
-        data += sizeof s;
-        len = s.len_high << 8 | s.len_low;
-        if (len > (size_t) (end - data)) {
-            len = end - data;
-        }
-        take_step(&s, data, len);
-        check_books(false);
-        data += len;
-    }
+    take_parts(data, end, sizeof(struct step), MAX_STEPS, take_step);
     run_out();
     tear_down();
     return 0;

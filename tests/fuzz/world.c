@@ -399,3 +399,22 @@ tear_down(void)
     migrate_destroy(f.engine);
     FUZZ_CHECK(!f.n_placed);
 }
+
+void
+take_parts(const uint8_t *data, const uint8_t *end, size_t head_size, int max,
+           void (*take)(const void *head, const uint8_t *body, size_t len))
+{
+    for (int n = 0; (size_t) (end - data) >= head_size && n < max; n++) {
+        const uint8_t *head = data;
+        size_t len;
+
+        data += head_size;
+        len = data[-2] << 8 | data[-1];
+        if (len > (size_t) (end - data)) {
+            len = end - data;
+        }
+        take(head, data, len);
+        check_books(false);
+        data += len;
+    }
+}

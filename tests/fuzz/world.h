@@ -41,6 +41,14 @@ void set_up(uint8_t settings);
 /* Ends it. */
 void tear_down(void);
 
+/* Hands the parts that 'data' up to 'end' consists of to 'take', and checks the
+ * books after each.  A part is a head of 'head_size' bytes, the last two of
+ * which say how many follow, high byte first.  There are 'max' parts at
+ * most. */
+void take_parts(const uint8_t *data, const uint8_t *end, size_t head_size,
+                int max, void (*take)(const void *head, const uint8_t *body,
+                                      size_t len));
+
 /* Configures the engine anew, with the hosts and services whose bits are set,
  * and bit 4 of 'which_services' for the policy of the pool. */
 void configure(unsigned int which_hosts, unsigned int which_services);
