@@ -107,6 +107,8 @@ controller_libcontroller_a_SOURCES = \
 	controller/problem.h \
 	controller/reply.c \
 	controller/reply.h \
+	controller/replica.c \
+	controller/replica.h \
 	controller/represent.c \
 	controller/represent.h \
 	controller/resource.c \

@@ -62,6 +62,8 @@ struct fabric_service {
 /* A machine that is plugged in, as everybody sees it: its Ethernet address. */
 struct fabric_station {
     struct eth_addr mac;
+    bool doubted;               /* The controller listens whether it is
+                                 * there. */
     size_t sw;
     ofp_port_t port;
 };

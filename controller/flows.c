@@ -330,7 +330,7 @@ add_near(const struct fabric_station *s, struct flow_table *ft)
     flow_table_add_flow(ft, COOKIE_STATIONS "table=3,priority=100,"
                         "dl_dst="ETH_ADDR_FMT",actions=output:%s",
                         ETH_ADDR_ARGS(s->mac), port_text(s->port).s);
-    for (size_t i = 0; i < ARRAY_SIZE(introductions); i++) {
+    for (size_t i = 0; !s->doubted && i < ARRAY_SIZE(introductions); i++) {
         flow_table_add_flow(ft, COOKIE_STATIONS "table=1,priority=200,%s,"
                             "in_port=%s,dl_src="ETH_ADDR_FMT","
                             "actions=goto_table:2", introductions[i],

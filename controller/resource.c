@@ -38,6 +38,8 @@ static const struct field fabric_fields[] = {
       .default_ = "1500", .example = "9000" },
     { .name = "event_limit", .column = COLUMN(fabric, event_limit),
       .default_ = "1000", .example = "5000" },
+    { .name = "station_lifetime", .column = COLUMN(fabric, station_lifetime),
+      .default_ = "86400", .example = "3600" },
     { .name = "active", .column = COLUMN(fabric, active),
       .flags = FIELD_READONLY, .example = "{\"name\": \"c1\"}" },
     { .name = "next_cfg", .column = COLUMN(fabric, next_cfg),

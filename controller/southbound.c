@@ -21,6 +21,7 @@
 #include "live.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
+#include "replica.h"
 #include "report.h"
 #include "seal.h"
 #include "smap.h"
@@ -59,6 +60,9 @@ struct southbound {
     struct ovsdb_idl_loop loop;
     unsigned int seqno;         /* Of the replica, when it was looked at. */
     char *name;
+    char *remote;               /* Of the database... */
+    bool checked_probes;        /* ...whether it was seen how that probes,
+                                 * since this controller is active. */
     bool active;
     long long int since;        /* When that changed, seconds since 1970. */
     struct stations *stations;
@@ -145,8 +149,7 @@ southbound_create(const char *remote, const char *name,
                   struct agents *agents)
 {
     struct southbound *sb = xzalloc(sizeof *sb);
-    struct ovsdb_idl *idl = ovsdb_idl_create(remote, &omrec_idl_class, true,
-                                             true);
+    struct ovsdb_idl *idl = replica_create(remote);
 
     ovsdb_idl_set_write_changed_only_all(idl, true);
     for (size_t i = 0; i < ARRAY_SIZE(config_columns); i++) {
@@ -157,6 +160,7 @@ southbound_create(const char *remote, const char *name,
     }
     sb->loop = (struct ovsdb_idl_loop) OVSDB_IDL_LOOP_INITIALIZER(idl);
     sb->name = xstrdup(name);
+    sb->remote = xstrdup(remote);
     sb->stations = stations_create(idl);
     sb->agents = agents;
     ovsdb_idl_set_lock(idl, LOCK);
@@ -383,6 +387,8 @@ activate(struct southbound *sb)
     sb->health = health_create(sb->loop.idl);
     balance_init(&sb->balance, sb->loop.idl, sb->agents, sb->health);
     sb->seqno = 0;
+    sb->checked_probes = false;
+    stations_begin(sb->stations);
     tree_init(&sb->tree);
     fabric_init(&sb->fabric);
     fabric_route(&sb->fabric, &sb->routes);
@@ -430,6 +436,7 @@ southbound_destroy(struct southbound *sb)
         stations_destroy(sb->stations);
         ovsdb_idl_loop_destroy(&sb->loop);
         free(sb->name);
+        free(sb->remote);
         free(sb);
     }
 }
@@ -475,6 +482,16 @@ run_databases(struct southbound *sb, bool moved)
 }
 
 static void
+set_probes(struct southbound *sb)
+{
+    if (!sb->checked_probes && omrec_fabric_first(sb->loop.idl)) {
+        sb->checked_probes = true;
+        replica_check_probes(sb->loop.idl, sb->remote);
+    }
+    replica_set_probes(sb->loop.idl);
+}
+
+static void
 run_active(struct southbound *sb, struct ovsdb_idl_txn *txn)
 {
     struct ovsdb_idl *idl = sb->loop.idl;
@@ -491,7 +508,8 @@ run_active(struct southbound *sb, struct ovsdb_idl_txn *txn)
     decider_run(sb->decider);
     census_run(sb->live.census);
     topology_run(sb->topology, time_msec());
-    if (changed || sb->topology_seqno != topology_seqno(sb->topology)) {
+    if (changed || sb->topology_seqno != topology_seqno(sb->topology)
+        || stations_run(sb->stations)) {
         sb->topology_seqno = topology_seqno(sb->topology);
         update_fabric(sb);
         moved = true;
@@ -501,6 +519,7 @@ run_active(struct southbound *sb, struct ovsdb_idl_txn *txn)
     run_databases(sb, moved);
     if (txn) {
         stations_write(sb->stations, txn);
+        set_probes(sb);
     }
     run_reports(sb, txn, omrec_fabric_first(idl));
 

@@ -8,8 +8,11 @@
 
 #include "controller/ovs-migrate-idl.h"
 #include "openvswitch/hmap.h"
+#include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
+#include "simap.h"
+#include "timeval.h"
 #include "util.h"
 #include "uuid.h"
 
@@ -20,6 +23,10 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(20, 20);
 #define MOVE_MSEC 1000          /* Between two moves. */
 #define MAX_RECENT 4096         /* That are remembered for that. */
 #define MAX_STATIONS 65536      /* "maxRows" of the table. */
+#define ROOM 256                /* That are deleted when there are so many... */
+#define ROOM_MSEC 1000          /* ...but not more often. */
+#define LIFETIME_S 86400        /* By default. */
+#define MAX_LOOK_MSEC 60000     /* Between two looks at all of them. */
 
 /* What was heard of a station lately. */
 struct recent {
@@ -36,6 +43,11 @@ struct stations {
     struct ovsdb_idl_index *by_mac;
     struct hmap recent;         /* Of "struct recent"s, by address. */
     size_t n_pending;
+
+    long long int began;        /* stations_begin(). */
+    long long int looked;       /* stations_run(), last... */
+    bool look;                  /* ...and stations_write() is to. */
+    long long int next_room;
 };
 
 struct stations *
@@ -77,6 +89,13 @@ stations_destroy(struct stations *s)
         hmap_destroy(&s->recent);
         free(s);
     }
+}
+
+void
+stations_begin(struct stations *s)
+{
+    s->began = time_msec();
+    s->looked = 0;
 }
 
 static struct recent *
@@ -156,31 +175,38 @@ find_station(const struct stations *s, const char *mac)
     return row;
 }
 
-/* Writes what 'r' says.  Returns whether it is to be seen whether that comes
- * to pass. */
+/* Writes what 'r' says, unless '*n' stations are too many.  Returns whether it
+ * is to be seen whether that comes to pass. */
 static bool
 write_station(const struct stations *s, struct ovsdb_idl_txn *txn,
-              const struct recent *r, size_t n_stations)
+              const struct recent *r, size_t *n)
 {
     const struct omrec_switch *sw
         = omrec_switch_get_for_uuid(s->idl, &r->switch_uuid);
     const struct omrec_station *row;
     char mac[ETH_ADDR_STRLEN + 1];
+    bool is_there;
 
     snprintf(mac, sizeof mac, ETH_ADDR_FMT, ETH_ADDR_ARGS(r->mac));
     row = find_station(s, mac);
-    if (!sw || (row && row->switch_ == sw && !strcmp(row->port, r->port))) {
+    is_there = row && row->switch_ == sw && !strcmp(row->port, r->port);
+    if (!sw || (is_there
+                && !stations_doubts(row, stations_lifetime(s->idl)))) {
         return false;
-    } else if (!row && n_stations >= MAX_STATIONS) {
+    } else if (!row && *n >= MAX_STATIONS) {
         VLOG_WARN_RL(&rl, "%s is not added: there are too many stations", mac);
         return false;
     } else if (!row) {
         row = omrec_station_insert(txn);
         omrec_station_set_mac(row, mac);
+        (*n)++;
     }
-    VLOG_INFO_RL(&rl, "%s is at port %s of %s", mac, r->port, sw->name);
+    if (!is_there) {
+        VLOG_INFO_RL(&rl, "%s is at port %s of %s", mac, r->port, sw->name);
+    }
     omrec_station_set_switch_(row, sw);
     omrec_station_set_port(row, r->port);
+    omrec_station_set_heard(row, time_wall_msec());
     return true;
 }
 
@@ -196,19 +222,145 @@ count_stations(const struct ovsdb_idl *idl)
     return n;
 }
 
+/* Limits. */
+
+long long int
+stations_lifetime(const struct ovsdb_idl *idl)
+{
+    const struct omrec_fabric *fabric = omrec_fabric_first(idl);
+
+    return 1000LL * (fabric && fabric->station_lifetime
+                     ? *fabric->station_lifetime : LIFETIME_S);
+}
+
+bool
+stations_doubts(const struct omrec_station *row, long long int lifetime)
+{
+    return row->heard + lifetime / 2 <= time_wall_msec();
+}
+
+bool
+stations_run(struct stations *s)
+{
+    long long int next = s->looked + MIN(stations_lifetime(s->idl) / 16,
+                                         MAX_LOOK_MSEC);
+
+    if (time_msec() < next) {
+        poll_timer_wait_until(next);
+        return false;
+    }
+    s->looked = time_msec();
+    s->look = true;
+    return true;
+}
+
+/* Deletes those whose time is over. */
+static void
+bury(struct stations *s)
+{
+    long long int lifetime = stations_lifetime(s->idl);
+    const struct omrec_station *row;
+
+    if (time_msec() < s->began + lifetime / 2) {
+        return;                 /* This controller did not listen so long. */
+    }
+    OMREC_STATION_FOR_EACH_SAFE (row, s->idl) {
+        if (row->heard + lifetime <= time_wall_msec()) {
+            VLOG_INFO_RL(&rl, "nothing is heard of %s any more", row->mac);
+            omrec_station_delete(row);
+        }
+    }
+}
+
+static char *
+place_name(const struct omrec_station *row)
+{
+    return xasprintf("%s of %s", row->port,
+                     row->switch_ ? row->switch_->name : "no switch");
+}
+
+/* The name of the place where most stations are. */
+static char *
+find_fullest(const struct ovsdb_idl *idl)
+{
+    struct simap counts = SIMAP_INITIALIZER(&counts);
+    const struct simap_node *node, *most = NULL;
+    const struct omrec_station *row;
+    char *name;
+
+    OMREC_STATION_FOR_EACH (row, idl) {
+        name = place_name(row);
+        simap_increase(&counts, name, 1);
+        free(name);
+    }
+    SIMAP_FOR_EACH (node, &counts) {
+        most = !most || node->data > most->data ? node : most;
+    }
+    name = xstrdup(most ? most->name : "");
+    simap_destroy(&counts);
+    return name;
+}
+
+static int
+compare_heard(const void *a_, const void *b_)
+{
+    const struct omrec_station *const *a = a_, *const *b = b_;
+
+    return (*a)->heard < (*b)->heard ? -1 : (*a)->heard > (*b)->heard;
+}
+
+/* Deletes some, so that others can be added: at the port that has most, those
+ * that were not heard of for longest.  So who invents addresses harms nobody
+ * who is elsewhere.  Returns how many. */
+static size_t
+make_room(struct stations *s)
+{
+    char *fullest = find_fullest(s->idl);
+    const struct omrec_station **rows, *row;
+    size_t n = 0;
+
+    VLOG_WARN_RL(&rl, "there are too many stations, most of them at port %s; "
+                 "the oldest ones there are forgotten", fullest);
+    rows = xmalloc(MAX_STATIONS * sizeof *rows);
+    OMREC_STATION_FOR_EACH (row, s->idl) {
+        char *name = place_name(row);
+
+        if (n < MAX_STATIONS && !strcmp(name, fullest)) {
+            rows[n++] = row;
+        }
+        free(name);
+    }
+    qsort(rows, n, sizeof *rows, compare_heard);
+    n = MIN(n, ROOM);
+    for (size_t i = 0; i < n; i++) {
+        omrec_station_delete(rows[i]);
+    }
+    free(rows);
+    free(fullest);
+    return n;
+}
+
 void
 stations_write(struct stations *s, struct ovsdb_idl_txn *txn)
 {
     struct recent *r;
     size_t n;
 
+    if (s->look) {
+        s->look = false;
+        bury(s);
+    }
     if (!s->n_pending) {
         return;
     }
     n = count_stations(s->idl);
+    if (n >= MAX_STATIONS && time_msec() >= s->next_room) {
+        s->next_room = time_msec() + ROOM_MSEC;
+        n -= make_room(s);
+    }
     HMAP_FOR_EACH (r, node, &s->recent) {
         if (r->pending) {
-            set_pending(s, r, write_station(s, txn, r, n++));
+            set_pending(s, r, write_station(s, txn, r, &n));
         }
     }
 }

@@ -7,12 +7,13 @@
 
 #include "controller/ovs-migrate-idl.h"
 #include "openvswitch/json.h"
+#include "replica.h"
 #include "util.h"
 
 void
 store_init(struct store *store, const char *remote)
 {
-    store->idl = ovsdb_idl_create(remote, &omrec_idl_class, true, true);
+    store->idl = replica_create(remote);
     for (size_t i = 0; i < N_RESOURCES; i++) {
         store->by_key[i] = ovsdb_idl_index_create1(
             store->idl, resources[i].fields[0].column);

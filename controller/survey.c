@@ -10,6 +10,7 @@
 #include "fabric.h"
 #include "packets.h"
 #include "seal.h"
+#include "stations.h"
 #include "topology.h"
 #include "util.h"
 
@@ -145,7 +146,7 @@ add_services(const struct ovsdb_idl *idl, struct fabric *f)
 /* Adds the station with address 'mac' at 'port'. */
 static void
 add_station(const struct topology_port *port, struct eth_addr mac,
-            struct fabric *f)
+            bool doubted, struct fabric *f)
 {
     size_t sw = fabric_find_switch(f, port->sw->dpid);
 
@@ -153,6 +154,7 @@ add_station(const struct topology_port *port, struct eth_addr mac,
         struct fabric_station *s = fabric_add_station(f);
 
         s->mac = mac;
+        s->doubted = doubted;
         s->sw = sw;
         s->port = port->number;
     }
@@ -160,7 +162,8 @@ add_station(const struct topology_port *port, struct eth_addr mac,
 
 static void
 add_station_at(const struct topology *t, const struct omrec_switch *sw,
-               const char *port_name, const char *mac_text, struct fabric *f)
+               const char *port_name, const char *mac_text, bool doubted,
+               struct fabric *f)
 {
     const struct topology_switch *ts = find_switch(t, sw);
     const struct topology_port *port
@@ -168,7 +171,7 @@ add_station_at(const struct topology *t, const struct omrec_switch *sw,
     struct eth_addr mac;
 
     if (port && eth_addr_from_string(mac_text, &mac)) {
-        add_station(port, mac, f);
+        add_station(port, mac, doubted, f);
     }
 }
 
@@ -221,13 +224,14 @@ static void
 add_stations(const struct ovsdb_idl *idl, const struct topology *t,
              struct fabric *f)
 {
+    long long int lifetime = stations_lifetime(idl);
     const struct omrec_station *station;
     const struct omrec_host *host;
     size_t n;
 
     OMREC_HOST_FOR_EACH (host, idl) {
         if (host->mac && host->switch_ && host->port) {
-            add_station_at(t, host->switch_, host->port, host->mac, f);
+            add_station_at(t, host->switch_, host->port, host->mac, false, f);
         }
     }
     settle_stations(f, 0);
@@ -240,14 +244,15 @@ add_stations(const struct ovsdb_idl *idl, const struct topology *t,
             = ts ? topology_find_port(ts, OFPP_LOCAL) : NULL;
 
         if (local) {
-            add_station(local, local->mac, f);
+            add_station(local, local->mac, false, f);
         }
     }
     settle_stations(f, n);
 
     n = f->n_stations;
     OMREC_STATION_FOR_EACH (station, idl) {
-        add_station_at(t, station->switch_, station->port, station->mac, f);
+        add_station_at(t, station->switch_, station->port, station->mac,
+                       stations_doubts(station, lifetime), f);
     }
     settle_stations(f, n);
 }

@@ -21,7 +21,8 @@ void survey_links(const struct ovsdb_idl *, struct topology *,
 /* Reads the keys of the fabric.  Returns false if it has none. */
 bool survey_keys(const struct omrec_fabric *, struct keyring *);
 
-/* Fills 'f', which is empty.  Two times the same gives the same bytes. */
+/* Fills 'f', which is empty.  Two times the same gives the same bytes.  Time
+ * counts, too: which stations are doubted (stations.h). */
 void survey_fabric(const struct ovsdb_idl *, const struct topology *,
                    struct fabric *f);
 

@@ -5,6 +5,7 @@ SYSTEM_TESTS = \
 	tests/system/test_attacks_host.py \
 	tests/system/test_bad_input.py \
 	tests/system/test_clean.py \
+	tests/system/test_cut_off.py \
 	tests/system/test_demo.py \
 	tests/system/test_decide.py \
 	tests/system/test_fabric.py \

@@ -53,19 +53,31 @@ def make_certificate(workspace):
 
 
 class Server:
-    """An ovsdb-server with OVS_Migrate, for several controllers."""
+    """An ovsdb-server with OVS_Migrate, for several controllers.
 
-    def __init__(self, workspace, name="db"):
+    'target': where it listens besides, by its table Connection.  'prefix': the
+    beginning of the command line."""
+
+    def __init__(self, workspace, name="db", target=None, prefix=()):
         self.workspace = workspace
         self.file = workspace.path(f"{name}.db")
         self.remote = f"unix:{workspace.path(name)}.sock"
         self.name = name
+        self.prefix = prefix
         run(["ovsdb-tool", "create", self.file, SCHEMA])
+        if target:
+            run(["ovsdb-tool", "transact", self.file, json.dumps(
+                ["OVS_Migrate",
+                 {"op": "insert", "table": "Connection", "uuid-name": "c",
+                  "row": {"target": target}},
+                 {"op": "insert", "table": "Fabric",
+                  "row": {"connections": ["named-uuid", "c"]}}])])
         self.start()
 
     def start(self):
         self.process = self.workspace.start(self.name, [
-            "ovsdb-server", f"--remote=p{self.remote}",
+            *self.prefix, "ovsdb-server", f"--remote=p{self.remote}",
+            "--remote=db:OVS_Migrate,Fabric,connections",
             f"--unixctl={self.workspace.path(self.name)}.ctl", self.file])
         wait_until(lambda: os.path.exists(self.remote[len("unix:"):]),
                    "ovsdb-server to listen")

@@ -7,7 +7,8 @@ import os
 import re
 import signal
 
-from controllers import (SCHEMA, Controller, ControllerTest, Server, transact)
+from controllers import (SCHEMA, Controller, ControllerTest, Server, free_port,
+                         transact)
 from workspace import alive, run, wait_until
 import tap
 
@@ -155,6 +156,54 @@ class Shared(ControllerTest):
         wait_until(lambda: {"active", "standby"}
                    == {self.one.status(), self.two.status()},
                    "one of them to be active")
+
+
+class Stuck(ControllerTest):
+    """A controller that neither ends nor answers."""
+
+    def setUp(self):
+        super().setUp()
+        port = free_port()
+        Server(self.workspace, target=f"ptcp:{port}:127.0.0.1")
+        self.remote = f"tcp:127.0.0.1:{port}"
+        self.one = Controller(self.workspace, "c1", self.remote)
+        self.one.wait_active()
+
+    def test_takeover(self):
+        two = Controller(self.workspace, "c2", self.remote)
+        self.assertEqual(two.status(), "standby")
+        self.one.process.send(signal.SIGSTOP)
+        two.wait_active(5)
+        self.one.process.send(signal.SIGCONT)
+        wait_until(lambda: self.one.status() == "standby",
+                   "the other one to stand by")
+        self.assertEqual(two.status(), "active")
+
+    def test_probe_stays(self):
+        """What somebody has set."""
+        def probes():
+            return [row["inactivity_probe"] for row in transact(
+                self.remote, {"op": "select", "table": "Connection",
+                              "where": []})[0]["rows"]]
+
+        wait_until(lambda: probes() == [1500], "the probe to be set")
+        transact(self.remote, {"op": "update", "table": "Connection",
+                               "where": [], "row": {"inactivity_probe": 7000}})
+        self.one.kill()
+        self.one.start()
+        self.one.wait_active(20)
+        self.assertEqual(probes(), [7000])
+
+    def test_warning(self):
+        """Where the database listens otherwise."""
+        warning = "will be active after 10 s only"
+        self.assertNotIn(warning, self.one.process.output())
+        port = free_port()
+        Server(self.workspace, "other")
+        run(["ovs-appctl", "-t", self.workspace.path("other.ctl"),
+             "ovsdb-server/add-remote", f"ptcp:{port}:127.0.0.1"])
+        c = Controller(self.workspace, "c3", f"tcp:127.0.0.1:{port}")
+        wait_until(lambda: warning in c.process.output(), "the warning")
 
 
 if __name__ == "__main__":

@@ -246,6 +246,79 @@ class OneSwitch(SwitchesTest):
         self.wait_synced(self.switch)
         self.assertEqual(self.switch.flows(), flows)
 
+    def test_station_lifetime(self):
+        """One that is heard of stays, without much ado; one that is not
+        goes."""
+        lifetime = 4
+        response = self.client("PATCH", "/v1/fabric",
+                               {"station_lifetime": lifetime})
+        self.assertEqual(response.status, 200, response)
+        self.settle()
+        quiet, talker = "02:00:00:00:aa:01", "02:00:00:00:aa:02"
+
+        def stations():
+            return {row["mac"] for row in self.controller_rows("Station")}
+
+        def say(*macs):
+            for mac in macs:
+                self.switch.receive("p1", self.ARP.format(mac, mac))
+            return True
+
+        wait_until(lambda: say(quiet, talker)
+                   and stations() == {quiet, talker}, "both to be found",
+                   interval=0.2)
+        begun = time.monotonic()
+        wait_until(lambda: self.switch.flows(f"table=1,arp,dl_src={talker}"),
+                   "the controller to be spared")
+        wait_until(lambda: say(talker) and stations() == {talker},
+                   "one of them to go", 3 * lifetime, 0.2)
+        self.assertGreater(time.monotonic() - begun, lifetime - 1)
+        wait_until(lambda: not self.switch.flows(f"dl_dst={quiet}"),
+                   "its flows to go")
+        while time.monotonic() < begun + 2 * lifetime:
+            say(talker)
+            self.assertEqual(stations(), {talker})
+            time.sleep(0.2)
+
+    def test_too_many_stations(self):
+        """Who invents addresses pushes out his own ones."""
+        self.switch.add_port("p2")
+        self.settle()
+        rows = transact(self.controller.remote, {
+            "op": "select", "table": "Switch", "where": [],
+            "columns": ["_uuid"]})[0]["rows"]
+        uuid = rows[0]["_uuid"]
+
+        def insert(mac, port, heard):
+            return {"op": "insert", "table": "Station",
+                    "row": {"mac": mac, "switch": uuid, "port": port,
+                            "heard": heard}}
+
+        # At a port that is not there, so that no flows are made.
+        now = int(time.time() * 1000)
+        invented = [f"06:00:00:00:{n >> 8:02x}:{n & 255:02x}"
+                    for n in range(65535)]
+        for i in range(0, 65535, 615):
+            transact(self.controller.remote, *(
+                insert(mac, "p9", now + n) for n, mac in
+                enumerate(invented[i:i + 615], i)))
+        old, new = "02:00:00:00:aa:01", "02:00:00:00:aa:02"
+        transact(self.controller.remote, insert(old, "p1", now - 1000))
+
+        def stations():
+            return {row["mac"] for row in self.controller_rows("Station")}
+
+        def is_known(mac):
+            return transact(self.controller.remote, {
+                "op": "select", "table": "Station",
+                "where": [["mac", "==", mac]]})[0]["rows"]
+
+        wait_until(lambda: self.switch.receive(
+            "p2", self.ARP.format(new, new)) or is_known(new),
+                   "room for one more", 20, 0.5)
+        self.assertEqual(set(invented) - stations(), set(invented[:256]))
+        self.assertIn(old, stations())
+
 
 class Takeover(SwitchesTest):
     """Of the switches of a controller that is killed, by another one."""

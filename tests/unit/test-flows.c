@@ -367,6 +367,14 @@ test_stations(void)
               "dl_dst=02:00:00:00:00:01,actions=group:12\n"
           "cookie=0x6d69677261746502,table=3,priority=100,"
               "dl_dst=02:00:00:00:00:02,actions=group:13\n");
+
+    /* What one says that is doubted is copied to the controller. */
+    f.stations[1].doubted = true;
+    check(&f, 3, FLOWS_STATIONS,
+          "cookie=0x6d69677261746502,table=3,priority=100,"
+              "dl_dst=02:00:00:00:00:01,actions=group:12\n"
+          "cookie=0x6d69677261746502,table=3,priority=100,"
+              "dl_dst=02:00:00:00:00:02,actions=output:4\n");
     fabric_destroy(&f);
 }
 
