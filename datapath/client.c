@@ -16,7 +16,7 @@ reply_stateless(struct migrate *m, const struct arrival *a, uint8_t flags,
                 uint32_t seq, uint32_t ack, unsigned int window_shift,
                 struct tcp_options *options)
 {
-    const struct packet *p = &a->packet;
+    const struct packet *p = a->packet;
     struct segment s = {
         .eth_dst = a->frame->data + 6, .eth_src = a->frame->data,
         .src = &p->dst, .dst = &p->src,
@@ -64,29 +64,22 @@ packet_tuple(const struct packet *p)
 void
 migrate_lookup(const struct migrate *m, struct frame frames[], size_t n)
 {
-    struct packet p;
-
     for (size_t i = 0; i < n; i++) {
-        frames[i].looked_up = frame_parse(&frames[i], &p) == FRAME_TCP;
-        if (frames[i].looked_up) {
-            struct tuple tuple = packet_tuple(&p);
+        struct packet *p = &frames[i].packet;
+
+        frames[i].looked_up = true;
+        frames[i].kind = frame_parse(&frames[i], p);
+        if (frames[i].kind == FRAME_TCP) {
+            struct tuple tuple = packet_tuple(p);
 
             frames[i].bucket = record_bucket(m->records, &tuple);
         }
     }
     for (size_t i = 0; i < n; i++) {
-        if (frames[i].looked_up) {
+        if (frames[i].kind == FRAME_TCP) {
             record_prefetch(m->records, frames[i].bucket);
         }
     }
-}
-
-static struct record *
-find_record(const struct migrate *m, const struct arrival *a)
-{
-    return (a->frame->looked_up
-            ? record_find_in(m->records, a->frame->bucket, &a->tuple)
-            : record_find(m->records, &a->tuple));
 }
 
 static enum migrate_verdict
@@ -98,20 +91,20 @@ syn(struct migrate *m, struct arrival *a)
     struct record *r;
     uint32_t isn;
 
-    if (a->packet.flags & (SEG_ACK | SEG_RST | SEG_FIN)) {
+    if (a->packet->flags & (SEG_ACK | SEG_RST | SEG_FIN)) {
         return drop(m, COUNTER_DROP_FLAGS);
     }
-    if (!address_is_unicast(engine_address(m, &a->packet.dst))) {
+    if (!address_is_unicast(engine_address(m, &a->packet->dst))) {
         return drop(m, COUNTER_DROP_FAMILY);
     }
-    learn_vip(m, &a->packet.dst);
+    learn_vip(m, &a->packet->dst);
 
     syn.mss = o->mss ? o->mss : 536;    /* RFC 9293 3.7.1. */
     syn.wscale_ok = o->wscale_ok;
     syn.wscale = o->wscale;
     syn.sack_ok = o->sack_ok;
-    isn = cookie_make(&m->secrets, &a->tuple, a->packet.seq, &syn);
-    r = record_find(m->records, &a->tuple);
+    isn = cookie_make(&m->secrets, &a->tuple, a->packet->seq, &syn);
+    r = record_find_in(m->records, a->frame->bucket, &a->tuple);
     if (r && r->isn != isn) {
         r->syn_seen = true;
         r->syn_generation = m->secrets.generation & 3;
@@ -119,14 +112,14 @@ syn(struct migrate *m, struct arrival *a)
         handoff_unplace(m, r);  /* What follows, the engine must see. */
     }
 
-    o->mss = m->mtu - (a->packet.family == 4 ? 40 : 60);
+    o->mss = m->mtu - (a->packet->family == 4 ? 40 : 60);
     o->wscale = RCV_WSCALE;
     o->tsecr = o->tsval;
     synack.tuple = a->tuple;
     memcpy(synack.client_mac, a->frame->data + 6, 6);
     memcpy(synack.switch_mac, a->frame->data, 6);
     synack.tag = a->frame->tag;
-    synack.client_isn = a->packet.seq;
+    synack.client_isn = a->packet->seq;
     synack.isn = isn;
     synack.options = *o;
     synack_send(m, &synack, a->now);
@@ -148,7 +141,7 @@ static enum proof
 prove(const struct migrate *m, const struct arrival *a,
       struct syn_options *syn_options)
 {
-    const struct packet *p = &a->packet;
+    const struct packet *p = a->packet;
 
     if (p->flags & SEG_RST || !(p->flags & SEG_ACK)) {
         return PROOF_NONE;
@@ -170,7 +163,7 @@ static enum migrate_verdict
 newcomer(struct migrate *m, struct arrival *a, struct record *old,
          enum proof proof, const struct syn_options *syn_options)
 {
-    const struct packet *p = &a->packet;
+    const struct packet *p = a->packet;
     bool fin = p->flags & SEG_FIN;
 
     if (!tcp_options_parse(a->frame, p, &a->options)) {
@@ -209,7 +202,7 @@ reset(struct migrate *m, const struct arrival *a)
 {
     struct tcp_options none = { .tstamp_ok = false };
 
-    reply_stateless(m, a, SEG_RST, a->packet.ack, 0, 0, &none);
+    reply_stateless(m, a, SEG_RST, a->packet->ack, 0, 0, &none);
     return drop(m, COUNTER_RESET);
 }
 
@@ -218,7 +211,7 @@ reset(struct migrate *m, const struct arrival *a)
 static enum migrate_verdict
 stranger(struct migrate *m, struct arrival *a)
 {
-    const struct packet *p = &a->packet;
+    const struct packet *p = a->packet;
     struct syn_options syn_options;
     enum proof proof = prove(m, a, &syn_options);
 
@@ -280,7 +273,7 @@ forward(struct migrate *m, struct record *r, struct arrival *a)
     count(m, COUNTER_ENCAPSULATED);
     /* As from a router: the frame may leave where it came in, and bridges
      * there must not learn the client's address from it. */
-    frame_redirect(a->frame, &a->packet, host->mac, m->mac,
+    frame_redirect(a->frame, a->packet, host->mac, m->mac,
                    engine_address(m, &host->address), &host->address,
                    htons(flow_id_src_port(r->flow_id)),
                    htons(flow_id_dst_port(r->flow_id)));
@@ -294,7 +287,7 @@ forward(struct migrate *m, struct record *r, struct arrival *a)
 static enum migrate_verdict
 lost(struct migrate *m, struct record *r, struct arrival *a)
 {
-    const struct packet *p = &a->packet;
+    const struct packet *p = a->packet;
 
     if (p->flags & SEG_RST || !(p->flags & SEG_ACK)) {
         return drop(m, COUNTER_DROP_NO_RECORD);
@@ -326,7 +319,7 @@ static enum migrate_verdict
 offered(struct migrate *m, struct record *r, struct arrival *a)
 {
     struct pending *pending = r->pending;
-    const struct packet *p = &a->packet;
+    const struct packet *p = a->packet;
     enum migrate_verdict verdict;
 
     if (!in_window(pending, p) || !frame_csum_ok(a->frame, p)) {
@@ -353,8 +346,9 @@ offered(struct migrate *m, struct record *r, struct arrival *a)
 static enum migrate_verdict
 service_packet(struct migrate *m, struct arrival *a)
 {
-    const struct packet *p = &a->packet;
-    struct record *r = find_record(m, a);
+    const struct packet *p = a->packet;
+    struct record *r = record_find_in(m->records, a->frame->bucket,
+                                      &a->tuple);
     struct syn_options syn_options;
     enum proof proof;
 
@@ -402,11 +396,14 @@ enum migrate_verdict
 migrate_service_frame(struct migrate *m, uint32_t service_id,
                       struct frame *frame, int64_t now)
 {
-    struct arrival a = { .frame = frame, .now = now };
-    struct packet *p = &a.packet;
+    const struct packet *p = &frame->packet;
+    struct arrival a = { .frame = frame, .packet = p, .now = now };
 
     engine_note_frame(m, now);
-    switch (frame_parse(frame, p)) {
+    if (!frame->looked_up) {
+        migrate_lookup(m, frame, 1);
+    }
+    switch (frame->kind) {
     case FRAME_TCP:
         break;
     case FRAME_MALFORMED:

@@ -130,7 +130,7 @@ struct stranger {
 /* A packet of a client, and what it belongs to. */
 struct arrival {
     struct frame *frame;
-    struct packet packet;
+    const struct packet *packet;    /* In 'frame'. */
     struct tcp_options options; /* Parsed where they are needed. */
     struct tuple tuple;
     struct service *service;    /* NULL if it is not configured any more. */

@@ -37,19 +37,6 @@ vlan_tag_vid(vlan_tag tag)
     return tag & 0xfff;
 }
 
-/* A frame in a buffer of the caller's. */
-struct frame {
-    uint8_t *data;
-    size_t len;                 /* Bytes; with TSO, up to 64 KiB. */
-    vlan_tag tag;
-    bool csum_good;             /* The TCP checksum was verified below. */
-    bool csum_partial;          /* The TCP checksum field holds only the sum
-                                 * of the pseudo-header (a sender's offload,
-                                 * to be finished below us). */
-    bool looked_up;             /* By migrate_lookup(): its connection is... */
-    uint32_t bucket;            /* ...in this bucket, if there is one. */
-};
-
 /* What a frame holds.  Offsets are bytes from the frame's start. */
 struct packet {
     uint8_t family;             /* 4, 6, or 0 for ARP. */
@@ -76,6 +63,23 @@ enum frame_kind {
     FRAME_EXTENDED,             /* IPv6 with extension headers, unread. */
     FRAME_OTHER,                /* Well-formed as far as it was read. */
     FRAME_MALFORMED,
+};
+
+/* A frame in a buffer of the caller's. */
+struct frame {
+    uint8_t *data;
+    size_t len;                 /* Bytes; with TSO, up to 64 KiB. */
+    vlan_tag tag;
+    bool csum_good;             /* The TCP checksum was verified below. */
+    bool csum_partial;          /* The TCP checksum field holds only the sum
+                                 * of the pseudo-header (a sender's offload,
+                                 * to be finished below us). */
+
+    bool looked_up;             /* By migrate_lookup(), which has set these: */
+    enum frame_kind kind;
+    struct packet packet;
+    uint32_t bucket;            /* FRAME_TCP: where the record of its
+                                 * connection is, if there is one. */
 };
 
 /* Parses the frame into '*packet'.  IP header checksums are verified; those of

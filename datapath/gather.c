@@ -191,7 +191,7 @@ gather_timeout(struct migrate *m, struct pending *pending, int64_t now)
 void
 gather_note(struct pending *pending, const struct arrival *a)
 {
-    const struct packet *p = &a->packet;
+    const struct packet *p = a->packet;
 
     pending->window = p->window;
     if (a->options.tstamp_ok
@@ -227,7 +227,7 @@ enum migrate_verdict
 gather_packet(struct migrate *m, struct record *r, struct arrival *a)
 {
     struct pending *pending = r->pending;
-    const struct packet *p = &a->packet;
+    const struct packet *p = a->packet;
     uint32_t ofs = p->seq - (pending->client_isn + 1);
     uint32_t len = p->payload_len;
     uint32_t old = 0;           /* Bytes from before the first. */
@@ -263,7 +263,7 @@ enum migrate_verdict
 gather_begin(struct migrate *m, struct arrival *a,
              const struct syn_options *syn_options)
 {
-    const struct packet *p = &a->packet;
+    const struct packet *p = a->packet;
     /* If eviction did not help, hosts do not keep up. */
     bool room = m->pending_bytes <= MAX_PENDING_BYTES;
     struct record *r = room ? record_add(m->records, &a->tuple) : NULL;

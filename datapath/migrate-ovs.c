@@ -311,7 +311,7 @@ process_batch(struct ovs_engine *engine, const struct migrate_action *action,
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
         frames[i] = packet_frame(packet);
     }
-    if (n > 1 && !control) {
+    if (!control) {
         migrate_lookup(engine->migrate, frames, n);
     }
     engine->writer = w;

@@ -67,9 +67,10 @@ enum migrate_verdict {
                                  * tag that it has now. */
 };
 
-/* Begins to look up the connections of 'n' frames from clients, which
- * migrate_service_frame() is to take next, all at once, so that each does not
- * wait for memory in its turn. */
+/* Reads 'n' frames from clients, which migrate_service_frame() is to take next,
+ * and begins to look up their connections, all at once, so that each does not
+ * wait for memory in its turn.  Of a single frame, migrate_service_frame()
+ * does it itself. */
 void migrate_lookup(const struct migrate *, struct frame frames[], size_t n);
 
 /* Takes a frame from a client to service 'service_id'. */
