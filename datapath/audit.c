@@ -234,7 +234,6 @@ take_in(struct migrate *m, struct host *host, const struct tuple *tuple,
     }
     r->service_id = ntohl(map->service_id);
     r->isn = ntohl(map->isn);
-    r->rule = RULE_UNKNOWN;
     r->made = since;
     r->audit = host->audit.number;
     handoff_name(m, r, host->index, ntohl(map->flow_id));

@@ -9,6 +9,7 @@
 
 #include "compile.h"
 #include "engine.h"
+#include "rule.h"
 
 #define LAST_CHANCE 200         /* ms that a host needs to answer at least. */
 #define ATTEMPT_MIN 10          /* Transmissions before a host is given up. */
@@ -188,6 +189,20 @@ offer_next(struct migrate *m, struct pending *pending, int64_t now)
     offer(m, pending, host, new_flow_id(m), now);
 }
 
+/* Notes for people by which rule the pool was selected. */
+static void
+note_rule(struct pending *pending)
+{
+    struct record *r = pending->record;
+
+    if (pending->rule < 0) {
+        r->rule = MIGRATE_RULE_DEFAULT;
+    } else {
+        r->rule = MIGRATE_RULE_MATCHED;
+        r->rule_priority = pending->service->rules[pending->rule].priority;
+    }
+}
+
 void
 handoff_start(struct migrate *m, struct pending *pending,
               const struct request *request, int64_t now)
@@ -197,7 +212,7 @@ handoff_start(struct migrate *m, struct pending *pending,
     pending->decided = now;
     pending->pool = service_classify(pending->service, request,
                                      &pending->rule);
-    pending->record->rule = pending->rule;
+    note_rule(pending);
     if (!decide_ask(m, pending, request, now)) {
         offer_next(m, pending, now);
     }
@@ -211,6 +226,7 @@ handoff_choose(struct migrate *m, struct pending *pending,
     pending->record->state = RECORD_DECIDED;
     pending->decided = now;
     if (host) {
+        pending->record->by_controller = true;
         offer(m, pending, host->index, new_flow_id(m), now);
     } else {
         offer_next(m, pending, now);
@@ -332,15 +348,18 @@ handoff_confirmed(struct migrate *m, struct record *r, uint32_t rcv_nxt,
     r->made = now;
 }
 
-/* The host of 'pending' will not have it. */
+/* The host of 'pending' will not have it, for 'reason'. */
 static void
-give_up_host(struct migrate *m, struct pending *pending)
+give_up_host(struct migrate *m, struct pending *pending, uint8_t reason)
 {
     struct record *r = pending->record;
 
     handoff_end(m, r);
     r->state = RECORD_DECIDED;
+    r->by_controller = false;
+    r->reason = reason < MIGRATE_N_REASONS ? reason : MIGRATE_REASON_NONE;
     pending->tried.host[pending->tried.n++] = r->host;
+    r->retargets = pending->tried.n;
 }
 
 void
@@ -362,7 +381,7 @@ handoff_refused(struct migrate *m, struct record *r, uint8_t reason,
         offer(m, pending, r->host, new_flow_id(m), now);
         return;
     }
-    give_up_host(m, pending);
+    give_up_host(m, pending, reason);
     offer_next(m, pending, now);
 }
 
@@ -478,6 +497,6 @@ handoff_timeout(struct migrate *m, struct pending *pending, int64_t now)
     count(m, COUNTER_SILENT);
     host->n_silent++;
     control_abort(m, host, r->flow_id);
-    give_up_host(m, pending);
+    give_up_host(m, pending, MIGRATE_REASON_NONE);
     offer_next(m, pending, now);
 }

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "engine.h"
-#include "rule.h"
 
 #define MAX_PLACES 8192         /* Looked at for one answer. */
 
@@ -29,7 +28,7 @@ is_any(const struct migrate_address *a)
 static bool
 is_hearsay(const struct record *r)
 {
-    return (r->state == RECORD_LINGER && r->rule == RULE_UNKNOWN
+    return (r->state == RECORD_LINGER && r->rule == MIGRATE_RULE_UNKNOWN
             && !r->packets);
 }
 
@@ -49,23 +48,6 @@ is_wanted(const struct migrate *m, const struct migrate_list *list,
                 || (host && address_equals(&list->host, &host->address))));
 }
 
-/* By which rule of its service 'r' was given to a pool. */
-static void
-put_rule(const struct migrate *m, const struct record *r,
-         struct migrate_connection *c)
-{
-    const struct service *service = policy_service(m->generation->policy,
-                                                   r->service_id);
-
-    if (r->rule == -1) {
-        c->rule = MIGRATE_RULE_DEFAULT;
-    } else if (service && r->rule >= 0
-               && (size_t) r->rule < service->n_rules) {
-        c->rule = MIGRATE_RULE_MATCHED;
-        c->rule_priority = htons(service->rules[r->rule].priority);
-    }
-}
-
 static struct migrate_connection
 describe(const struct migrate *m, const struct record *r, int64_t now)
 {
@@ -83,14 +65,16 @@ describe(const struct migrate *m, const struct record *r, int64_t now)
         .packets = htonl(r->packets),
         .bytes = htobe64(r->bytes),
         .placed = r->placed,
+        .rule = r->rule,
+        .rule_priority = htons(r->rule_priority),
+        .by_controller = r->by_controller,
+        .retargets = r->retargets,
+        .reason = r->reason,
     };
 
     memcpy(c.state, state, strnlen(state, sizeof c.state));
     if (host) {
         c.host = host->address;
-    }
-    if (r->state != RECORD_GATHER) {
-        put_rule(m, r, &c);
     }
     return c;
 }

@@ -9,6 +9,8 @@
 #include "openvswitch/dynamic-string.h"
 #include "policy.h"
 #include "reader.h"
+#include "reason.h"
+#include "rule.h"
 #include "timeval.h"
 #include "unixctl.h"
 #include "util.h"
@@ -119,6 +121,32 @@ put_endpoint(struct ds *ds, const struct migrate_address *address,
                   address_format(address, text), ntohs(port));
 }
 
+/* Why 'r' is where it is. */
+static void
+show_decision(const struct service *service, const struct record *r,
+              struct ds *ds)
+{
+    const char *text = "?";
+
+    if (service && r->rule == MIGRATE_RULE_DEFAULT) {
+        text = service_rule_text(service, -1);
+    } else if (service && r->rule == MIGRATE_RULE_MATCHED) {
+        for (int i = service->n_rules - 1; i >= 0; i--) {
+            if (service->rules[i].priority == r->rule_priority) {
+                text = service_rule_text(service, i);
+            }
+        }
+    }
+    ds_put_format(ds, ",rule=%s", text);
+    if (r->by_controller) {
+        ds_put_cstr(ds, ",by=controller");
+    }
+    if (r->retargets) {
+        ds_put_format(ds, ",retargets=%u,reason=%s", r->retargets,
+                      reason_name(r->reason));
+    }
+}
+
 static void
 show_connection(const struct migrate *m, const struct record *r,
                 const struct query *q)
@@ -140,12 +168,10 @@ show_connection(const struct migrate *m, const struct record *r,
     ds_put_format(q->ds, ",name=%s,state=%s",
                   service ? service->name : "?", migrate_state_name(r));
     if (host) {
-        ds_put_format(q->ds, ",host=%s,flow_id=0x%08"PRIx32",rule=%s,"
-                      "placement=%s", host->name, r->flow_id,
-                      (service && r->rule != RULE_UNKNOWN
-                       && r->rule < (int) service->n_rules
-                       ? service_rule_text(service, r->rule) : "?"),
-                      r->placed ? "flow" : "table");
+        ds_put_format(q->ds, ",host=%s,flow_id=0x%08"PRIx32, host->name,
+                      r->flow_id);
+        show_decision(service, r, q->ds);
+        ds_put_format(q->ds, ",placement=%s", r->placed ? "flow" : "table");
     }
     ds_put_format(q->ds, ",packets=%"PRIu32",bytes=%"PRIu64
                   ",idle=%.1fs\n", r->packets, r->bytes,

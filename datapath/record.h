@@ -13,11 +13,9 @@
 #include <stdint.h>
 
 #include "cookie.h"
+#include "messages.h"
 
 struct pending;
-
-#define RULE_UNKNOWN -2         /* Another incarnation of the engine, or another
-                                 * switch, selected the pool. */
 
 #define SYN_COOKIE_MASK 0xfffff
 
@@ -45,7 +43,7 @@ struct record {
     uint32_t made;              /* When it began, and again when it became
                                  * LIVE: the same. */
     uint16_t host;              /* Index, from OFFERED on. */
-    int16_t rule;               /* That selected the pool; -1: none did. */
+    uint16_t rule_priority;     /* Of the rule that matched. */
     uint8_t state;              /* enum record_state. */
     uint8_t audit;              /* The host's last audit that found it. */
     bool syn_seen : 1;          /* The tuple's last SYN was answered with
@@ -58,6 +56,13 @@ struct record {
     bool standby : 1;           /* LIVE: another switch handed it over, and
                                  * its client's packets did not come here
                                  * yet. */
+    bool by_controller : 1;     /* The controller has chosen the host. */
+    uint8_t rule : 2;           /* enum migrate_rule: whether one matched;
+                                 * UNKNOWN: another incarnation of the engine,
+                                 * or another switch, selected the pool. */
+    uint8_t retargets : 3;      /* Hosts that it was offered before... */
+    uint8_t reason : 3;         /* ...and why the last of them has not taken it:
+                                 * enum migrate_reason, or NONE. */
     uint32_t syn_cookie : 20;   /* ...its SYN_COOKIE_MASK. */
     uint32_t vlan : 12;         /* That the client is in; 0: none. */
     uint32_t packets;           /* Sent on under the flow ID... */

@@ -58,6 +58,9 @@ class Refuse(LabTest):
         self._no_listener(self.lab.hosts[:1])
         with self.counted("refused", "retargeted"):
             self._requests(6, 200)
+        said = [(c["host"], c["retargets"], c["reason"])
+                for c in self.lab.switch.all_connections() if "reason" in c]
+        self.assertIn(("h2", "1", "no-listener"), said)
 
     def test_no_listener_anywhere_is_503(self):
         self._no_listener(self.lab.hosts)

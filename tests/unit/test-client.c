@@ -634,7 +634,7 @@ expect_unread(const struct bed_client *c, size_t len, int64_t when)
 
     CHECK_INT(b.inner->packet.payload_len, len);
     CHECK_INT(b.when, when);
-    CHECK_INT(bed_record(c)->rule, -1);
+    CHECK_INT(bed_record(c)->rule, MIGRATE_RULE_DEFAULT);
     bed_bundle_free(&b);
 }
 

@@ -56,7 +56,7 @@ test_chosen_by_request(void)
             bed_request(&c, "/images/x");
             b = only_bundle();
             CHECK_INT(b.host, 2);
-            CHECK_INT(bed_record(&c)->rule, 0);
+            CHECK_INT(bed_record(&c)->rule, MIGRATE_RULE_MATCHED);
             CHECK_INT(b.b.family, family);
             CHECK_INT(ntohl(b.b.service_id), BED_HTTP);
             CU_ASSERT(address_equals(&b.b.client, &c.tuple.client));
@@ -90,7 +90,7 @@ test_pool_of_all(void)
         bed_request(&c, "/image");
         bundle_flow(&host);
         seen[host]++;
-        CHECK_INT(bed_record(&c)->rule, -1);
+        CHECK_INT(bed_record(&c)->rule, MIGRATE_RULE_DEFAULT);
     }
     for (unsigned int i = 0; i < BED_HOSTS; i++) {
         CHECK_INT(seen[i], 2);
@@ -906,7 +906,8 @@ test_chosen_in_other_protocols(void)
         cases[i].send(&c, cases[i].said);
         b = only_bundle();
         CHECK_INT(b.host, cases[i].by_rule ? 2 : 0);
-        CHECK_INT(bed_record(&c)->rule >= 0, cases[i].by_rule);
+        CHECK_INT(bed_record(&c)->rule == MIGRATE_RULE_MATCHED,
+                  cases[i].by_rule);
         CHECK_INT(b.inner->packet.payload_len, c.seq - (c.isn + 1));
         CU_ASSERT(bed_holds(b.inner, cases[i].said));
         bed_bundle_free(&b);

@@ -153,6 +153,75 @@ test_pages(void)
     bed_close();
 }
 
+/* Asks about the only connection that there is. */
+static struct migrate_connection
+ask_one(void)
+{
+    struct migrate_list list = { .after = 0 };
+    struct answer a;
+
+    bed_clear();
+    a = ask(&list);
+    CHECK_INT(ntohs(a.header.count), 1);
+    return a.connections[0];
+}
+
+/* Who has not taken it before, and why the last of these has not. */
+static void
+test_retargets(void)
+{
+    struct bed_client client;
+    struct migrate_connection c;
+    uint16_t first;
+
+    bed_open(4, 64);
+    client = bed_client(0, BED_HTTP);
+    bed_request(&client, NULL);
+    bed_clear();
+    c = ask_one();
+    CHECK_INT(c.retargets, 0);
+
+    first = bed_record(&client)->host;
+    bed_report(first, bed_record(&client)->flow_id, MIGRATE_REFUSE,
+               MIGRATE_REASON_BACKLOG, 0);
+    c = ask_one();
+    CHECK_INT(c.retargets, 1);
+    CHECK_INT(c.reason, MIGRATE_REASON_BACKLOG);
+    CU_ASSERT(!address_equals(&c.host, &bed.hosts[first].address));
+
+    bed.hosts[bed_record(&client)->host].alive = false;
+    bed_wait(420);
+    c = ask_one();
+    CHECK_INT(c.retargets, 2);
+    CHECK_INT(c.reason, MIGRATE_REASON_NONE);
+    CHECK_INT(c.by_controller, 0);
+    bed_close();
+}
+
+/* The rule that matched then, whatever rules there are now. */
+static void
+test_rules_change(void)
+{
+    struct rule_config rules[2];
+    struct bed_client client;
+    struct migrate_connection c;
+
+    bed_open(4, 64);
+    client = bed_client(0, BED_HTTP);
+    bed_request(&client, "/images/x");
+    c = ask_one();
+    CHECK_INT(ntohs(c.rule_priority), 10);
+    rules[0] = rules[1] = bed.rules[0];
+    rules[1].priority = 20;
+    bed.services[0].rules = rules;
+    bed.services[0].n_rules = 2;
+    bed_configure();
+    c = ask_one();
+    CHECK_INT(c.rule, MIGRATE_RULE_MATCHED);
+    CHECK_INT(ntohs(c.rule_priority), 10);
+    bed_close();
+}
+
 /* A place beyond the table, and messages that are too short. */
 static void
 test_wrong(void)
@@ -177,6 +246,8 @@ test_wrong(void)
 static const struct unit_test tests[] = {
     { "one connection", test_one },
     { "many", test_pages },
+    { "retargets", test_retargets },
+    { "rules that change", test_rules_change },
     { "wrong questions", test_wrong },
     { NULL, NULL }
 };
