@@ -21,7 +21,6 @@ namespaces that it makes, and nothing of them is left afterwards.
 
 import json
 import re
-import signal
 import sys
 import time
 
@@ -29,12 +28,8 @@ sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
 import single
-from single import Ended, Failure, Reading, Request, Table, say, title
-from mininet.cli import CLI
-from mininet.log import setLogLevel
-
+from single import Failure, Reading, Request, Table, say, title
 from leaf_spine import HELP, LeafSpineNet, LeafSpineTopo, SERVICE_ADDRESS
-from migrate_topo import Missing
 from workspace import CommandError, Timeout
 
 WIDTH = 79                      # Of what is printed.
@@ -292,34 +287,9 @@ def demonstrate(net):
     return not demo.problems
 
 
-def main():
-    args = single.parse_arguments(__doc__)
-    started = time.monotonic()
-    setLogLevel("output")
-    try:
-        title("Network: 2 spines, 4 leaves, 8 hosts, 2 clients; each in a "
-              "namespace")
-        topo = LeafSpineTopo()
-        with LeafSpineNet(topo, on_request=Requests()) as net:
-            for signum in signal.SIGTERM, signal.SIGHUP:
-                signal.signal(signum, single.end_by_signal)
-            say(f"    files are in {net.workspace.dir}")
-            right = demonstrate(net)
-            if right:
-                say(f"\nEverything is as claimed; "
-                    f"{time.monotonic() - started:.1f} s.")
-            if args.cli:
-                say("\n" + HELP)
-                CLI(net)
-    except Missing as missing:
-        single.complain([missing])
-        return 1
-    except (KeyboardInterrupt, Ended) as end:
-        single.complain([f"ended by {str(end) or 'SIGINT'}; everything is "
-                         "removed"])
-        return 128 + getattr(signal, str(end), signal.SIGINT)
-    return 0 if right else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(single.run(
+        __doc__, "Network: 2 spines, 4 leaves, 8 hosts, 2 clients; each in a "
+        "namespace",
+        lambda: LeafSpineNet(LeafSpineTopo(), on_request=Requests()),
+        demonstrate, HELP))

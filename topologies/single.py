@@ -495,24 +495,26 @@ def parse_arguments(description):
     return parser.parse_args()
 
 
-def main():
-    args = parse_arguments(__doc__)
+def run(description, network, make, demonstrate, hint):
+    """A demo: 'make' makes the network that 'network' is the title of, and
+    'demonstrate' returns whether everything is as it must be.  'hint' is for
+    --cli.  Returns the exit status."""
+    args = parse_arguments(description)
     started = time.monotonic()
     # Such as the prompt's output, but not Mininet's own progress.
     setLogLevel("output")
     try:
-        title("Network: a switch, a client and three hosts, in namespaces of "
-              "their own")
-        with MigrateNet(MigrateTopo(hosts=3, clients=1), echo=echo) as net:
+        title(network)
+        with make() as net:
             for signum in signal.SIGTERM, signal.SIGHUP:
                 signal.signal(signum, end_by_signal)
-            say(f"  s1, c1, h1, h2, h3; files are in {net.workspace.dir}")
+            say(f"    files are in {net.workspace.dir}")
             right = demonstrate(net)
             if right:
                 say(f"\nEverything is as claimed; "
                     f"{time.monotonic() - started:.1f} s.")
             if args.cli:
-                say("\n" + HELP)
+                say("\n" + hint)
                 CLI(net)
     except Missing as missing:
         complain([missing])
@@ -524,4 +526,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, "Network: a switch, s1, a client and three hosts, in "
+                 "namespaces of their own",
+                 lambda: MigrateNet(MigrateTopo(hosts=3, clients=1),
+                                    echo=echo), demonstrate, HELP))
