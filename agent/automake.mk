@@ -77,8 +77,10 @@ agent_ovs_migrate_agent_register_SOURCES = \
 	agent/rundir.c \
 	agent/rundir.h \
 	agent/status.c \
-	agent/status.h
-agent_ovs_migrate_agent_register_CPPFLAGS = $(AGENT_CPPFLAGS)
+	agent/status.h \
+	lib/rest-client.c \
+	lib/rest-client.h
+agent_ovs_migrate_agent_register_CPPFLAGS = $(AGENT_CPPFLAGS) -I$(srcdir)/lib
 agent_ovs_migrate_agent_register_CFLAGS = $(AGENT_CFLAGS) $(CURL_CFLAGS)
 agent_ovs_migrate_agent_register_LDADD = lib/libcommon.a $(LIBMNL_LIBS) \
 	$(JANSSON_LIBS) $(LIBCAP_NG_LIBS) $(CURL_LIBS)

@@ -7,14 +7,10 @@
 
 #include <jansson.h>
 
-struct controller_options {
-    const char *urls;           /* With commas between them. */
-    const char *token;
-    const char *ca_file;        /* PEM, or NULL: the system's. */
-};
+#include "lib/rest-client.h"
 
-/* The options must live as long as the process. */
-void controller_init(const struct controller_options *);
+/* Sets the times in 'options', which must live as long as the process. */
+void controller_init(struct rest_options *options);
 
 /* POSTs 'body' for 'path', such as "/v1/agents/h1", and waits for the answer,
  * for some seconds at most.  Returns its status, and stores its body, which

@@ -42,7 +42,7 @@
 #define AGAIN_MSEC 100          /* After the host was created. */
 
 static struct {
-    struct controller_options controller;
+    struct rest_options rest;
     const char *interface;
     const char *key_file;       /* Or NULL: keys do not matter. */
     const char *name;
@@ -165,9 +165,9 @@ parse_options(int argc, char *argv[])
     while ((c = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
         switch (c) {
         case OPT_INTERFACE: options.interface = optarg; break;
-        case OPT_CONTROLLER: options.controller.urls = optarg; break;
+        case OPT_CONTROLLER: options.rest.urls = optarg; break;
         case OPT_TOKEN_FILE: token_file = optarg; break;
-        case OPT_CA_FILE: options.controller.ca_file = optarg; break;
+        case OPT_CA_FILE: options.rest.ca_file = optarg; break;
         case OPT_KEY_FILE: options.key_file = optarg; break;
         case OPT_NAME: options.name = optarg; break;
         case OPT_IP: options.ip = optarg; break;
@@ -186,12 +186,12 @@ parse_options(int argc, char *argv[])
         refuse("%s: unexpected argument", argv[optind]);
     } else if (!options.interface || strchr(options.interface, '/')) {
         refuse("--interface is missing, or not the name of one");
-    } else if (!options.controller.urls || !*options.controller.urls) {
+    } else if (!options.rest.urls || !*options.rest.urls) {
         refuse("--controller is missing");
     } else if (!token_file) {
         refuse("--token-file is missing");
     }
-    options.controller.token = read_token(token_file);
+    options.rest.token = read_token(token_file);
     options.name = options.name ? options.name : machine_name();
     if (!is_name(options.name)) {
         refuse("\"%s\": not a name for a host: give --name", options.name);
@@ -328,7 +328,7 @@ main(int argc, char *argv[])
     } else if (!privileges_drop_all()) {
         return EXIT_SYSTEM;
     }
-    controller_init(&options.controller);
+    controller_init(&options.rest);
     while (!stop) {
         poll(NULL, 0, report(&rd, &ticks));
     }

@@ -136,6 +136,8 @@ controller_libcontroller_a_SOURCES += \
 	controller/census.h \
 	controller/channel.c \
 	controller/channel.h \
+	controller/describe.c \
+	controller/describe.h \
 	controller/decider.c \
 	controller/decider.h \
 	controller/balance.c \
@@ -253,7 +255,9 @@ controller_cli_ovs_migratectl_SOURCES = \
 	controller/cli/output.h \
 	controller/cli/ovs-migratectl.c \
 	controller/cli/util.c \
-	controller/cli/util.h
+	controller/cli/util.h \
+	lib/rest-client.c \
+	lib/rest-client.h
 controller_cli_ovs_migratectl_CPPFLAGS = -I. -I$(srcdir)/lib
 controller_cli_ovs_migratectl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) \
 	$(CURL_CFLAGS)

@@ -3,6 +3,7 @@
 
 #include "body.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,23 @@ strings_error(const struct json *json)
     return error;
 }
 
+/* Refuses what the parser complains of, where people say it is: they count
+ * from 1. */
+static void
+refuse(const char *error, struct problem *problem)
+{
+    int line, column, byte, n;
+
+    if (sscanf(error, "line %d, column %d, byte %d: %n", &line, &column, &byte,
+               &n) == 3) {
+        problem_set(problem, 400, "correct it", "the body is not JSON: line "
+                    "%d, column %d: %s", line + 1, column, error + n);
+    } else {
+        problem_set(problem, 400, "correct it", "the body is not JSON: %s",
+                    error);
+    }
+}
+
 struct json *
 body_parse(const char *text, size_t len, struct problem *problem)
 {
@@ -46,8 +64,7 @@ body_parse(const char *text, size_t len, struct problem *problem)
     }
     json = json_from_string(text);
     if (json->type == JSON_STRING) {
-        problem_set(problem, 400, "correct it", "the body is not JSON: %s",
-                    json_string(json));
+        refuse(json_string(json), problem);
     } else if (json->type != JSON_OBJECT || strlen(text) != len) {
         problem_set(problem, 400, "send an object",
                     "the body is not an object");

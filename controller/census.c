@@ -11,14 +11,18 @@
 #include "byte-order.h"
 #include "channel.h"
 #include "controller/ovs-migrate-idl.h"
+#include "decider.h"
+#include "describe.h"
 #include "fleet.h"
 #include "http.h"
 #include "openflow.h"
+#include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
 #include "openvswitch/list.h"
 #include "openvswitch/poll-loop.h"
 #include "reply.h"
 #include "seal.h"
+#include "sset.h"
 #include "survey.h"
 #include "svec.h"
 #include "timeval.h"
@@ -29,6 +33,12 @@
 #define MAX_QUERIES 64          /* Requests under way. */
 #define RETRY_MSEC 200          /* A switch that is silent is asked again... */
 #define MAX_TRIES 3             /* ...up to so often. */
+#define MAX_ANSWERS 512         /* For a page: it may be short, if little of
+                                 * what there is is wanted. */
+
+/* Begins "after" of a page with the controller's own decisions.  No name of a
+ * switch does. */
+#define DECIDED '/'
 
 /* A request. */
 struct query {
@@ -37,6 +47,9 @@ struct query {
     struct http_request *request;
     struct view view;
     struct migrate_list list;   /* The question, but for 'after'. */
+    struct sset *decided;       /* NULL: it is for connections.  Else it is for
+                                 * decisions, and these, by decision_id(), are
+                                 * the controller's. */
 
     struct svec switches;       /* Those to ask, by name... */
     size_t at;                  /* ...and that which is asked now... */
@@ -44,6 +57,7 @@ struct query {
     uint64_t token;             /* Of the question... */
     int tries;                  /* ...which was sent so often... */
     long long int retry;        /* ...and is to be sent again then. */
+    int n_answers;
 
     struct json *items;
     struct json *unreachable;   /* Names of switches. */
@@ -80,6 +94,10 @@ finish(struct query *q, const char *last)
     q->census->n_queries--;
     view_uninit(&q->view);
     svec_destroy(&q->switches);
+    if (q->decided) {
+        sset_destroy(q->decided);
+        free(q->decided);
+    }
     free(q);
 }
 
@@ -183,7 +201,8 @@ step(struct query *q)
     while (q->at < q->switches.n) {
         const char *name = q->switches.names[q->at];
 
-        if (json_array(q->items)->n >= q->view.limit) {
+        if (json_array(q->items)->n >= q->view.limit
+            || q->n_answers >= MAX_ANSWERS) {
             char *last = xasprintf("%s:%"PRIu32, name, q->after);
 
             finish(q, last);
@@ -204,17 +223,37 @@ step(struct query *q)
 
 /* Requests. */
 
-/* Sets what is asked for from the filters.  Returns false if nothing can be
- * that. */
+/* Sets which client is asked for from the filters.  Returns false if it has
+ * refused them. */
+static bool
+set_client(struct query *q)
+{
+    const char *client = smap_get(&q->view.filters, "client");
+    const char *port = smap_get(&q->view.filters, "client_port");
+    unsigned int number = 0;
+
+    if (client && !address_parse(client, &q->list.client)) {
+        reply_refusal(q->request, 400, "give an IPv4 or IPv6 address",
+                      "parameter \"client=%s\" is not acceptable", client);
+        return false;
+    } else if (port && (!str_to_uint(port, 10, &number) || !number
+                        || number > UINT16_MAX)) {
+        reply_refusal(q->request, 400, "give a TCP port, 1 to 65535",
+                      "parameter \"client_port=%s\" is not acceptable", port);
+        return false;
+    }
+    q->list.client_port = htons(number);
+    return true;
+}
+
+/* Sets of which service and host from the filters.  Returns false if nothing
+ * can be that. */
 static bool
 set_filters(struct query *q, const struct ovsdb_idl *idl)
 {
     const struct smap *f = &q->view.filters;
     const char *service = smap_get(f, "service");
     const char *host = smap_get(f, "host");
-    const char *client = smap_get(f, "client");
-    const char *port = smap_get(f, "client_port");
-    unsigned int number;
 
     if (service) {
         const struct omrec_service *row;
@@ -241,25 +280,14 @@ set_filters(struct query *q, const struct ovsdb_idl *idl)
             return false;
         }
     }
-    if (client && !address_parse(client, &q->list.client)) {
-        return false;
-    }
-    if (port) {
-        if (!str_to_uint(port, 10, &number) || !number
-            || number > UINT16_MAX) {
-            return false;
-        }
-        q->list.client_port = htons(number);
-    }
     return true;
 }
 
-/* Sets which switches to ask, from where on. */
+/* Sets which switches to ask, from where on: 'after', unless it is NULL. */
 static void
-set_switches(struct query *q, const struct ovsdb_idl *idl)
+set_switches(struct query *q, const struct ovsdb_idl *idl, const char *after)
 {
     const char *only = smap_get(&q->view.filters, "switch");
-    const char *after = q->view.after;
     size_t len = after ? strcspn(after, ":") : 0;
     const struct omrec_switch *row;
 
@@ -284,118 +312,162 @@ set_switches(struct query *q, const struct ovsdb_idl *idl)
     }
 }
 
-void
-census_handle(struct census *c, struct http_request *request)
+/* Begins to handle a request.  Returns NULL if it has answered. */
+static struct query *
+query_create(struct census *c, const char *path, const char *const *filters,
+             struct http_request *request)
 {
-    static const char *const filters[] = {
-        "service", "host", "client", "client_port", "switch", NULL,
-    };
     struct query *q;
 
     if (c->n_queries >= MAX_QUERIES) {
         reply_refusal(request, 503, "try again", "too many such requests are "
                       "under way");
-        return;
+        return NULL;
     }
     q = xzalloc(sizeof *q);
-    if (!view_init(&q->view, "connections", filters, request)) {
+    if (!view_init(&q->view, path, filters, request)) {
         free(q);
-        return;
+        return NULL;
     }
     q->census = c;
     q->request = request;
+    if (!set_client(q)) {
+        view_uninit(&q->view);
+        free(q);
+        return NULL;
+    }
     q->items = json_array_create_empty();
     q->unreachable = json_array_create_empty();
     svec_init(&q->switches);
     ovs_list_push_back(&c->queries, &q->node);
     c->n_queries++;
+    return q;
+}
+
+void
+census_handle_connections(struct census *c, struct http_request *request)
+{
+    static const char *const filters[] = {
+        "service", "host", "client", "client_port", "switch", NULL,
+    };
+    struct query *q = query_create(c, "connections", filters, request);
+
+    if (q) {
+        if (set_filters(q, c->fleet->idl)) {
+            set_switches(q, c->fleet->idl, q->view.after);
+        }
+        step(q);
+    }
+}
+
+/* What tells a decision from others. */
+static char *
+decision_id(const struct json *decision)
+{
+    static const char *const names[] = {
+        "switch", "client", "client_port", "host",
+    };
+    struct ds ds = DS_EMPTY_INITIALIZER;
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        json_to_ds(shash_find_data(json_object(decision), names[i]), 0, &ds);
+    }
+    return ds_steal_cstr(&ds);
+}
+
+/* Notes which decisions are the controller's. */
+static void
+note_decided(struct query *q, const struct decider *decider)
+{
+    unsigned long long int begin, end;
+
+    q->decided = xmalloc(sizeof *q->decided);
+    sset_init(q->decided);
+    begin = decider_range(decider, &end);
+    for (unsigned long long int i = begin; i < end; i++) {
+        sset_add_and_free(q->decided,
+                          decision_id(decider_decision(decider, i)));
+    }
+}
+
+/* Begins the page with the controller's own decisions, the latest first, from
+ * 'after', if it has the number of one, on.  Returns false if that fills the
+ * page, and so the answer is given. */
+static bool
+add_decided(struct query *q, const struct decider *decider)
+{
+    unsigned long long int begin, end, from;
+
+    begin = decider_range(decider, &end);
+    from = q->view.after && *q->view.after == DECIDED ? strtoull(
+        q->view.after + 1, NULL, 10) : end;
+    for (unsigned long long int i = MIN(from, end); i > begin; i--) {
+        const struct json *item = decider_decision(decider, i - 1);
+
+        if (!view_wants(&q->view, item)) {
+            continue;
+        } else if (json_array(q->items)->n == q->view.limit) {
+            char *last = xasprintf("%c%llu", DECIDED, i);
+
+            finish(q, last);
+            free(last);
+            return false;
+        }
+        json_array_add(q->items, json_clone(item));
+    }
+    return true;
+}
+
+void
+census_handle_decisions(struct census *c, const struct decider *decider,
+                        struct http_request *request)
+{
+    static const char *const filters[] = {
+        "switch", "service", "client", "client_port", "pool", "host", "by",
+        NULL,
+    };
+    struct query *q = query_create(c, "decisions", filters, request);
+    const char *after = q ? q->view.after : NULL;
+
+    if (!q) {
+        return;
+    }
+    note_decided(q, decider);
+    if (!after || *after == DECIDED) {
+        after = NULL;
+        if (!add_decided(q, decider)) {
+            return;
+        }
+    }
     if (set_filters(q, c->fleet->idl)) {
-        set_switches(q, c->fleet->idl);
+        set_switches(q, c->fleet->idl, after);
     }
     step(q);
 }
 
 /* Answers. */
 
-/* Adds to 'item' the rule of 'service' that 'c' was decided by, and the pool,
- * as far as that is known. */
+/* Adds to the page what is to be told of 'c', if anything is. */
 static void
-put_rule(struct json *item, const struct omrec_service *service,
-         const struct migrate_connection *c)
-{
-    const struct omrec_pool *pool = NULL;
-    const char *rule = NULL;
-
-    if (c->rule == MIGRATE_RULE_DEFAULT) {
-        pool = service->default_pool;
-    } else if (c->rule == MIGRATE_RULE_MATCHED) {
-        for (size_t i = 0; i < service->n_rules; i++) {
-            if (service->rules[i]->priority == ntohs(c->rule_priority)) {
-                rule = service->rules[i]->name;
-                pool = service->rules[i]->pool;
-            }
-        }
-    }
-    if (rule) {
-        json_object_put_string(item, "rule", rule);
-    }
-    if (pool) {
-        json_object_put_string(item, "pool", pool->name);
-    }
-}
-
-static const char *
-host_name(const struct ovsdb_idl *idl, const struct migrate_address *address)
-{
-    const struct omrec_host *row;
-    struct migrate_address a;
-
-    OMREC_HOST_FOR_EACH (row, idl) {
-        if (address_parse(row->ip, &a) && address_equals(&a, address)) {
-            return row->name;
-        }
-    }
-    return NULL;
-}
-
-static struct json *
-describe(const struct query *q, const struct migrate_connection *c)
+add_item(struct query *q, const struct migrate_connection *c)
 {
     const struct ovsdb_idl *idl = q->census->fleet->idl;
-    struct json *item = json_object_create();
-    char state[sizeof c->state + 1] = "";
-    const struct omrec_service *service;
-    char text[ADDRESS_STRLEN];
-    const char *host;
+    const char *sw = q->switches.names[q->at];
+    struct json *item = (q->decided ? describe_decision(idl, sw, c)
+                         : describe_connection(idl, sw, c));
 
-    memcpy(state, c->state, sizeof c->state);
-    json_object_put_format(item, "name", "%s:%"PRIu16,
-                           address_format(&c->client, text),
-                           ntohs(c->client_port));
-    json_object_put_string(item, "switch", q->switches.names[q->at]);
-    json_object_put_string(item, "client", text);
-    json_object_put(item, "client_port",
-                    json_integer_create(ntohs(c->client_port)));
-    json_object_put_string(item, "state", state);
-    json_object_put(item, "age", json_integer_create(ntohl(c->age)));
-    json_object_put(item, "idle", json_integer_create(ntohl(c->idle)));
-    json_object_put(item, "packets", json_integer_create(ntohl(c->packets)));
-    json_object_put(item, "bytes", json_integer_create(ntohll(c->bytes)));
-    json_object_put_string(item, "placement", c->placed ? "flow" : "table");
-    if (c->flow_id) {
-        host = host_name(idl, &c->host);
-        json_object_put_string(item, "host",
-                               host ? host : address_format(&c->host, text));
-        json_object_put(item, "flow_id",
-                        json_integer_create(ntohl(c->flow_id)));
-    }
-    OMREC_SERVICE_FOR_EACH (service, idl) {
-        if (service->id == ntohl(c->service_id)) {
-            json_object_put_string(item, "service", service->name);
-            put_rule(item, service, c);
+    if (item && q->decided) {
+        char *id = decision_id(item);
+
+        if (sset_contains(q->decided, id) || !view_wants(&q->view, item)) {
+            json_destroy(item);
+            item = NULL;
         }
+        free(id);
     }
-    return item;
+    if (item) {
+        json_array_add(q->items, item);
+    }
 }
 
 /* Takes the answer to the question of 'q'.  Returns false if it is none. */
@@ -413,8 +485,9 @@ take(struct query *q, const struct migrate_header *header,
     }
     for (size_t i = 0; i < n; i++, at += sizeof c) {
         memcpy(&c, at, sizeof c);
-        json_array_add(q->items, describe(q, &c));
+        add_item(q, &c);
     }
+    q->n_answers++;
     q->after = ntohl(listing->after);
     if (listing->last) {
         q->at++;

@@ -2,7 +2,8 @@
 #ifndef CENSUS_H
 #define CENSUS_H 1
 
-/* Lists of the connections that there are, from all switches.
+/* Lists of the connections that there are, from all switches, and of why they
+ * are where they are.
  *
  * Switches are asked one after the other, a message with some connections at a
  * time, as long as the client's page is not full.  So neither a switch nor the
@@ -12,6 +13,7 @@
 #include <stdint.h>
 
 struct census;
+struct decider;
 struct fleet;
 struct http_request;
 struct migrate_header;
@@ -22,8 +24,10 @@ struct census *census_create(struct fleet *);
 void census_cancel(struct census *);
 void census_destroy(struct census *);
 
-/* Handles "GET /v1/connections". */
-void census_handle(struct census *, struct http_request *);
+/* Handle "GET /v1/connections" and "GET /v1/decisions". */
+void census_handle_connections(struct census *, struct http_request *);
+void census_handle_decisions(struct census *, const struct decider *,
+                             struct http_request *);
 
 /* Takes the LISTING of switch 'dpid' that starts at 'header', which is
  * followed by as much as it says. */

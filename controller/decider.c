@@ -399,14 +399,15 @@ decider_report(struct decider *d, struct events *events)
     }
 }
 
-size_t
-decider_count(const struct decider *d)
+unsigned long long int
+decider_range(const struct decider *d, unsigned long long int *end)
 {
-    return MIN(d->n_decisions, MAX_DECISIONS);
+    *end = d->n_decisions;
+    return d->n_decisions - MIN(d->n_decisions, MAX_DECISIONS);
 }
 
 const struct json *
-decider_decision(const struct decider *d, size_t i)
+decider_decision(const struct decider *d, unsigned long long int i)
 {
-    return d->decisions[(d->n_decisions - 1 - i) % MAX_DECISIONS];
+    return d->decisions[i % MAX_DECISIONS];
 }

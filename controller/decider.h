@@ -40,9 +40,13 @@ void decider_wait(struct decider *);
 /* Adds events about what orchestrators do wrong, now and then. */
 void decider_report(struct decider *, struct events *);
 
-/* The latest decisions, newest first.  The caller does not destroy them. */
-size_t decider_count(const struct decider *);
-const struct json *decider_decision(const struct decider *, size_t i);
+/* The decision with number 'i', an object which the caller does not destroy.
+ * The latest ones are remembered: those up to, and not including, '*end', from
+ * the number on that is returned. */
+unsigned long long int decider_range(const struct decider *,
+                                     unsigned long long int *end);
+const struct json *decider_decision(const struct decider *,
+                                    unsigned long long int i);
 
 /* Since the program began. */
 struct decider_statistics {

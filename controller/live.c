@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "census.h"
-#include "decider.h"
 #include "openvswitch/json.h"
 #include "paths.h"
 #include "reply.h"
@@ -57,33 +56,6 @@ reply_paths(const struct live *live, struct http_request *request)
     view_uninit(&view);
 }
 
-static void
-reply_decisions(const struct live *live, struct http_request *request)
-{
-    static const char *const filters[] = {
-        "switch", "service", "client", "client_port", "pool", "host", "by",
-        NULL,
-    };
-    struct json *items, *answer;
-    struct view view;
-
-    if (!view_init(&view, "decisions", filters, request)) {
-        return;
-    }
-    items = json_array_create_empty();
-    for (size_t i = 0; i < decider_count(live->decider); i++) {
-        const struct json *item = decider_decision(live->decider, i);
-
-        if (json_array(items)->n < view.limit && view_wants(&view, item)) {
-            json_array_add(items, json_clone(item));
-        }
-    }
-    answer = view_answer(&view, items, NULL);
-    reply_json(request, 200, "application/json", answer, NULL);
-    json_destroy(answer);
-    view_uninit(&view);
-}
-
 void
 live_handle(const struct live *live, struct http_request *request,
             const char *path)
@@ -93,9 +65,9 @@ live_handle(const struct live *live, struct http_request *request,
                       "\"GET /v1/fabric\" names", "this controller is not "
                       "the active one, and does not know");
     } else if (!strcmp(path, "connections")) {
-        census_handle(live->census, request);
+        census_handle_connections(live->census, request);
     } else if (!strcmp(path, "decisions")) {
-        reply_decisions(live, request);
+        census_handle_decisions(live->census, live->decider, request);
     } else {
         reply_paths(live, request);
     }

@@ -3,7 +3,7 @@
 #define LIVE_H 1
 
 /* The part of the REST interface that shows what the database does not have:
- * connections (census.h), decisions (decider.h) and paths (paths.h).
+ * connections and decisions (census.h), and paths (paths.h).
  *
  * Only the active controller knows that. */
 

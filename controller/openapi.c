@@ -591,7 +591,7 @@ add_view_path(struct json *paths, const struct view_schema *view)
     add_problem(responses, 400, "A parameter is not acceptable.");
     add_problem(responses, 401, "No token, or one that is not known.");
     add_problem(responses, 503, "This controller is not the active one.");
-    json_object_put(path, "get", operation(NULL, "list", view->what,
+    json_object_put(path, "get", operation(view->path, "list", view->what,
                                            view->summary, parameters,
                                            responses));
     json_object_put_nocopy(paths, xasprintf("/v1/%s", view->path), path);
@@ -684,7 +684,8 @@ components(void)
     return json;
 }
 
-/* The resources, in the order in which they can be created. */
+/* The resources, in the order in which they can be created, and then what can
+ * only be listed. */
 static struct json *
 tags(void)
 {
@@ -693,6 +694,11 @@ tags(void)
     for (size_t i = 0; i < N_RESOURCES; i++) {
         json_array_add(json, object("name", resources[i].path, "description",
                                     resource_doc(&resources[i]), NULL));
+    }
+    for (size_t i = 0; i < N_VIEW_SCHEMAS; i++) {
+        json_array_add(json, object("name", view_schemas[i].path,
+                                    "description", view_schemas[i].summary,
+                                    NULL));
     }
     return json;
 }

@@ -272,30 +272,36 @@ is_read(const struct http_request *request)
 
 /* Refuses the method; 'allowed' are those that would do. */
 static void
-refuse_method(struct http_request *request, const char *allowed)
+refuse_method(struct http_request *request, const char *allowed,
+              const char *remedy)
 {
     struct problem problem = PROBLEM_INITIALIZER;
     char *headers = xasprintf("Allow: %s\n", allowed);
-    char *remedy = xasprintf("use one of: %s", allowed);
 
     problem_set(&problem, 405, remedy, "%s does not take %s", request->path,
                 request->method);
     reply_problem(request, &problem, headers);
-    free(remedy);
     free(headers);
 }
 
-/* Refuses the method for a resource that has 'flags'. */
+/* Refuses the method for one of 'resource', or, if 'all' is set, for all. */
 static void
-refuse_resource_method(struct http_request *request, int flags)
+refuse_resource_method(struct http_request *request,
+                       const struct resource *resource, bool all)
 {
+    int flags = all ? 0 : resource->flags;
     char *allowed = xasprintf("GET, HEAD%s%s%s",
                               flags & RESOURCE_PUT ? ", PUT" : "",
                               flags & RESOURCE_PATCH ? ", PATCH" : "",
                               flags & RESOURCE_DELETE ? ", DELETE" : "");
+    char *remedy = (all && resource->flags & RESOURCE_PUT
+                    ? xasprintf("GET lists all; for one, use /v1/%s/NAME, "
+                                "which PUT creates", resource->path)
+                    : xasprintf("use one of: %s", allowed));
 
-    refuse_method(request, allowed);
+    refuse_method(request, allowed, remedy);
     free(allowed);
+    free(remedy);
 }
 
 /* Handles a request for 'key' of 'resource'; NULL: for all, or for the single
@@ -327,7 +333,7 @@ handle_resource(struct rest *rest, struct http_request *request,
                && flags & RESOURCE_DELETE) {
         start_write(rest, request, CHANGE_DELETE, resource, key);
     } else {
-        refuse_resource_method(request, flags);
+        refuse_resource_method(request, resource, !key && !single);
     }
 }
 
@@ -340,7 +346,7 @@ handle_agent(struct rest *rest, struct http_request *request,
     bool dry_run;
 
     if (strcmp(request->method, "POST")) {
-        refuse_method(request, "POST");
+        refuse_method(request, "POST", "use POST");
     } else if (!store_is_writable(&rest->store)) {
         reply_refusal(request, 503, "ask another one", "this controller has "
                       "no database");
@@ -367,7 +373,7 @@ handle_v1(struct rest *rest, struct http_request *request)
         if (!strcmp(request->method, "POST")) {
             start_batch(rest, request);
         } else {
-            refuse_method(request, "POST");
+            refuse_method(request, "POST", "use POST");
         }
         return true;
     }
@@ -375,7 +381,7 @@ handle_v1(struct rest *rest, struct http_request *request)
         if (is_read(request)) {
             live_handle(rest->live, request, path);
         } else {
-            refuse_method(request, "GET, HEAD");
+            refuse_method(request, "GET, HEAD", "use GET");
         }
         return true;
     }
@@ -401,7 +407,7 @@ handle(struct http_request *request, void *rest_)
 
     if (health || metrics || openapi) {
         if (!is_read(request)) {
-            refuse_method(request, "GET, HEAD");
+            refuse_method(request, "GET, HEAD", "use GET");
         } else if (health) {
             reply_health(rest, request);
         } else if (metrics) {

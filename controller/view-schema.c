@@ -11,6 +11,11 @@
 #define STEPS(WHAT) "{\"type\": \"array\", \"items\": " \
     "{\"type\": \"array\", \"items\": " STRING "}, " \
     "\"description\": \"" WHAT "\"}"
+#define RETARGETS "\"retargets\": " INTEGER( \
+    "How many hosts it was offered before, which did not take it.") ", " \
+    "\"reason\": {\"enum\": [\"silence\", \"no-listener\", \"backlog\", " \
+    "\"kernel\", \"table\", \"flow-id\", \"closed\", \"busy\"], " \
+    "\"description\": \"Why the last one of these did not.\"}"
 #define FILTER(NAME) "{\"name\": \"" NAME "\", \"type\": \"string\"}"
 #define FILTER_PORT "{\"name\": \"client_port\", \"type\": \"integer\"}"
 
@@ -21,6 +26,8 @@ const struct view_schema view_schemas[N_VIEW_SCHEMAS] = {
       "[" FILTER("service") ", " FILTER("host") ", " FILTER("client") ", "
       FILTER_PORT ", " FILTER("switch") "]",
       "{\"type\": \"object\","
+      " \"x-columns\": [\"name\", \"service\", \"switch\", \"rule\","
+      "  \"pool\", \"host\", \"state\", \"idle\"],"
       " \"required\": [\"name\", \"switch\", \"client\", \"client_port\","
       "  \"state\"],"
       " \"properties\": {"
@@ -46,36 +53,45 @@ const struct view_schema view_schemas[N_VIEW_SCHEMAS] = {
       ", \"idle\": " INTEGER("Milliseconds since a packet came, as far as "
                              "the engine has seen.")
       ", \"packets\": " INTEGER("Of the client, sent on by the engine.")
-      ", \"bytes\": " INTEGER("Of these.") "}}" },
+      ", \"bytes\": " INTEGER("Of these.")
+      ", " RETARGETS "}}" },
     { "decisions", "Decision",
-      "The latest 1000 decisions that the controller was asked for, the "
-      "latest first.",
+      "Why connections are at their hosts: first the latest 1000 decisions "
+      "that the controller was asked for, the latest first; then those of "
+      "other connections that switches know of now. \"unreachable\" names "
+      "switches that did not answer.",
       "[" FILTER("switch") ", " FILTER("service") ", " FILTER("client") ", "
       FILTER_PORT ", " FILTER("pool") ", " FILTER("host") ", " FILTER("by")
       "]",
       "{\"type\": \"object\","
-      " \"required\": [\"time\", \"switch\", \"service\", \"client\","
-      "  \"client_port\", \"pool\", \"rule\", \"candidates\", \"host\","
-      "  \"by\"],"
+      " \"x-columns\": [\"client\", \"client_port\", \"service\","
+      "  \"switch\", \"rule\", \"pool\", \"host\", \"by\", \"policy\","
+      "  \"why\"],"
+      " \"required\": [\"time\", \"switch\", \"client\", \"client_port\","
+      "  \"host\", \"by\"],"
       " \"properties\": {"
-      "  \"time\": " INTEGER("When it was asked for, in milliseconds since "
-                             "1970.")
-      ", \"msec\": " INTEGER("How long it took.")
-      ", \"switch\": " TEXT("That has asked.") ","
+      "  \"time\": " INTEGER("When it was asked for, or when the host took "
+                             "the connection, in milliseconds since 1970.")
+      ", \"msec\": " INTEGER("How long the controller took.")
+      ", \"switch\": " TEXT("That has asked, or that has decided "
+                              "itself.") ","
       "  \"service\": " TEXT("The connection's service.") ","
       "  \"client\": " TEXT("Its client's address.") ","
       "  \"client_port\": " INTEGER("Its client's TCP port.") ","
       "  \"pool\": " TEXT("The pool that the rules led to.") ","
       "  \"rule\": {\"type\": \"string\", \"description\": \"What the rule "
       "matches, or default.\"},"
-      "  \"candidates\": " NAMES("The hosts to choose from.") ","
+      "  \"policy\": " TEXT("The policy of the pool, if that has chosen.") ","
+      "  \"candidates\": " NAMES("The hosts that the controller could choose "
+                               "from.") ","
       "  \"host\": {\"type\": [\"string\", \"null\"], \"description\":"
       "   \"Which one was chosen; null: none was.\"},"
-      "  \"by\": {\"enum\": [\"webhook\", \"controller\", \"switch\"],"
-      "   \"description\": \"Who has chosen; switch: its pool's policy was "
-      "to.\"},"
+      "  \"by\": {\"enum\": [\"webhook\", \"controller\", \"switch\","
+      "   \"unknown\"], \"description\": \"Who has chosen; switch: the pool's "
+      "policy has, or was to.\"},"
       "  \"why\": {\"type\": \"string\", \"description\": \"Why nobody else "
       "has.\"},"
+      "  " RETARGETS ","
       "  \"request\": {\"type\": \"object\", \"description\": \"What the "
       "client has sent: method, host, path, headers, sni, alpn.\"}}}" },
     { "paths", "Path",
@@ -83,6 +99,8 @@ const struct view_schema view_schemas[N_VIEW_SCHEMAS] = {
       "back.",
       "[" FILTER("switch") ", " FILTER("host") ", " FILTER("to") "]",
       "{\"type\": \"object\","
+      " \"x-columns\": [\"switch\", \"host\", \"to\", \"cost\", \"there\","
+      "  \"back\"],"
       " \"required\": [\"name\", \"switch\", \"host\", \"to\", \"cost\","
       "  \"there\", \"back\"],"
       " \"properties\": {"

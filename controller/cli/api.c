@@ -3,186 +3,96 @@
 
 #include "api.h"
 
-#include <curl/curl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "rest-client.h"
 #include "util.h"
 
-#define CONNECT_SECONDS 3L
-#define ANSWER_SECONDS 30L
-
-static const struct api_options *options;
-static const char *urls;        /* From the one on that answered last. */
-static CURL *curl;
-
-struct answer {
-    char *text;                 /* Ends in a null byte. */
-    size_t len;
-    long status;                /* 0: there is none. */
-    bool unanswered;            /* It was sent, but not answered. */
-    char error[CURL_ERROR_SIZE];
-};
-
 void
-api_init(const struct api_options *o)
+api_init(const char *urls, const char *token, const char *ca_file)
 {
-    options = o;
-    urls = o->urls;
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    curl = curl_easy_init();
-    if (!curl) {
+    static struct rest_options options;
+
+    options = (struct rest_options) {
+        .urls = urls,
+        .token = token,
+        .ca_file = ca_file,
+        .connect_msec = 3000,
+        .answer_msec = 30000,
+        .answer_max = SIZE_MAX,
+    };
+    if (!rest_init(&options)) {
         die(EXIT_UNREACHABLE, "libcurl does not work");
     }
-}
-
-static size_t
-take(char *data, size_t size, size_t n, void *answer_)
-{
-    struct answer *answer = answer_;
-    char *text = realloc(answer->text, answer->len + size * n + 1);
-
-    if (!text) {
-        return 0;
-    }
-    memcpy(text + answer->len, data, size * n);
-    answer->len += size * n;
-    text[answer->len] = '\0';
-    answer->text = text;
-    return size * n;
-}
-
-static struct curl_slist *
-make_headers(const char *header, bool body)
-{
-    struct curl_slist *headers = NULL;
-
-    if (body) {
-        headers = curl_slist_append(headers, "Content-Type: application/json");
-    }
-    if (options->token) {
-        char *line = xasprintf("Authorization: Bearer %s", options->token);
-
-        headers = curl_slist_append(headers, line);
-        free(line);
-    }
-    return header ? curl_slist_append(headers, header) : headers;
-}
-
-/* Sets what all requests have in common. */
-static void
-set_options(const char *url, struct curl_slist *headers)
-{
-    curl_easy_reset(curl);
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    if (options->ca_cert) {
-        curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_cert);
-    }
-}
-
-/* Sends one request to one controller. */
-static void
-ask(const char *method, const char *url, const char *body,
-    const char *header, struct answer *answer)
-{
-    struct curl_slist *headers = make_headers(header, body != NULL);
-    CURLcode code;
-
-    memset(answer, 0, sizeof *answer);
-    set_options(url, headers);
-    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, ANSWER_SECONDS);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, answer->error);
-    if (body) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
-                         (curl_off_t) strlen(body));
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-    }
-    code = curl_easy_perform(curl);
-    if (code == CURLE_OK) {
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
-    } else {
-        answer->unanswered = (code == CURLE_GOT_NOTHING
-                              || code == CURLE_RECV_ERROR
-                              || code == CURLE_OPERATION_TIMEDOUT);
-        if (!*answer->error) {
-            snprintf(answer->error, sizeof answer->error, "%s",
-                     curl_easy_strerror(code));
-        }
-    }
-    curl_slist_free_all(headers);
 }
 
 /* Whether to ask another controller: the request was surely not carried out
  * by this one, for a reason that may be its own. */
 static bool
-may_ask_another(const struct answer *answer)
+may_ask_another(const struct rest_answer *answer)
 {
     return answer->status == 503 || (!answer->status && !answer->unanswered);
 }
 
 /* Asks one controller after another, until one is not to be given up. */
 static void
-ask_any(const char *method, const char *path, const char *body,
-        const char *header, struct answer *answer)
+ask_any(const char *method, const char *path, const json_t *body,
+        const char *header, struct rest_answer *answer)
 {
-    memset(answer, 0, sizeof *answer);
     for (;;) {
-        size_t len = strcspn(urls, ",");
-        char *url = xasprintf("%.*s%s", (int) len, urls, path);
+        int len;
+        const char *url = rest_url(&len);
 
-        free(answer->text);
-        ask(method, url, body, header, answer);
-        free(url);
+        rest_ask(method, path, body, header, answer);
         if (!answer->status) {
-            fprintf(stderr, "ovs-migratectl: %.*s: %s\n", (int) len, urls,
+            fprintf(stderr, "ovs-migratectl: %.*s: %s\n", len, url,
                     answer->error);
         }
-        if (!may_ask_another(answer) || !urls[len]) {
+        if (!may_ask_another(answer) || !rest_turn()) {
             return;
         }
-        urls += len + 1;
+        json_decref(answer->json);
     }
 }
 
+/* What 'problem' with 'body' is about: which of its changes, if it has some, by
+ * its path.  Stores where the rest of 'problem' begins in '*rest'. */
 static const char *
-member(const json_t *object, const char *name)
+place(const json_t *body, const char *problem, const char **rest)
 {
-    const char *s = json_string_value(json_object_get(object, name));
+    unsigned long i;
+    int n = 0;
 
-    return s ? s : "";
+    *rest = problem;
+    if (sscanf(problem, "/changes/%lu%n", &i, &n) != 1) {
+        return "";
+    }
+    *rest += n;
+    *rest += strncmp(*rest, "/body", 5) ? 0 : 5;
+    return json_string_value(json_object_get(json_array_get(
+        json_object_get(body, "changes"), i), "path")) + strlen("/v1");
 }
 
-/* Tells what is wrong, as an "application/problem+json" body says. */
 static void
-print_problem(const struct answer *answer, const json_t *problem)
+print_problems(const json_t *body, const struct rest_answer *answer)
 {
-    const json_t *errors = json_object_get(problem, "errors");
-    const json_t *error;
-    size_t i;
+    char *problem;
 
-    if (!json_is_object(problem)) {
-        fprintf(stderr, "ovs-migratectl: the answer is status %ld; is there "
-                "a controller at this URL?\n", answer->status);
+    if (answer->status == 412) {
+        /* Only "add" makes a condition. */
+        fprintf(stderr, "ovs-migratectl: %s; \"set\" changes it\n",
+                json_string_value(json_object_get(answer->json, "detail")));
         return;
     }
-    if (!errors) {
-        const char *remedy = member(problem, "remedy");
+    for (size_t i = 0; (problem = rest_problem(answer, i)) != NULL; i++) {
+        const char *rest;
+        const char *path = place(body, problem, &rest);
 
-        fprintf(stderr, "ovs-migratectl: %s%s%s\n", member(problem, "detail"),
-                *remedy ? "; " : "", remedy);
-    }
-    json_array_foreach(errors, i, error) {
-        fprintf(stderr, "ovs-migratectl: %s: %s; %s\n",
-                member(error, "field"), member(error, "detail"),
-                member(error, "remedy"));
+        fprintf(stderr, "ovs-migratectl: %s%s\n", path, rest);
+        free(problem);
     }
 }
 
@@ -190,31 +100,22 @@ json_t *
 api_request(const char *method, const char *path, const json_t *body,
             const char *header)
 {
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    struct answer answer;
-    json_t *json = NULL;
+    struct rest_answer answer;
 
-    ask_any(method, path, text, header, &answer);
-    free(text);
+    ask_any(method, path, body, header, &answer);
     if (!answer.status) {
         die(EXIT_UNREACHABLE, "%s", answer.unanswered
             ? "no answer; what was asked for may have been done"
             : "no controller can be reached; give another --url, or see "
             "whether ovs-migrate-controller runs");
-    }
-    if (answer.len) {
-        json = json_loads(answer.text, JSON_DECODE_ANY, NULL);
-    }
-    free(answer.text);
-    if (answer.status >= 300) {
-        print_problem(&answer, json);
-        json_decref(json);
+    } else if (answer.status >= 300) {
+        print_problems(body, &answer);
         exit(answer.status >= 500 ? EXIT_UNREACHABLE : EXIT_REFUSED);
-    } else if (answer.len && !json) {
+    } else if (!answer.empty && !answer.json) {
         die(EXIT_UNREACHABLE, "the answer is not JSON; is there a controller "
             "at this URL?");
     }
-    return json ? json : json_null();
+    return answer.json ? answer.json : json_null();
 }
 
 /* A stream of events. */
@@ -265,64 +166,70 @@ follow(char *data, size_t size, size_t n, void *f_)
 void
 api_follow(json_int_t *after, void (*cb)(const json_t *event))
 {
-    struct curl_slist *headers = make_headers("Accept: text/event-stream",
-                                              false);
-    size_t len = strcspn(urls, ",");
-    char *url = xasprintf("%.*s/v1/events", (int) len, urls);
     struct follower f = { .after = after, .cb = cb };
-    long status = 0;
+    char *header = NULL;
+    long status;
 
     if (*after >= 0) {
-        char *line = xasprintf("Last-Event-ID: %" JSON_INTEGER_FORMAT,
-                               *after);
-
-        headers = curl_slist_append(headers, line);
-        free(line);
+        header = xasprintf("Last-Event-ID: %" JSON_INTEGER_FORMAT, *after);
     }
-    set_options(url, headers);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 0L);
-    /* The controller says something every 15 seconds. */
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 40L);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, follow);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &f);
-    curl_easy_perform(curl);
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    status = rest_follow("/v1/events", header, follow, &f);
     if (status >= 400 && status != 503) {
         die(EXIT_REFUSED, "status %ld for the stream of events", status);
     }
-    /* The next controller, or the first one again. */
-    urls = urls[len] ? urls + len + 1 : options->urls;
-    curl_slist_free_all(headers);
+    rest_turn();
+    free(header);
     free(f.text);
-    free(url);
 }
 
-json_t *
-api_list(const char *path, const char *filter)
+/* Complains of the switches that did not answer for 'page'.  Returns whether
+ * there are none. */
+static bool
+is_complete(const json_t *page)
+{
+    const json_t *unreachable = json_object_get(page, "unreachable");
+    const json_t *name;
+    size_t i;
+
+    json_array_foreach(unreachable, i, name) {
+        fprintf(stderr, "ovs-migratectl: switch %s does not answer, so what it "
+                "knows is missing\n", json_string_value(name));
+    }
+    return !json_array_size(unreachable);
+}
+
+bool
+api_pages(const char *path, const char *filter,
+          void (*cb)(void *aux, const json_t *items), void *aux)
 {
     char *next = xasprintf("/v1/%s?limit=10000%s%s", path, *filter ? "&" : "",
                            filter);
-    json_t *all = json_array();
+    bool complete = true;
 
     while (next) {
         json_t *page = api_request("GET", next, NULL, NULL);
         const char *more = json_string_value(json_object_get(page, "next"));
 
-        json_array_extend(all, json_object_get(page, "items"));
+        cb(aux, json_object_get(page, "items"));
+        complete &= is_complete(page);
         free(next);
         next = more ? xasprintf("%s", more) : NULL;
         json_decref(page);
     }
-    return all;
+    return complete;
 }
 
-char *
-api_encode(const char *s)
+static void
+extend(void *all, const json_t *items)
 {
-    char *encoded = curl_easy_escape(curl, s, 0);
-    char *copy = xasprintf("%s", encoded ? encoded : "");
+    json_array_extend(all, (json_t *) items);
+}
 
-    curl_free(encoded);
-    return copy;
+json_t *
+api_list(const char *path, const char *filter)
+{
+    json_t *all = json_array();
+
+    api_pages(path, filter, extend, all);
+    return all;
 }

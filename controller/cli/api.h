@@ -7,14 +7,10 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-struct api_options {
-    const char *urls;           /* One or more, separated by commas. */
-    const char *token;          /* Or NULL. */
-    const char *ca_cert;        /* PEM file, or NULL: those of the system. */
-};
-
-/* From now on, requests are as 'options' say, which must stay. */
-void api_init(const struct api_options *options);
+/* From now on requests go to the controllers at 'urls', one or more separated by
+ * commas, with 'token', and trust the PEM file 'ca_file', or what the system
+ * trusts.  Both may be NULL. */
+void api_init(const char *urls, const char *token, const char *ca_file);
 
 /* Sends a request with 'body', or none if it is NULL, and 'header', a whole
  * line, or NULL.  Of several controllers the first one that can be reached,
@@ -29,13 +25,16 @@ json_t *api_request(const char *method, const char *path, const json_t *body,
  * of 'filter', a part of a query, or "": an array. */
 json_t *api_list(const char *path, const char *filter);
 
+/* The same, a page at a time, for what may be more than memory holds: calls
+ * 'cb' with 'aux' and each array, at least once.  Returns whether those are
+ * all: if switches did not answer, tells which. */
+bool api_pages(const char *path, const char *filter,
+               void (*cb)(void *aux, const json_t *items), void *aux);
+
 /* Follows events, from the next one on, or, if 'after' is not negative, from
  * the one after that number: calls 'cb' with each.  Returns when the controller
  * has ended the stream, or cannot be reached; ends the program if it refuses.
  * Stores the number of the last event in '*after'. */
 void api_follow(json_int_t *after, void (*cb)(const json_t *event));
-
-/* 's' as it may be in a path or query.  The caller frees it. */
-char *api_encode(const char *s);
 
 #endif /* api.h */

@@ -11,6 +11,7 @@
 #include "api.h"
 #include "model.h"
 #include "output.h"
+#include "rest-client.h"
 #include "util.h"
 
 /* FIELD=VALUE arguments. */
@@ -127,10 +128,17 @@ patch(const struct kind *kind, const char *name, const json_t *body,
 /* Verbs. */
 
 static void
+print_page(void *output, const json_t *items)
+{
+    output_page(output, items);
+}
+
+static void
 do_list(const struct kind *kind, int n, char **args, bool json)
 {
     char *filter = xasprintf("%s", "");
-    json_t *items;
+    struct output output;
+    bool complete;
 
     for (int i = 0; i < n; i++) {
         size_t len = strcspn(args[i], "=");
@@ -139,21 +147,20 @@ do_list(const struct kind *kind, int n, char **args, bool json)
         if (!args[i][len]) {
             die(EXIT_USAGE, "%s: is not FIELD=VALUE", args[i]);
         }
-        value = api_encode(args[i] + len + 1);
+        value = rest_encode(args[i] + len + 1);
         longer = xasprintf("%s%s%.*s=%s", filter, *filter ? "&" : "",
                            (int) len, args[i], value);
         free(value);
         free(filter);
         filter = longer;
     }
-    items = api_list(kind->path, filter);
-    if (json) {
-        output_json(items);
-    } else {
-        output_table(kind, items);
-    }
-    json_decref(items);
+    output_begin(&output, kind, json);
+    complete = api_pages(kind->path, filter, print_page, &output);
+    output_end(&output);
     free(filter);
+    if (!complete) {
+        exit(EXIT_UNREACHABLE);
+    }
 }
 
 static void
@@ -170,6 +177,27 @@ do_show(const struct kind *kind, int n, char **args, bool json)
         json_decref(item);
         free(path);
     }
+}
+
+/* The way from a switch to a host. */
+static void
+do_show_path(const struct kind *kind, int n, char **args, bool json)
+{
+    char *from = rest_encode(args[0]), *to = rest_encode(args[1]);
+    char *filter = xasprintf("switch=%s&host=%s", from, to);
+    json_t *paths = api_list(kind->path, filter);
+
+    if (n > 2) {
+        die(EXIT_USAGE, "%s: there is no path by way of others", args[2]);
+    } else if (!json_array_size(paths)) {
+        die(EXIT_REFUSED, "there is no switch \"%s\" that migrates, or no host "
+            "\"%s\"", args[0], args[1]);
+    }
+    print_item(kind, json_array_get(paths, 0), json);
+    json_decref(paths);
+    free(filter);
+    free(from);
+    free(to);
 }
 
 static void
@@ -256,19 +284,21 @@ do_fields(const struct kind *kind, int n, char **args, bool json)
 static const struct verb {
     const char *name;
     void (*run)(const struct kind *, int n, char **args, bool json);
-    const char *needs;          /* The method that 'kind' must have for it. */
+    const char *only;           /* The kind that has it, or NULL: those... */
+    const char *method;         /* ...with this method for one, unless NULL. */
     bool lists;                 /* Not for a single one. */
     int n_min;                  /* Arguments; one less for a single one. */
     const char *arguments;      /* What they are. */
 } verbs[] = {
-    { "list", do_list, "get", true, 0, "[FIELD=VALUE]..." },
-    { "show", do_show, "get", false, 1, "NAME..." },
-    { "add", do_add, "put", true, 1, "NAME [FIELD=VALUE]..." },
-    { "set", do_set, "patch", false, 2, "NAME FIELD=VALUE..." },
-    { "rm", do_rm, "delete", true, 1, "NAME..." },
-    { "fields", do_fields, "get", false, 0, "" },
-    { "drain", do_drain, "drain", true, 1, "NAME..." },
-    { "ready", do_ready, "drain", true, 1, "NAME..." },
+    { "list", do_list, NULL, NULL, true, 0, "[FIELD=VALUE]..." },
+    { "show", do_show, NULL, "get", false, 1, "NAME..." },
+    { "show", do_show_path, "path", NULL, true, 2, "SWITCH HOST" },
+    { "add", do_add, NULL, "put", true, 1, "NAME [FIELD=VALUE]..." },
+    { "set", do_set, NULL, "patch", false, 2, "NAME FIELD=VALUE..." },
+    { "rm", do_rm, NULL, "delete", true, 1, "NAME..." },
+    { "fields", do_fields, NULL, NULL, false, 0, "" },
+    { "drain", do_drain, "host", NULL, true, 1, "NAME..." },
+    { "ready", do_ready, "host", NULL, true, 1, "NAME..." },
 };
 
 #define N_VERBS (sizeof verbs / sizeof verbs[0])
@@ -276,11 +306,9 @@ static const struct verb {
 static bool
 has_verb(const struct kind *kind, const struct verb *verb)
 {
-    if (kind->single && verb->lists) {
-        return false;
-    }
-    return (!strcmp(verb->needs, "drain") ? !strcmp(kind->name, "host")
-            : kind_has(kind, verb->needs));
+    return (!(kind->single && verb->lists)
+            && (!verb->only || !strcmp(verb->only, kind->name))
+            && (!verb->method || kind_has(kind, verb->method)));
 }
 
 const char *

@@ -54,7 +54,33 @@ complete_name(const struct kind *kind, const char *word)
     json_decref(items);
 }
 
-/* FIELD=, or FIELD=VALUE where values are enumerated. */
+/* Offers NAME=, or NAME=VALUE where values are enumerated. */
+static void
+offer_field(const char *name, const json_t *schema, const char *word)
+{
+    const json_t *values = json_object_get(schema, "enum");
+    const json_t *value;
+    size_t i;
+
+    if (!values) {
+        char separator = field_is(schema, "object") ? '.' : '=';
+        char *candidate = xasprintf("%s%c", name, separator);
+
+        offer(candidate, word);
+        free(candidate);
+    }
+    json_array_foreach(values, i, value) {
+        if (json_is_string(value)) {
+            char *candidate = xasprintf("%s=%s", name,
+                                        json_string_value(value));
+
+            offer(candidate, word);
+            free(candidate);
+        }
+    }
+}
+
+/* What can be written. */
 static void
 complete_field(const struct kind *kind, const char *word)
 {
@@ -63,28 +89,60 @@ complete_field(const struct kind *kind, const char *word)
     json_t *schema;
 
     json_object_foreach((json_t *) properties, name, schema) {
-        const json_t *values = json_object_get(schema, "enum");
-        const json_t *value;
-        size_t i;
-
-        if (!field_is_writable(schema) || !strcmp(name, "name")) {
-            continue;
-        } else if (!values) {
-            char separator = field_is(schema, "object") ? '.' : '=';
-            char *candidate = xasprintf("%s%c", name, separator);
-
-            offer(candidate, word);
-            free(candidate);
+        if (field_is_writable(schema) && strcmp(name, "name")) {
+            offer_field(name, schema, word);
         }
-        json_array_foreach(values, i, value) {
-            if (json_is_string(value)) {
-                char *candidate = xasprintf("%s=%s", name,
-                                            json_string_value(value));
+    }
+}
 
-                offer(candidate, word);
-                free(candidate);
-            }
+/* What a list can be asked for by. */
+static void
+complete_filter(const struct kind *kind, const char *word)
+{
+    const json_t *parameters = json_object_get(
+        json_object_get(kind->all, "get"), "parameters");
+    const json_t *parameter;
+    size_t i;
+
+    json_array_foreach(parameters, i, parameter) {
+        const char *name = json_string_value(json_object_get(parameter,
+                                                             "name"));
+        const json_t *schema = kind_field(kind, name);
+
+        if (strcmp(name, "limit") && strcmp(name, "after")) {
+            offer_field(name, schema, word);
         }
+    }
+}
+
+/* The name of one of the kind called 'name'. */
+static void
+complete_name_of(const struct model *model, const char *name,
+                 const char *word)
+{
+    struct kind kind;
+
+    if (model_find(model, name, &kind)) {
+        complete_name(&kind, word);
+        kind_uninit(&kind);
+    }
+}
+
+static void
+complete_argument(const struct model *model, const struct kind *kind, int n,
+                  char **words)
+{
+    const char *verb = words[1], *word = words[n - 1];
+
+    if (!strcmp(verb, "list")) {
+        complete_filter(kind, word);
+    } else if (!strcmp(kind->name, "path")) {
+        complete_name_of(model, n == 3 ? "switch" : "host", word);
+    } else if ((!strcmp(verb, "add") && n > 3)
+               || (!strcmp(verb, "set") && (n > 3 || kind->single))) {
+        complete_field(kind, word);
+    } else if (kind->item && !kind->single && strcmp(verb, "add")) {
+        complete_name(kind, word);
     }
 }
 
@@ -104,13 +162,8 @@ complete(const struct model *model, int n, char **words)
         for (int i = 0; commands_verb(&kind, i); i++) {
             offer(commands_verb(&kind, i), word);
         }
-    } else if (!strcmp(words[1], "add") || !strcmp(words[1], "list")
-               || (!strcmp(words[1], "set") && (n > 3 || kind.single))) {
-        if (strcmp(words[1], "add") || n > 3) {
-            complete_field(&kind, word);
-        }
-    } else if (!kind.single) {
-        complete_name(&kind, word);
+    } else {
+        complete_argument(model, &kind, n, words);
     }
     kind_uninit(&kind);
 }

@@ -12,6 +12,7 @@
 
 #include "api.h"
 #include "output.h"
+#include "rest-client.h"
 #include "util.h"
 
 static const char *
@@ -39,19 +40,17 @@ static bool watch_json;
 static void
 print_event(const json_t *event)
 {
-    time_t seconds = number_of(event, "time") / 1000;
-    char when[32];
-
     if (watch_json) {
         char *line = json_dumps(event, JSON_COMPACT);
 
         puts(line);
         free(line);
     } else {
-        strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S",
-                 localtime(&seconds));
+        char *when = time_text(number_of(event, "time"));
+
         printf("%s  %-7s  %s\n", when, text_of(event, "severity", ""),
                text_of(event, "text", ""));
+        free(when);
     }
     fflush(stdout);
 }
@@ -221,23 +220,16 @@ live_top(void)
 
 /* One connection. */
 
-/* "leaf1:spine1|leaf1:spine2, spine1:leaf4|spine2:leaf4". */
+/* Such as "there: leaf1:spine1|leaf1:spine2, spine1:leaf4|spine2:leaf4". */
 static void
-print_way(const char *what, const json_t *steps)
+print_way(const json_t *path, const char *member)
 {
-    const json_t *step, *link;
-    size_t i, j;
+    char *text = json_text(json_object_get(path, member));
 
-    if (!json_array_size(steps)) {
-        return;
+    if (*text) {
+        printf("%s: %s\n", member, text);
     }
-    printf("%s: ", what);
-    json_array_foreach(steps, i, step) {
-        json_array_foreach(step, j, link) {
-            printf("%s%s", j ? "|" : i ? ", " : "", json_string_value(link));
-        }
-    }
-    putchar('\n');
+    free(text);
 }
 
 /* Prints what 'item' has, but for what 'skip' has as well. */
@@ -249,7 +241,7 @@ print_members(const json_t *item, const json_t *skip)
 
     json_object_foreach((json_t *) item, name, value) {
         if (!json_object_get(skip, name)) {
-            char *text = json_text(value);
+            char *text = member_text(item, name);
 
             printf("%s: %s\n", name, text);
             free(text);
@@ -270,7 +262,7 @@ live_trace(const char *client, bool json)
         die(EXIT_USAGE, "%s: is no ADDRESS:PORT", client);
     }
     address = xasprintf("%.*s", (int) (colon - client), client);
-    encoded = api_encode(address);
+    encoded = rest_encode(address);
     filter = xasprintf("client=%s&client_port=%s", encoded, colon + 1);
     connections = api_list("connections", filter);
     decisions = api_list("decisions", filter);
@@ -292,8 +284,8 @@ live_trace(const char *client, bool json)
             print_members(c, NULL);
         }
         json_array_foreach(paths, i, c) {
-            print_way("there", json_object_get(c, "there"));
-            print_way("back", json_object_get(c, "back"));
+            print_way(c, "there");
+            print_way(c, "back");
         }
         if (json_array_size(decisions)) {
             puts("decision:");

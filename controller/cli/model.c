@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "rest-client.h"
 #include "util.h"
 
 void
@@ -21,31 +22,36 @@ model_uninit(struct model *model)
     json_decref(model->document);
 }
 
-/* The operations on one of the resource with 'path', and whether it is
- * single. */
-static const json_t *
-find_item(const struct model *model, const char *path, bool *single)
+/* Sets the operations of 'kind', which has its 'path'. */
+static void
+find_operations(const struct model *model, struct kind *kind)
 {
     const json_t *paths = json_object_get(model->document, "paths");
-    char *prefix = xasprintf("/v1/%s/{", path);
-    const json_t *item = NULL;
+    char *all = xasprintf("/v1/%s", kind->path);
+    char *prefix = xasprintf("%s/{", all);
     const char *name;
     json_t *value;
 
+    kind->all = json_object_get(paths, all);
+    kind->item = NULL;
     json_object_foreach((json_t *) paths, name, value) {
         if (!strncmp(name, prefix, strlen(prefix))) {
-            item = value;
+            kind->item = value;
         }
     }
     free(prefix);
-    *single = !item;
-    if (!item) {
-        char *alone = xasprintf("/v1/%s", path);
+    free(all);
+}
 
-        item = json_object_get(paths, alone);
-        free(alone);
-    }
-    return item;
+/* If the operation that reads 'path' is called by 'verb' and a name, the
+ * name. */
+static const char *
+operation_name(const json_t *path, const char *verb)
+{
+    const char *id = json_string_value(json_object_get(
+        json_object_get(path, "get"), "operationId"));
+
+    return id && !strncmp(id, verb, strlen(verb)) ? id + strlen(verb) : NULL;
 }
 
 bool
@@ -53,22 +59,27 @@ model_kind(const struct model *model, size_t i, struct kind *kind)
 {
     const json_t *tag = json_array_get(
         json_object_get(model->document, "tags"), i);
-    const char *id;
+    const char *name;
 
     if (!tag) {
         return false;
     }
     kind->path = json_string_value(json_object_get(tag, "name"));
-    kind->item = find_item(model, kind->path, &kind->single);
-    id = json_string_value(json_object_get(
-        json_object_get(kind->item, "get"), "operationId"));
-    if (!id || strncmp(id, "get", 3)) {
+    find_operations(model, kind);
+    name = operation_name(kind->all, "list");
+    kind->single = !name;
+    if (kind->single) {
+        kind->item = kind->all;
+        kind->all = NULL;
+        name = operation_name(kind->item, "get");
+    }
+    if (!name || !*name) {
         die(EXIT_UNREACHABLE, "/openapi.json of the controller is not as "
             "expected; is it of another version?");
     }
     kind->schema = json_object_get(json_object_get(json_object_get(
-        model->document, "components"), "schemas"), id + 3);
-    kind->name = xasprintf("%s", id + 3);
+        model->document, "components"), "schemas"), name);
+    kind->name = xasprintf("%s", name);
     kind->name[0] += 'a' - 'A';
     return true;
 }
@@ -112,7 +123,7 @@ kind_path(const struct kind *kind, const char *name)
     if (kind->single) {
         return xasprintf("/v1/%s", kind->path);
     }
-    encoded = api_encode(name);
+    encoded = rest_encode(name);
     path = xasprintf("/v1/%s/%s", kind->path, encoded);
     free(encoded);
     return path;

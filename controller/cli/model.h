@@ -13,12 +13,15 @@ struct model {
     json_t *document;
 };
 
-/* A resource; pointers are into the model. */
+/* A resource, or something that can only be listed, such as connections;
+ * pointers are into the model. */
 struct kind {
     const char *path;           /* Of all, such as "hosts". */
     char *name;                 /* Of one, such as "host". */
     bool single;                /* There is one only, without a name. */
-    const json_t *item;         /* Operations on one, by method. */
+    const json_t *all;          /* Operations on all, by method; NULL if there
+                                 * is one only. */
+    const json_t *item;         /* Operations on one, by method, or NULL. */
     const json_t *schema;
 };
 
@@ -26,12 +29,12 @@ struct kind {
 void model_init(struct model *);
 void model_uninit(struct model *);
 
-/* The resources, in the order in which they can be created: stores number 'i'
- * in '*kind' and returns true, or false if there is none.  The caller uses
- * kind_uninit(). */
+/* The resources, in the order in which they can be created, and then the
+ * others: stores number 'i' in '*kind' and returns true, or false if there is
+ * none.  The caller uses kind_uninit(). */
 bool model_kind(const struct model *, size_t i, struct kind *kind);
 
-/* Stores the resource called 'word', which may be for one or for all of them,
+/* Stores the one called 'word', which may be for one or for all of them,
  * in '*kind'.  Returns false if there is none. */
 bool model_find(const struct model *, const char *word, struct kind *kind);
 

@@ -26,7 +26,7 @@ output_json(const json_t *value)
 static char *
 cell(const json_t *item, const json_t *column)
 {
-    char *text = json_text(json_object_get(item, json_string_value(column)));
+    char *text = member_text(item, json_string_value(column));
 
     if (strlen(text) > CELL_MAX) {
         strcpy(&text[CELL_MAX - 3], "...");
@@ -61,21 +61,13 @@ print_header(const json_t *columns, const size_t *widths)
     }
 }
 
-void
-output_table(const struct kind *kind, const json_t *items)
+/* Widens columns for 'items'. */
+static void
+widen(const json_t *columns, const json_t *items, size_t *widths)
 {
-    const json_t *columns = json_object_get(kind->schema, "x-columns");
-    size_t n = json_array_size(columns);
-    size_t *widths = calloc(n + 1, sizeof *widths);
     const json_t *item, *column;
     size_t i, j;
 
-    if (!widths) {
-        abort();
-    }
-    json_array_foreach(columns, j, column) {
-        widths[j] = strlen(json_string_value(column));
-    }
     json_array_foreach(items, i, item) {
         json_array_foreach(columns, j, column) {
             char *text = cell(item, column);
@@ -84,22 +76,73 @@ output_table(const struct kind *kind, const json_t *items)
             free(text);
         }
     }
-    print_header(columns, widths);
+}
+
+static void
+print_rows(struct output *o, const json_t *items)
+{
+    const json_t *columns = json_object_get(o->kind->schema, "x-columns");
+    size_t n = json_array_size(columns);
+    const json_t *item, *column;
+    size_t i, j;
+
+    if (!o->widths) {
+        o->widths = xcalloc(n + 1, sizeof *o->widths);
+        json_array_foreach(columns, j, column) {
+            o->widths[j] = strlen(json_string_value(column));
+        }
+        widen(columns, items, o->widths);
+        print_header(columns, o->widths);
+    }
+    widen(columns, items, o->widths);
     json_array_foreach(items, i, item) {
         json_array_foreach(columns, j, column) {
             char *text = cell(item, column);
 
-            print_cell(text, widths[j], j + 1 == n);
+            print_cell(text, o->widths[j], j + 1 == n);
             free(text);
         }
     }
-    free(widths);
+}
+
+void
+output_begin(struct output *o, const struct kind *kind, bool json)
+{
+    *o = (struct output) { .kind = kind, .json = json };
+    if (json) {
+        putchar('[');
+    }
+}
+
+void
+output_page(struct output *o, const json_t *items)
+{
+    const json_t *item;
+    size_t i;
+
+    if (!o->json) {
+        print_rows(o, items);
+        return;
+    }
+    json_array_foreach(items, i, item) {
+        printf(o->n++ ? ",\n" : "\n");
+        output_json(item);
+    }
+}
+
+void
+output_end(struct output *o)
+{
+    if (o->json) {
+        puts("]");
+    }
+    free(o->widths);
 }
 
 static void
-print_field(const char *name, const json_t *value)
+print_field(const json_t *item, const char *name)
 {
-    char *text = json_text(value);
+    char *text = member_text(item, name);
 
     if (*text) {
         printf("%s: %s\n", name, text);
@@ -119,11 +162,11 @@ output_item(const struct kind *kind, const json_t *item)
 
     json_array_foreach(columns, i, column) {
         name = json_string_value(column);
-        print_field(name, json_object_get(item, name));
+        print_field(item, name);
         json_object_del(rest, name);
     }
     json_object_foreach(rest, name, value) {
-        print_field(name, value);
+        print_field(item, name);
     }
     json_decref(rest);
 }

@@ -22,7 +22,7 @@
 #define DEFAULT_URL "http://127.0.0.1:7480"
 
 struct options {
-    struct api_options api;
+    const char *urls, *token, *ca_cert;         /* As of api_init(). */
     struct apply_options apply;
     bool json;
     bool complete;
@@ -46,6 +46,12 @@ print_help(void)
            "empties\n"
            "  RESOURCE rm NAME...                delete\n"
            "  RESOURCE fields                    what it has\n"
+           "  connection|decision list [FIELD=VALUE]...\n"
+           "                                     connections that there are; why "
+           "they are at\n"
+           "                                     their hosts\n"
+           "  path list [FIELD=VALUE]... | path show SWITCH HOST\n"
+           "                                     which way packets take\n"
            "  host drain|ready NAME...           give no new connections; "
            "give them again\n"
            "  apply -f FILE                      make all be as in FILE "
@@ -77,7 +83,7 @@ print_help(void)
            "  -V, --version          print the version\n"
            "\n"
            "Exit status: 0 done, 1 refused, 2 wrong usage or file, 3 no "
-           "controller, or no\ndatabase, can be reached.\n", DEFAULT_URL);
+           "controller, no\ndatabase, or not every switch can be reached.\n", DEFAULT_URL);
     exit(EXIT_DONE);
 }
 
@@ -117,19 +123,19 @@ parse_options(struct options *o, int argc, char *argv[])
     int c;
 
     memset(o, 0, sizeof *o);
-    o->api.urls = url && *url ? url : DEFAULT_URL;
-    o->api.ca_cert = getenv("OVS_MIGRATE_CA_CERT");
+    o->urls = url && *url ? url : DEFAULT_URL;
+    o->ca_cert = getenv("OVS_MIGRATE_CA_CERT");
     while ((c = getopt_long(argc, argv, "f:o:hV", long_options,
                             NULL)) != -1) {
         switch (c) {
         case OPT_URL:
-            o->api.urls = optarg;
+            o->urls = optarg;
             break;
         case OPT_TOKEN_FILE:
             token_file = optarg;
             break;
         case OPT_CA_CERT:
-            o->api.ca_cert = optarg;
+            o->ca_cert = optarg;
             break;
         case OPT_DRY_RUN:
             o->apply.dry_run = true;
@@ -161,7 +167,7 @@ parse_options(struct options *o, int argc, char *argv[])
         }
     }
     if (token_file && *token_file) {
-        o->api.token = read_token(token_file);
+        o->token = read_token(token_file);
     }
 }
 
@@ -195,7 +201,7 @@ run(const struct options *o, int n, char **words)
     model_init(&model);
     if (o->complete) {
         complete(&model, n, words);
-    } else if (!strcmp(words[0], "status")) {
+    } else if (!strcmp(words[0], "status") && n == 1) {
         run_status(o->json);
     } else if (!strcmp(words[0], "top") && n == 1) {
         live_top();
@@ -209,14 +215,14 @@ run(const struct options *o, int n, char **words)
                 "[--prune]");
         }
         apply(&model, &o->apply);
-    } else if (!strcmp(words[0], "export")) {
+    } else if (!strcmp(words[0], "export") && n == 1) {
         apply_export(&model);
     } else if (model_find(&model, words[0], &kind)) {
         commands_run(&kind, n - 1, words + 1, o->json);
         kind_uninit(&kind);
     } else {
-        die(EXIT_USAGE, "%s: is no resource and no command; see --help",
-            words[0]);
+        die(EXIT_USAGE, "%s: is no resource, and no command with %d arguments; "
+            "see --help", words[0], n - 1);
     }
     model_uninit(&model);
 }
@@ -230,7 +236,7 @@ main(int argc, char *argv[])
     if (optind == argc) {
         die(EXIT_USAGE, "no command; see --help");
     }
-    api_init(&options.api);
+    api_init(options.urls, options.token, options.ca_cert);
     run(&options, argc - optind, argv + optind);
     return EXIT_DONE;
 }

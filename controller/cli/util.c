@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 void
 die(int status, const char *fmt, ...)
@@ -41,10 +42,53 @@ object_text(const json_t *object)
 }
 
 char *
+time_text(long long msec)
+{
+    time_t seconds = msec / 1000;
+    char text[32] = "";
+
+    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", localtime(&seconds));
+    return xasprintf("%s", text);
+}
+
+char *
+member_text(const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+
+    return (!strcmp(name, "time") && json_is_integer(value)
+            ? time_text(json_integer_value(value)) : json_text(value));
+}
+
+/* The elements with 'separator' between them; what can be taken instead of
+ * each other, arrays in an array, with "|". */
+static char *
+array_text(const json_t *array, const char *separator)
+{
+    char *text = xasprintf("%s", "");
+    const json_t *value;
+    size_t i;
+
+    json_array_foreach(array, i, value) {
+        char *value_text = (json_is_array(value) ? array_text(value, "|")
+                            : json_text(value));
+        char *longer = xasprintf("%s%s%s", text, i ? separator : "",
+                                 value_text);
+
+        free(value_text);
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+char *
 json_text(const json_t *value)
 {
     if (json_is_object(value)) {
         return object_text(value);
+    } else if (json_is_array(value)) {
+        return array_text(value, ", ");
     } else if (json_is_string(value)) {
         return xasprintf("%s", json_string_value(value));
     } else if (!value || json_is_null(value)) {

@@ -14,7 +14,8 @@ enum {
     EXIT_REFUSED = 1,           /* The controller refuses it. */
     EXIT_USAGE = 2,             /* The command line, or a file, is wrong. */
     EXIT_UNREACHABLE = 3,       /* No controller can be reached, or the one
-                                 * that was cannot reach its database. */
+                                 * that was cannot reach its database, or
+                                 * not all switches. */
 };
 
 /* Ends the program with 'status' and a message. */
@@ -22,7 +23,14 @@ void die(int status, const char *format, ...)
     __attribute__((noreturn, format(printf, 2, 3)));
 
 /* 'value' as people want to see it: strings without quotes, objects as
- * "k=v,k=v", null as "".  The caller frees it. */
+ * "k=v,k=v", arrays as "a, b", null as "".  The caller frees it. */
 char *json_text(const json_t *value);
+
+/* Member 'name' of 'object' likewise; "time" as the local time. */
+char *member_text(const json_t *object, const char *name);
+
+/* The local time 'msec' milliseconds after 1970 began.  The caller frees
+ * it. */
+char *time_text(long long msec);
 
 #endif /* util.h */

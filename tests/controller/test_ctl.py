@@ -100,6 +100,24 @@ class Ctl(ControllerTest):
         self.assertIn("no ADDRESS:PORT", self.ctl("trace", "10.9.9.9",
                                                   status=2))
 
+    def test_live_lists(self):
+        """Of what is not in the database."""
+        for words, head in (
+                (["connection", "list"], "NAME"),
+                (["connections", "list", "client=10.9.9.9"], "NAME"),
+                (["decision", "list", "by=switch"], "CLIENT"),
+                (["path", "list", "switch=s1"], "SWITCH")):
+            with self.subTest(words):
+                lines = self.ctl(*words).splitlines()
+                self.assertEqual([line.split()[0] for line in lines], [head])
+                self.assertEqual(json.loads(self.ctl(*words, "-o", "json")),
+                                 [])
+        self.assertIn("there is no switch", self.ctl(
+            "path", "show", "s1", "h1", status=1))
+        self.assertIn("which did not take it", self.ctl("decision", "fields"))
+        self.assertIn('parameter "colour=red"', self.ctl(
+            "connection", "list", "colour=red", status=1))
+
     def test_one_by_one(self):
         self.ctl("host", "add", "h1", "ip=10.0.0.11")
         self.ctl("host", "add", "h2", "ip=10.0.0.12", "capacity=5")
@@ -181,7 +199,7 @@ class Ctl(ControllerTest):
     def test_apply_all_or_nothing(self):
         bad = {**FABRIC, "pools": {"all": {"hosts": {"h9": 1}}}}
         text = self.ctl("apply", "-f", "-", text=json.dumps(bad), status=1)
-        self.assertIn("/body/hosts/h9: there is no host", text)
+        self.assertIn("/pools/all/hosts/h9: there is no host", text)
         self.assertEqual(self.rows("host", "list"), [])
 
     def test_apply_many(self):
@@ -210,8 +228,12 @@ class Ctl(ControllerTest):
                       ["pool", "add", "p", "hosts=h1"],
                       ["pool", "drain", "p"], ["event", "add", "x"],
                       ["fabric", "list"], ["fabric", "rm"], ["apply"],
+                      ["connection", "show", "x"], ["decision", "rm", "x"],
+                      ["path", "show"], ["path", "show", "s1"],
+                      ["path", "show", "s1", "h1", "h2"],
                       ["apply", "x", "-f", "y"], ["--paint"],
-                      ["-o", "xml", "status"]):
+                      ["-o", "xml", "status"], ["status", "x"],
+                      ["export", "x"]):
             with self.subTest(words):
                 self.ctl(*words, status=2)
         self.assertIn("usage", self.ctl("--help"))
@@ -223,7 +245,8 @@ class Ctl(ControllerTest):
                                                     status=1))
         self.assertIn("/ip:", self.ctl("host", "set", "h1", "ip=x", status=1))
         self.ctl("host", "show", "h9", status=1)
-        self.ctl("host", "add", "h1", "ip=10.0.0.11", status=1)
+        self.assertIn('there is a host "h1" already; "set" changes it',
+                      self.ctl("host", "add", "h1", "ip=10.0.0.11", status=1))
 
     def test_unreachable(self):
         nobody = "http://127.0.0.1:1"
@@ -268,6 +291,7 @@ class Ctl(ControllerTest):
 
     def test_completion(self):
         self.make()
+        self.ctl("switch", "add", "leaf1", "dpid=0000000000000001")
         for line, offers in (
                 ("ho", ["host"]), ("a", ["apply"]),
                 ("host dr", ["drain"]), ("host show ", ["h1", "h2"]),
@@ -275,6 +299,12 @@ class Ctl(ControllerTest):
                 ("host set h1 state=r", ["ready"]),
                 ("host set h1 i", ["ip="]), ("pool set all ho", ["hosts."]),
                 ("fabric set mt", ["mtu="]), ("nothing x", []),
+                ("host list state=", ["down", "draining", "ready"]),
+                ("host list ext", []), ("connection ", ["fields", "list"]),
+                ("connection list cl", ["client=", "client_port="]),
+                ("decision list by=w", ["webhook"]),
+                ("path sh", ["show"]), ("path show l", ["leaf1"]),
+                ("path show leaf1 ", ["h1", "h2"]),
                 (f"--url {self.url} service sh", ["show"]),
                 ("service add web pr", [f"protocol={p}" for p in (
                     "auto", "h2c", "http", "tcp", "tls")])):

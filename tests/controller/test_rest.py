@@ -232,6 +232,20 @@ class Operations(RestTest):
                     self.assertEqual(response.status, 400, response)
                     self.document.validate(operation, response)
 
+    def test_bad_clients(self):
+        """Of connections."""
+        for path in "connections", "decisions":
+            for query in ("client=x", "client=10.0.0", "client_port=0",
+                          "client_port=65536", "client_port=x"):
+                with self.subTest(query):
+                    response = self.check(400, "GET", f"/v1/{path}?{query}")
+                    self.assertIn(query, response.json["detail"])
+
+    def test_where(self):
+        """The place of what is no JSON is told as editors count."""
+        response = self.client("PUT", "/v1/hosts/h1", b'{"ip":\n  oops}')
+        self.assertIn("line 2, column ", response.json["detail"])
+
     def test_other_methods(self):
         """What the document does not speak of is refused."""
         self.put_all()

@@ -3,6 +3,8 @@
 """What the controller tells of a fabric while it works: connections,
 decisions, paths."""
 
+import time
+
 import tap
 from fabrictest import SERVICE_ADDRESS, URL, FabricTest
 from labtest import curl
@@ -25,9 +27,9 @@ class Live(FabricTest):
             socks.append((sock, data.split()[-1].decode()))
         return socks
 
-    def list(self, query=""):
+    def list(self, query="", what="connections"):
         """All pages."""
-        path, items = "connections?" + query, []
+        path, items = f"{what}?{query}", []
         while path:
             answer = self.net.get(path)
             self.assertEqual(answer["unreachable"], [])
@@ -66,7 +68,7 @@ class Live(FabricTest):
         self.assertEqual([item["name"] for item in found], [name])
         self.assertEqual({item["switch"]
                           for item in self.list("switch=leaf2")}, {"leaf2"})
-        for query in "service=none", "host=none", "client=x", "switch=x":
+        for query in "service=none", "host=none", "client=10.9.9.9", "switch=x":
             self.assertEqual(self.list(query), [])
 
     def test_trace(self):
@@ -107,6 +109,70 @@ class Live(FabricTest):
              "host": answer.body.strip()})
         self.assertEqual(len(decision["candidates"]), 8)
         self.assertEqual(self.net.get("decisions?by=webhook")["items"], [])
+
+        # Once, although the switch knows it as well.
+        sock, host = self.connect(self.net["c1"])[0]
+        of_sock = "client={}&client_port={}".format(*sock.getsockname())
+        found = self.list(of_sock, "decisions")
+        self.assertEqual([(item["by"], item["host"]) for item in found],
+                         [("controller", host)])
+        everything = self.list("", "decisions")
+        pages = self.list("limit=1", "decisions")
+        self.assertEqual([(item["client_port"], item["by"])
+                          for item in pages[:2]],
+                         [(item["client_port"], item["by"])
+                          for item in everything[:2]])
+        ids = [(item["client"], item["client_port"], item["host"])
+               for item in pages]
+        self.assertEqual(len(set(ids)), len(ids))
+        self.assertIn((*sock.getsockname(), host), ids)
+
+    def decision(self, sock):
+        """The one about the connection of 'sock'."""
+        found = self.list("client={}&client_port={}".format(
+            *sock.getsockname()), "decisions")
+        self.assertEqual(len(found), 1, found)
+        return found[0]
+
+    def test_decisions_of_switches(self):
+        """Which rule, which pool, which policy; and who did not take it."""
+        self.net.put("rules/r1", service="web", priority=5, pool="web",
+                     match={"path-prefix": "/name"})
+        self.addCleanup(self.net.delete, "rules/r1")
+        self.net.wait_synced()
+        sock, host = self.connect(self.net["c1"])[0]
+        expected = {
+            "switch": "leaf1", "service": "web", "client": "10.1.0.2",
+            "client_port": sock.getsockname()[1], "pool": "web",
+            "rule": "path-prefix=/name", "by": "switch",
+            "policy": "round-robin", "host": host}
+        decision = self.decision(sock)
+        self.assertLess(abs(decision.pop("time") / 1000 - time.time()), 5)
+        self.assertEqual(decision, expected)
+
+        # Another rule does not change why it is there.
+        self.net.put("rules/r2", service="web", priority=7, pool="web",
+                     match={"path-prefix": "/"})
+        self.addCleanup(self.net.delete, "rules/r2")
+        self.net.wait_synced()
+        self.assertEqual(self.decision(sock)["rule"], "path-prefix=/name")
+
+        server = self.net["h3"].server
+        server.process.stop()
+        decisions = [self.decision(sock)
+                     for sock, _ in self.connect(self.net["c1"], 8)]
+        server.start()
+        moved = [d for d in decisions if "retargets" in d]
+        self.assertEqual([(d["retargets"], d["reason"], d["why"])
+                          for d in moved],
+                         [(1, "no-listener", "another host, offered it "
+                           "before, did not take it: no-listener")])
+        self.assertEqual({d["rule"] for d in decisions}, {"path-prefix=/"})
+        by = {query: self.list(query, "decisions") for query in
+              ("by=switch", "by=webhook", "pool=web", "pool=none")}
+        self.assertGreaterEqual(len(by["by=switch"]), 9)
+        self.assertGreaterEqual(len(by["pool=web"]), 9)
+        self.assertEqual(by["by=webhook"] + by["pool=none"], [])
 
     def test_paths(self):
         paths = {path["name"]: path for path in self.net.get("paths")["items"]}
