@@ -1,6 +1,8 @@
 # The engine: pure C, linked into tests as well.
 noinst_LIBRARIES += datapath/libmigrate-engine.a
 datapath_libmigrate_engine_a_SOURCES = \
+	datapath/affinity.c \
+	datapath/affinity.h \
 	datapath/assembly.c \
 	datapath/assembly.h \
 	datapath/audit.c \
@@ -25,9 +27,12 @@ datapath_libmigrate_engine_a_SOURCES = \
 	datapath/http.h \
 	datapath/icmp.c \
 	datapath/list.c \
+	datapath/maglev.c \
+	datapath/maglev.h \
 	datapath/migrate-config.h \
 	datapath/migrate.c \
 	datapath/migrate.h \
+	datapath/mix.h \
 	datapath/neighbor.c \
 	datapath/policy.c \
 	datapath/policy.h \
@@ -38,10 +43,12 @@ datapath_libmigrate_engine_a_SOURCES = \
 	datapath/record.c \
 	datapath/record.h \
 	datapath/reject.c \
+	datapath/request.c \
 	datapath/request.h \
 	datapath/rule.c \
 	datapath/rule.h \
 	datapath/synack.c \
+	datapath/text.h \
 	datapath/timers.c \
 	datapath/timers.h \
 	datapath/tls.c \

@@ -81,6 +81,7 @@ struct pending {
     /* The handoff. */
     struct pool *pool;
     int rule;
+    struct affinity_key affinity;
     uint64_t token;             /* Of the question to the controller. */
     struct tried tried;
     int64_t decided;

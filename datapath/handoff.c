@@ -168,16 +168,28 @@ offer(struct migrate *m, struct pending *pending, uint16_t index,
     transmit(m, pending, now);
 }
 
+/* The index of a host that did not have the chance yet, or -1. */
+static int
+next_host(const struct migrate *m, const struct pending *pending)
+{
+    const struct tuple *tuple = &pending->record->tuple;
+    struct choice choice = {
+        .client = &tuple->client,
+        .random = record_hash(m->records, tuple),
+        .affinity = pending->affinity,
+        .tried = &pending->tried,
+    };
+
+    return pool_select(pending->pool, m->hosts, &choice);
+}
+
 /* Offers the connection to a host that did not have the chance yet. */
 static void
 offer_next(struct migrate *m, struct pending *pending, int64_t now)
 {
     int host = (pending->pool && pending->tried.n < TRIED_MAX
                 && now < pending->decided + MIGRATE_DEADLINE - LAST_CHANCE
-                ? pool_select(pending->pool, m->hosts,
-                              &pending->record->tuple.client,
-                              &pending->tried)
-                : -1);
+                ? next_host(m, pending) : -1);
 
     if (host < 0) {
         reject_start(m, pending, 503, now);
@@ -213,6 +225,9 @@ handoff_start(struct migrate *m, struct pending *pending,
     pending->pool = service_classify(pending->service, request,
                                      &pending->rule);
     note_rule(pending);
+    if (pending->pool && pending->pool->has_affinity) {
+        affinity_read(&pending->pool->affinity, request, &pending->affinity);
+    }
     if (!decide_ask(m, pending, request, now)) {
         offer_next(m, pending, now);
     }

@@ -28,6 +28,7 @@ enum service_placement {
 enum pool_policy {
     POOL_ROUND_ROBIN,
     POOL_LEAST_CONNECTIONS,
+    POOL_TWO_CHOICES,           /* The better of two at random. */
     POOL_SOURCE_HASH,
 };
 
@@ -45,6 +46,7 @@ struct member_config {
 struct pool_config {
     char *name;
     enum pool_policy policy;
+    char *affinity;             /* As in the OVSDB column, or NULL. */
     struct member_config *members;
     size_t n_members;
 };

@@ -136,6 +136,7 @@ pool_policy_from_string(const char *s)
 {
     return (!s || !strcmp(s, "round-robin") ? POOL_ROUND_ROBIN
             : !strcmp(s, "least-connections") ? POOL_LEAST_CONNECTIONS
+            : !strcmp(s, "two-choices") ? POOL_TWO_CHOICES
             : POOL_SOURCE_HASH);
 }
 
@@ -158,6 +159,7 @@ add_pool(struct builder *b, const struct ovsrec_migration_pool *row)
     c->n_pools++;
     pool->name = xstrdup(row->name);
     pool->policy = pool_policy_from_string(row->policy);
+    pool->affinity = nullable_xstrdup(row->affinity);
     pool->n_members = row->n_hosts;
     pool->members = xcalloc(row->n_hosts, sizeof *pool->members);
     for (size_t j = 0; j < row->n_hosts; j++) {
@@ -241,6 +243,7 @@ builder_uninit(struct builder *b)
     free(c->hosts);
     for (size_t i = 0; i < c->n_pools; i++) {
         free(c->pools[i].name);
+        free(c->pools[i].affinity);
         free(c->pools[i].members);
     }
     free(c->pools);

@@ -200,7 +200,9 @@ migrate_configure(struct migrate *m, const struct migrate_config *config,
         }
     }
     if (!error) {
-        g->policy = policy_create(config, index, &error);
+        g->policy = policy_create(config, index,
+                                  m->generation ? m->generation->policy : NULL,
+                                  &error);
     }
     if (error) {
         free(g);

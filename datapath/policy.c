@@ -111,7 +111,8 @@ compare_services(const void *a_, const void *b_)
 
 static char *
 compile_policy(const struct migrate_config *config,
-               const uint16_t *host_index, struct policy *policy)
+               const uint16_t *host_index, const struct policy *old,
+               struct policy *policy)
 {
     char *error = NULL;
 
@@ -119,7 +120,8 @@ compile_policy(const struct migrate_config *config,
     policy->n_pools = config->n_pools;
     for (size_t i = 0; i < config->n_pools && !error; i++) {
         error = pool_init(&policy->pools[i], config, &config->pools[i],
-                          host_index);
+                          host_index, old ? old->pools : NULL,
+                          old ? old->n_pools : 0);
     }
 
     policy->services = xcalloc(config->n_services, sizeof *policy->services);
@@ -143,11 +145,12 @@ compile_policy(const struct migrate_config *config,
 
 struct policy *
 policy_create(const struct migrate_config *config,
-              const uint16_t *host_index, char **error)
+              const uint16_t *host_index, const struct policy *old,
+              char **error)
 {
     struct policy *policy = xcalloc(1, sizeof *policy);
 
-    *error = compile_policy(config, host_index, policy);
+    *error = compile_policy(config, host_index, old, policy);
     if (*error) {
         policy_destroy(policy);
         return NULL;

@@ -35,11 +35,13 @@ struct service {
 };
 
 /* Compiles 'config'.  'host_index' maps its hosts to the engine's host table.
- * On an error in the configuration (duplicate service id, unknown match key,
+ * What 'old', which may be null, has the same is shared with it.  On an error
+ * in the configuration (duplicate service id, unknown match key,
  * bad pattern...) returns NULL and sets '*error' to a message
  * that names the thing and the remedy, which the caller frees. */
 struct policy *policy_create(const struct migrate_config *config,
-                             const uint16_t *host_index, char **error);
+                             const uint16_t *host_index,
+                             const struct policy *old, char **error);
 void policy_destroy(struct policy *);
 
 /* Steps through the services: '*at' starts at 0; NULL ends. */

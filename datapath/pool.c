@@ -6,14 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "maglev.h"
+#include "mix.h"
 #include "siphash.h"
 #include "xalloc.h"
+
+#define DRAWS 32                /* See draw(). */
 
 struct pool_member {
     uint16_t host;              /* Index in the engine's host table. */
     uint16_t weight;
     int64_t credit;             /* See select_round_robin(). */
-    uint64_t hash;              /* Of the host's address. */
+    struct migrate_address address;
+    uint64_t name;              /* The hash of it: affinity_hash(). */
+};
+
+/* An entry of an index of members by their names. */
+struct pool_name {
+    uint64_t hash;
+    size_t member;
 };
 
 /* What a selection is among. */
@@ -25,6 +36,7 @@ struct candidates {
     const struct pool_member *least;    /* If nonnull: only members with as
                                          * few connections for their weight as
                                          * this one. */
+    const struct pool_member *except;   /* Not this one, if nonnull. */
 };
 
 /* Connections of 'a' in units of those of 'b', whose counterpart is the same
@@ -52,7 +64,7 @@ is_candidate(const struct candidates *c, const struct pool_member *m)
 {
     const struct host *host = c->hosts[m->host];
 
-    if (!m->weight || !host || !host_usable(host)
+    if (!m->weight || m == c->except || !host || !host_usable(host)
         || address_is_v4(&host->address) != c->v4
         || tried_has(c->tried, m->host)) {
         return false;
@@ -116,79 +128,134 @@ hash_address(const struct migrate_address *a)
     return siphash_final(&h);
 }
 
-/* The finalizer of MurmurHash3. */
-static uint64_t
-mix(uint64_t x)
-{
-    x = (x ^ x >> 33) * 0xff51afd7ed558ccdULL;
-    x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53ULL;
-    return x ^ x >> 33;
-}
-
-/* -log2(x / 2**64), times 2**32.  In integers, because switches with unlike
- * math libraries must agree.  The polynomial is exact at powers of 2 and off
- * by 0.0003 at most between them. */
-static uint64_t
-negative_log2(uint64_t x)
-{
-    unsigned int zeros = __builtin_clzll(x | 1);
-    int64_t f = ((x | 1) << zeros << 1) >> 32;  /* Mantissa - 1. */
-    int64_t k = 0x14e4c4f7;
-
-    k = (k * f >> 32) - 0x3e1f95ea;
-    k = (k * f >> 32) + 0x70d7029f;
-    f += (f * ((1LL << 32) - f) >> 32) * k >> 32;
-    return ((uint64_t) (zeros + 1) << 32) - f;
-}
-
-/* Weighted rendezvous hashing: every member draws an exponential variable
- * from the hash of client and host, scaled by its weight, and the least draw
- * wins.  A draw depends on nothing else, so only clients of a host that
- * leaves move. */
+/* A candidate, each as often as its weight says over all 'hash', or NULL if
+ * there is none. */
 static struct pool_member *
-select_source_hash(struct pool *pool, const struct candidates *c,
-                   const struct migrate_address *client)
+draw_slowly(struct pool *pool, const struct candidates *c, uint64_t hash)
 {
-    uint64_t client_hash = hash_address(client);
-    struct pool_member *best = NULL;
-    uint64_t best_draw = 0;
+    uint64_t total = 0;
 
     for (size_t i = 0; i < pool->n_members; i++) {
-        struct pool_member *m = &pool->members[i];
-        uint64_t draw;
-
-        if (is_candidate(c, m)) {
-            /* draw / m->weight < best_draw / best->weight, in 55 bits. */
-            draw = negative_log2(mix(client_hash ^ m->hash));
-            if (!best || draw * best->weight < best_draw * m->weight) {
-                best = m;
-                best_draw = draw;
-            }
+        if (is_candidate(c, &pool->members[i])) {
+            total += pool->members[i].weight;
         }
     }
-    return best;
+    if (total) {
+        hash %= total;
+    }
+    for (size_t i = 0; i < pool->n_members; i++) {
+        struct pool_member *m = &pool->members[i];
+
+        if (is_candidate(c, m)) {
+            if (hash < m->weight) {
+                return m;
+            }
+            hash -= m->weight;
+        }
+    }
+    return NULL;
+}
+
+/* The same, by the table: the host that has the key with 'hash'.  If that is
+ * no candidate, the host of another key that follows from this one, and so on.
+ * So switches agree that have the same pool and see the same hosts up, and
+ * where a host is down, only its keys move, to all others in proportion to
+ * their weights.  If nearly no host is up, that leads nowhere for long, and
+ * then they are looked at one after the other. */
+static struct pool_member *
+draw(struct pool *pool, const struct candidates *c, uint64_t hash)
+{
+    for (int i = 0; i < DRAWS && pool->table; i++) {
+        struct pool_member *m = &pool->members[maglev_find(pool->table,
+                                                           hash)];
+
+        if (is_candidate(c, m)) {
+            return m;
+        }
+        hash = mix64(hash + 1);
+    }
+    return draw_slowly(pool, c, hash);
+}
+
+/* Of two hosts the one with fewer connections for its weight (Mitzenmacher,
+ * "The Power of Two Choices in Randomized Load Balancing", IEEE TPDS 2001). */
+static struct pool_member *
+select_two_choices(struct pool *pool, struct candidates *c, uint32_t random)
+{
+    uint64_t hash = mix64(random + 1ULL);
+    struct pool_member *a = draw(pool, c, hash);
+    struct pool_member *b;
+
+    c->except = a;
+    b = a ? draw(pool, c, mix64(~hash)) : NULL;
+    return b && load(c, b, a) < load(c, a, b) ? b : a;
+}
+
+/* The candidate with the name of hash 'hash', or NULL. */
+static struct pool_member *
+find_named(struct pool *pool, const struct candidates *c, uint64_t hash)
+{
+    size_t low = 0, high = pool->n_members;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (pool->names[mid].hash == hash) {
+            struct pool_member *m = &pool->members[pool->names[mid].member];
+
+            return is_candidate(c, m) ? m : NULL;
+        } else if (pool->names[mid].hash < hash) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return NULL;
+}
+
+/* The host that 'key' names, or that has it by the table. */
+static struct pool_member *
+select_by_affinity(struct pool *pool, const struct candidates *c,
+                   const struct affinity_key *key)
+{
+    struct pool_member *m = find_named(pool, c, key->value);
+
+    if (!m) {
+        m = find_named(pool, c, key->route);
+    }
+    return m ? m : draw(pool, c, key->value);
+}
+
+static struct pool_member *
+select_by_policy(struct pool *pool, struct candidates *c,
+                 const struct choice *choice)
+{
+    switch (pool->policy) {
+    case POOL_ROUND_ROBIN:
+        return select_round_robin(pool, c);
+    case POOL_LEAST_CONNECTIONS:
+        return select_least_connections(pool, c);
+    case POOL_TWO_CHOICES:
+        return select_two_choices(pool, c, choice->random);
+    case POOL_SOURCE_HASH:
+        return draw(pool, c, hash_address(choice->client));
+    }
+    return NULL;
 }
 
 int
 pool_select(struct pool *pool, struct host *const *hosts,
-            const struct migrate_address *client, const struct tried *tried)
+            const struct choice *choice)
 {
     struct candidates c = {
-        .hosts = hosts, .v4 = address_is_v4(client), .tried = tried
+        .hosts = hosts, .v4 = address_is_v4(choice->client),
+        .tried = choice->tried
     };
-    const struct pool_member *m = NULL;
+    const struct pool_member *m;
 
-    switch (pool->policy) {
-    case POOL_ROUND_ROBIN:
-        m = select_round_robin(pool, &c);
-        break;
-    case POOL_LEAST_CONNECTIONS:
-        m = select_least_connections(pool, &c);
-        break;
-    case POOL_SOURCE_HASH:
-        m = select_source_hash(pool, &c, client);
-        break;
-    }
+    m = (choice->affinity.set
+         ? select_by_affinity(pool, &c, &choice->affinity)
+         : select_by_policy(pool, &c, choice));
     return m ? m->host : -1;
 }
 
@@ -209,43 +276,142 @@ pool_may_select(const struct pool *pool, struct host *const *hosts,
     return false;
 }
 
-/* A pool without members is legal: nobody serves what it gets. */
-char *
-pool_init(struct pool *pool, const struct migrate_config *config,
-          const struct pool_config *pc, const uint16_t *host_index)
+/* Compiling. */
+
+static int
+compare_members(const void *a_, const void *b_)
+{
+    const struct pool_member *a = a_;
+    const struct pool_member *b = b_;
+
+    return memcmp(&a->address, &b->address, sizeof a->address);
+}
+
+static int
+compare_names(const void *a_, const void *b_)
+{
+    const struct pool_name *a = a_;
+    const struct pool_name *b = b_;
+
+    return a->hash < b->hash ? -1 : a->hash > b->hash;
+}
+
+/* In the same order wherever the pool has the same members. */
+static char *
+init_members(struct pool *pool, const struct migrate_config *config,
+             const struct pool_config *pc, const uint16_t *host_index)
 {
     bool *seen = xcalloc(config->n_hosts, sizeof *seen);
     char *error = NULL;
 
-    pool->name = xasprintf("%s", pc->name);
-    pool->policy = pc->policy;
     pool->members = xcalloc(pc->n_members, sizeof *pool->members);
     pool->n_members = pc->n_members;
     for (size_t i = 0; i < pc->n_members && !error; i++) {
         const struct member_config *mc = &pc->members[i];
+        const struct host_config *host;
 
         if (mc->host >= config->n_hosts) {
             error = xasprintf("pool \"%s\": member %zu is no such host; set "
                               "\"hosts\" to hosts that exist", pc->name, i);
-        } else if (seen[mc->host]) {
+            break;
+        }
+        host = &config->hosts[mc->host];
+        if (seen[mc->host]) {
             error = xasprintf("pool \"%s\": host \"%s\" is in it twice; give "
-                              "it more weight instead", pc->name,
-                              config->hosts[mc->host].name);
+                              "it more weight instead", pc->name, host->name);
         } else {
             seen[mc->host] = true;
-            pool->members[i].host = host_index[mc->host];
-            pool->members[i].weight = mc->weight;
-            pool->members[i].hash
-                = hash_address(&config->hosts[mc->host].address);
+            pool->members[i] = (struct pool_member) {
+                .host = host_index[mc->host],
+                .weight = mc->weight,
+                .address = host->address,
+                .name = affinity_hash(host->name, strlen(host->name)),
+            };
         }
     }
     free(seen);
+    qsort(pool->members, pool->n_members, sizeof *pool->members,
+          compare_members);
+    return error;
+}
+
+static void
+init_names(struct pool *pool)
+{
+    pool->names = xcalloc(pool->n_members, sizeof *pool->names);
+    for (size_t i = 0; i < pool->n_members; i++) {
+        pool->names[i].hash = pool->members[i].name;
+        pool->names[i].member = i;
+    }
+    qsort(pool->names, pool->n_members, sizeof *pool->names, compare_names);
+}
+
+static char *
+init_affinity(struct pool *pool, const struct pool_config *pc)
+{
+    char *error = affinity_init(&pool->affinity, pc->affinity);
+
+    if (error) {
+        char *full = xasprintf("pool \"%s\": %s", pc->name, error);
+
+        free(error);
+        return full;
+    }
+    pool->has_affinity = true;
+    init_names(pool);
+    return NULL;
+}
+
+/* Makes the table, or takes that of an old pool with the same members. */
+static void
+init_table(struct pool *pool, const struct pool old[], size_t n_old)
+{
+    struct maglev_node *nodes = xcalloc(pool->n_members, sizeof *nodes);
+
+    for (size_t i = 0; i < pool->n_members; i++) {
+        nodes[i].hash = hash_address(&pool->members[i].address);
+        nodes[i].weight = pool->members[i].weight;
+    }
+    for (size_t i = 0; i < n_old && !pool->table; i++) {
+        if (old[i].table && maglev_is_of(old[i].table, nodes,
+                                         pool->n_members)) {
+            pool->table = maglev_ref(old[i].table);
+        }
+    }
+    if (!pool->table) {
+        pool->table = maglev_create(nodes, pool->n_members);
+    }
+    free(nodes);
+}
+
+/* A pool without members is legal: nobody serves what it gets. */
+char *
+pool_init(struct pool *pool, const struct migrate_config *config,
+          const struct pool_config *pc, const uint16_t *host_index,
+          const struct pool old[], size_t n_old)
+{
+    char *error;
+
+    memset(pool, 0, sizeof *pool);
+    pool->name = xasprintf("%s", pc->name);
+    pool->policy = pc->policy;
+    error = init_members(pool, config, pc, host_index);
+    if (!error && pc->affinity) {
+        error = init_affinity(pool, pc);
+    }
+    if (!error && (pool->has_affinity || pool->policy == POOL_TWO_CHOICES
+                   || pool->policy == POOL_SOURCE_HASH)) {
+        init_table(pool, old, n_old);
+    }
     return error;
 }
 
 void
 pool_uninit(struct pool *pool)
 {
+    affinity_uninit(&pool->affinity);
+    maglev_unref(pool->table);
     free(pool->members);
+    free(pool->names);
     free(pool->name);
 }

@@ -4,6 +4,7 @@
 
 /* What rules see of a connection, and what becomes of reading it. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -66,5 +67,12 @@ request_init(struct request *request)
 {
     memset(request, 0, offsetof(struct request, stored_headers));
 }
+
+/* Steps through the headers of 'request' called 'name', 'name_len' bytes in
+ * lower case: '*at' starts at 0, and each time their next 'value' is stored;
+ * false ends. */
+bool request_next_header(const struct request *, const char *name,
+                         size_t name_len, size_t *at,
+                         struct request_field *value);
 
 #endif /* request.h */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "reader.h"
+#include "text.h"
 #include "xalloc.h"
 
 enum match_key {
@@ -27,38 +28,7 @@ struct match {
     size_t value_len;
 };
 
-static char
-lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
-}
-
-/* A copy of 's' in lower case (of ASCII: the locale has no say here). */
-static char *
-xstrlower(const char *s)
-{
-    char *copy = xasprintf("%s", s);
-
-    for (char *p = copy; *p; p++) {
-        *p = lower(*p);
-    }
-    return copy;
-}
-
 /* Matching. */
-
-/* Whether the 'len' bytes at 's' are those at 'lowered', which is in lower
- * case, but for case. */
-static bool
-equals_nocase(const char *s, const char *lowered, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (lower(s[i]) != lowered[i]) {
-            return false;
-        }
-    }
-    return true;
-}
 
 /* Whether all 'len' bytes at 's' match 'pattern', where '*' is any run of
  * bytes.  Each piece between stars is taken where it is found first, which
@@ -99,14 +69,11 @@ glob_match(const char *pattern, size_t pattern_len, const char *s, size_t len)
 static bool
 match_header(const struct match *m, const struct request *request)
 {
-    for (size_t i = 0; i < request->n_headers; i++) {
-        const struct http_header *h = &request->headers[i];
+    struct request_field value;
+    size_t at = 0;
 
-        if (h->name.len == m->name_len
-            && equals_nocase(request->buffer + h->name.ofs, m->name,
-                             m->name_len)
-            && glob_match(m->value, m->value_len,
-                          request->buffer + h->value.ofs, h->value.len)) {
+    while (request_next_header(request, m->name, m->name_len, &at, &value)) {
+        if (glob_match(m->value, m->value_len, value.s, value.len)) {
             return true;
         }
     }
@@ -170,17 +137,6 @@ rule_holds(const struct rule *rule, const struct request *request)
 }
 
 /* Compiling. */
-
-static bool
-is_token(const char *s)
-{
-    /* RFC 9110 5.6.2. */
-    static const char tchar[] = "!#$%&'*+-.^_`|~0123456789"
-                                "abcdefghijklmnopqrstuvwxyz"
-                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-    return *s && !s[strspn(s, tchar)];
-}
 
 /* Compiles 'value', the name of a host (or, in HTTP, its address) or
  * "*.DOMAIN". */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 SYSTEM_TESTS = \
+	tests/system/test_affinity.py \
 	tests/system/test_agent.py \
 	tests/system/test_attacks_host.py \
 	tests/system/test_bad_input.py \

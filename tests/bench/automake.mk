@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
-# Benchmarks: the engine alone, and HTTP through OVS.  See docs/benchmarks.md.
+# Benchmarks: the engine alone, its choice of hosts, and HTTP through OVS.  See docs/benchmarks.md.
 noinst_PROGRAMS += tests/bench/engine-bench
 tests_bench_engine_bench_SOURCES = tests/bench/engine-bench.c
 tests_bench_engine_bench_LDADD = $(ENGINE_LIBS)
+
+noinst_PROGRAMS += tests/bench/pool-bench
+tests_bench_pool_bench_SOURCES = tests/bench/pool-bench.c
+tests_bench_pool_bench_LDADD = $(ENGINE_LIBS)
 
 if OVS
 noinst_PROGRAMS += tests/bench/fabric-sim

@@ -145,6 +145,9 @@ take(char column, char *text, char *value)
     case 'p':
         db.pool.policy = text;
         break;
+    case 'a':
+        db.pool.affinity = text;
+        break;
     case 'o':
         db.service.protocol = text;
         break;

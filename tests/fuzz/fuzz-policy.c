@@ -87,7 +87,8 @@ make_policy(struct match_config *match)
         .pools = &pool, .n_pools = 1, .services = &service, .n_services = 1
     };
     char *error;
-    struct policy *policy = policy_create(&config, host_index, &error);
+    struct policy *policy = policy_create(&config, host_index, NULL,
+                                          &error);
 
     FUZZ_CHECK(!policy == !!error);
     free(error);

@@ -214,9 +214,10 @@ configure(unsigned int which_hosts, unsigned int which_services)
     struct member_config members[N_HOSTS];
     struct match_config path = { (char *) "path-prefix", (char *) "/i" };
     struct match_config sni = { (char *) "sni", (char *) "*.i" };
+    static char affinity[] = "cookie.a";
     struct pool_config pools[2] = {
         { .name = names[0], .members = members,
-          .policy = which_services >> 4 & 1 },
+          .policy = which_services >> 4 & 3, .affinity = affinity },
         { .name = names[1], .members = members },
     };
     struct rule_config rules[2] = {

@@ -69,6 +69,7 @@ class Pool:
     hosts: list
     policy: str = None
     weights: dict = dataclasses.field(default_factory=dict)
+    affinity: str = None
 
 
 @dataclasses.dataclass
@@ -140,7 +141,7 @@ class Service:
         for name, pool in pools.items():
             create(f"p_{name}", "Migration_Pool", name=name,
                    hosts=",".join(f"@h_{host}" for host in pool.hosts),
-                   policy=pool.policy)
+                   policy=pool.policy, affinity=pool.affinity)
             args.extend(pairs("weights", pool.weights))
         for i, rule in enumerate(self.rules):
             create(f"r{i}", "Migration_Rule", priority=rule.priority)

@@ -117,7 +117,14 @@ class Rules(LabTest):
         self.assertEqual(self.hosts(n=12), {"h1": 9, "h2": 3})
 
     def test_least_connections(self):
-        self.service({"all": Pool(["h1", "h2"], "least-connections")})
+        self._follows_connections("least-connections")
+
+    def test_two_choices(self):
+        """Of two hosts, always the better one."""
+        self._follows_connections("two-choices")
+
+    def _follows_connections(self, policy):
+        self.service({"all": Pool(["h1", "h2"], policy)})
         kept = [self._open() for _ in range(6)]
         for sock in [sock for sock in kept
                      if self._server_of(sock.getsockname()[1]) == "h1"]:

@@ -5,6 +5,7 @@
 # on packets share a test bed: see bed.h.
 UNIT_TESTS = \
 	tests/unit/test-address \
+	tests/unit/test-affinity \
 	tests/unit/test-assembly \
 	tests/unit/test-audit \
 	tests/unit/test-client \
@@ -18,6 +19,7 @@ UNIT_TESTS = \
 	tests/unit/test-http \
 	tests/unit/test-icmp \
 	tests/unit/test-list \
+	tests/unit/test-maglev \
 	tests/unit/test-migrate \
 	tests/unit/test-neighbor \
 	tests/unit/test-news \
@@ -63,6 +65,10 @@ tests_unit_libunit_a_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_address_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_address_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_address_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_affinity_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_affinity_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_affinity_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_assembly_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_assembly_CFLAGS = $(UNIT_CFLAGS)
@@ -115,6 +121,10 @@ tests_unit_test_icmp_LDADD = $(UNIT_LDADD)
 tests_unit_test_list_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_list_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_list_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_maglev_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_maglev_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_maglev_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_migrate_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_migrate_CFLAGS = $(UNIT_CFLAGS)

@@ -80,7 +80,8 @@ static struct policy *
 create(void)
 {
     char *error = NULL;
-    struct policy *policy = policy_create(&f.config, host_index, &error);
+    struct policy *policy = policy_create(&f.config, host_index, NULL,
+                                          &error);
 
     CHECK_STR(error ? error : "no error", "no error");
     CU_ASSERT_FATAL(policy != NULL);
@@ -231,7 +232,8 @@ static void
 check_refused(const char *expected)
 {
     char *error = NULL;
-    struct policy *policy = policy_create(&f.config, host_index, &error);
+    struct policy *policy = policy_create(&f.config, host_index, NULL,
+                                          &error);
 
     CU_ASSERT(!policy);
     CU_ASSERT(error && strstr(error, expected));
