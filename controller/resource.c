@@ -99,6 +99,8 @@ static const struct field pool_fields[] = {
     NAME(pool, "\"all\""),
     { .name = "policy", .column = COLUMN(pool, policy), .flags = FIELD_COLUMN,
       .default_ = "\"round-robin\"", .example = "\"least-connections\"" },
+    { .name = "affinity", .column = COLUMN(pool, affinity),
+      .syntax = &syntax_affinity, .example = "\"cookie.session\"" },
     { .name = "hosts", .column = COLUMN(pool, hosts), .flags = FIELD_COLUMN,
       .example = "{\"h1\": 1}" },
     { .name = "weighting", .column = COLUMN(pool, weighting),

@@ -122,6 +122,7 @@ static const struct ovsdb_idl_column *const config_columns[] = {
     &omrec_rule_col_pool,
     &omrec_pool_col_name,
     &omrec_pool_col_policy,
+    &omrec_pool_col_affinity,
     &omrec_pool_col_hosts,
     &omrec_pool_col_weighting,
     &omrec_pool_col_slow_start,

@@ -59,6 +59,7 @@ add_columns(struct ovsdb_idl *idl)
         &ovsrec_migration_pool_col_name,
         &ovsrec_migration_pool_col_hosts,
         &ovsrec_migration_pool_col_policy,
+        &ovsrec_migration_pool_col_affinity,
         &ovsrec_migration_pool_col_weights,
         &ovsrec_migration_host_col_name,
         &ovsrec_migration_host_col_ip,

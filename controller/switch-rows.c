@@ -132,6 +132,14 @@ set_members(struct rows *r, const struct ovsrec_migration_pool *row,
     free(weights);
 }
 
+static void
+set_policy(const struct ovsrec_migration_pool *row,
+           const struct omrec_pool *pool)
+{
+    ovsrec_migration_pool_set_policy(row, pool->policy);
+    ovsrec_migration_pool_set_affinity(row, pool->affinity);
+}
+
 static struct ovsrec_migration_pool *
 put_pool(struct rows *r, const struct omrec_pool *pool)
 {
@@ -149,7 +157,7 @@ put_pool(struct rows *r, const struct omrec_pool *pool)
         row = ovsrec_migration_pool_insert(r->txn);
         ovsrec_migration_pool_set_name(row, pool->name);
     }
-    ovsrec_migration_pool_set_policy(row, pool->policy);
+    set_policy(row, pool);
     set_members(r, row, pool);
     shash_add(&r->new_pools, pool->name, row);
     return row;
@@ -281,7 +289,7 @@ switch_rows_write_pool(const struct ovsrec_bridge *br,
                || shash_find(&r.hosts, pool->key_hosts[i]->name));
     }
     if (ok) {
-        ovsrec_migration_pool_set_policy(row, pool->policy);
+        set_policy(row, pool);
         set_members(&r, row, pool);
     }
     rows_uninit(&r);

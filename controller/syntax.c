@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "affinity.h"
 #include "packets.h"
 #include "util.h"
 
@@ -177,6 +178,27 @@ const struct syntax syntax_path = {
     .what = "a path that begins with \"/\", and has no spaces",
     .pattern = "^/[!-~]*$",
     .canonical = path_canonical,
+};
+
+static char *
+affinity_canonical(const char *s)
+{
+    struct affinity a;
+    char *error = affinity_init(&a, s);
+    char *result = (error ? NULL
+                    : xasprintf("%s.%s", a.cookie ? "cookie" : "header",
+                                a.name));
+
+    free(error);
+    affinity_uninit(&a);
+    return result;
+}
+
+const struct syntax syntax_affinity = {
+    .format = "affinity",
+    .what = "cookie.NAME or header.NAME",
+    .pattern = "^(cookie|header)[.][!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+    .canonical = affinity_canonical,
 };
 
 static char *

@@ -12,6 +12,7 @@ extern const struct syntax syntax_ip;       /* Of a machine. */
 extern const struct syntax syntax_ips;      /* One of each family. */
 extern const struct syntax syntax_address;  /* Of anything. */
 extern const struct syntax syntax_path;     /* Of a URL. */
+extern const struct syntax syntax_affinity;
 extern const struct syntax syntax_mac;      /* Of a machine. */
 extern const struct syntax syntax_dpid;
 extern const struct syntax syntax_key;

@@ -138,11 +138,12 @@ class Ctl(ControllerTest):
     def test_set(self):
         self.make()
         self.ctl("pool", "set", "all", "hosts.h1=", "hosts.h2=7",
-                 "policy=source-hash")
+                 "policy=source-hash", "affinity=cookie.session")
         self.ctl("host", "set", "h2", "capacity=")
         export = json.loads(self.ctl("export"))
         self.assertEqual(export["pools"]["all"],
-                         {"hosts": {"h2": 7}, "policy": "source-hash"})
+                         {"hosts": {"h2": 7}, "policy": "source-hash",
+                          "affinity": "cookie.session"})
         self.assertEqual(export["hosts"]["h2"], {"ip": "10.0.0.12"})
 
     def test_drain(self):

@@ -79,7 +79,7 @@ class OneSwitch(SwitchesTest):
         """What the controller has made of the switch's database."""
         return [self.switch.table(*args) for args in (
             ("Migration_Service", "name", "id", "protocol"),
-            ("Migration_Pool", "name", "weights", "policy"),
+            ("Migration_Pool", "name", "weights", "policy", "affinity"),
             ("Migration_Rule", "priority", "match"),
             ("Migration_Host", "name", "ip"),
             ("Bridge", "other_config", "fail_mode"))]
@@ -88,19 +88,20 @@ class OneSwitch(SwitchesTest):
         fabric = self.controller_rows("Fabric")[0]
         self.put("hosts/h2", ip="10.0.0.12", state="draining")
         self.put("hosts/h3", ip="10.0.0.13", state="down")
-        self.put("pools/some", policy="least-connections",
-                 hosts={"h1": 3, "h2": 4, "h3": 5})
+        self.put("pools/some", policy="two-choices",
+                 affinity="header.X-User", hosts={"h1": 3, "h2": 4, "h3": 5})
         self.put("rules/r1", service="web", priority=7, pool="some",
                  match={"path-prefix": "/a/"})
         self.wait_synced(self.switch)
         services, pools, rules, hosts, bridges = self.rows()
         self.assertEqual(services, [{"name": "web", "id": 1,
                                      "protocol": ["set", []]}])
-        self.assertEqual([(p["name"], p["policy"], p["weights"])
-                          for p in pools],
-                         [("all", ["set", []], ["map", [["h1", 1]]]),
-                          ("some", "least-connections",
-                           ["map", [["h1", 3], ["h2", 0]]])])
+        self.assertEqual([(p["name"], p["policy"], p["affinity"],
+                           p["weights"]) for p in pools],
+                         [("some", "two-choices", "header.x-user",
+                           ["map", [["h1", 3], ["h2", 0]]]),
+                          ("all", ["set", []], ["set", []],
+                           ["map", [["h1", 1]]])])
         self.assertEqual(rules, [{"priority": 7, "match":
                                   ["map", [["path-prefix", "/a/"]]]}])
         self.assertEqual(hosts, [{"name": "h1", "ip": "10.0.0.11"},
@@ -120,7 +121,8 @@ class OneSwitch(SwitchesTest):
         rows = self.rows()
         for command in (["clear", "bridge", "br0", "migration_services"],
                         ["set", "Migration_Host", "h1", "ip=10.9.9.9"],
-                        ["set", "Migration_Pool", "all", "weights:h1=7"],
+                        ["set", "Migration_Pool", "all", "weights:h1=7",
+                         "policy=source-hash", "affinity=cookie.x"],
                         ["set", "Migration_Service", "web", "id=4"],
                         ["set", "bridge", "br0", "fail_mode=standalone"],
                         ["remove", "bridge", "br0", "other_config",
