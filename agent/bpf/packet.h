@@ -52,8 +52,18 @@ address_is_mapped(const struct migrate_address *a)
     return !x[0] && !x[1] && x[2] == bpf_htonl(0xffff);
 }
 
+/* Where the packet ends that says it has 'len' bytes from 'start' on.  What GRO
+ * has put together may be too long to say so (BIG TCP, ip-link(8)
+ * "gro_ipv4_max_size"): then that is 0. */
+static __always_inline __u32
+packet_end(const struct __sk_buff *skb, __u32 start, __u32 len)
+{
+    return !len && skb->gso_size ? skb->len : start + len;
+}
+
 static __always_inline void
-packet_ipv4(const struct iphdr *ip, struct packet *p)
+packet_ipv4(const struct __sk_buff *skb, const struct iphdr *ip,
+            struct packet *p)
 {
     p->family = 4;
     p->protocol = ip->protocol;
@@ -61,7 +71,7 @@ packet_ipv4(const struct iphdr *ip, struct packet *p)
     p->src = v4_mapped(ip->saddr);
     p->dst = v4_mapped(ip->daddr);
     p->l4 = ETH_LEN + ip->ihl * 4;
-    p->end = ETH_LEN + bpf_ntohs(ip->tot_len);
+    p->end = packet_end(skb, ETH_LEN, bpf_ntohs(ip->tot_len));
 }
 
 static __always_inline int
@@ -72,7 +82,8 @@ is_extension(__u8 protocol)
 }
 
 static __always_inline void
-packet_ipv6(const struct ipv6hdr *ip, struct packet *p)
+packet_ipv6(const struct __sk_buff *skb, const struct ipv6hdr *ip,
+            struct packet *p)
 {
     p->family = 6;
     p->fragment = is_extension(ip->nexthdr);
@@ -82,7 +93,20 @@ packet_ipv6(const struct ipv6hdr *ip, struct packet *p)
     __builtin_memcpy(&p->src, &ip->saddr, sizeof p->src);
     __builtin_memcpy(&p->dst, &ip->daddr, sizeof p->dst);
     p->l4 = MAX_HEADERS;
-    p->end = MAX_HEADERS + bpf_ntohs(ip->payload_len);
+    p->end = packet_end(skb, MAX_HEADERS, bpf_ntohs(ip->payload_len));
+}
+
+/* Whether the headers are as long as they must be, and the packet is as long
+ * as they are. */
+static __always_inline int
+packet_is_whole(const struct __sk_buff *skb, const struct packet *p)
+{
+    __u32 header = (p->fragment ? 0
+                    : p->protocol == IPPROTO_TCP ? sizeof(struct tcphdr)
+                    : sizeof(struct udphdr));
+
+    return p->l4 >= ETH_LEN + sizeof(struct iphdr)
+           && p->l4 + header <= p->end && p->end <= skb->len;
 }
 
 /* Parses 'skb' into 'p'.  Returns 1 if it is whole and TCP or UDP, 0 if it is
@@ -110,12 +134,12 @@ packet_parse(struct __sk_buff *skb, struct packet *p)
     }
 
     if (v6) {
-        packet_ipv6(data + ETH_LEN, p);
+        packet_ipv6(skb, data + ETH_LEN, p);
     } else {
-        packet_ipv4(data + ETH_LEN, p);
+        packet_ipv4(skb, data + ETH_LEN, p);
     }
     if ((p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP)
-        || p->end > skb->len) {
+        || !packet_is_whole(skb, p)) {
         return 0;
     }
     if (p->l4 == ETH_LEN + sizeof(struct iphdr)) {

@@ -1,267 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The BPF programs of the agent, one packet at a time: bytes in, verdict and
- * bytes out.  Needs root, and a network namespace, which it makes. */
+ * bytes out. */
 
 #include <config.h>
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
-#include <errno.h>
-#include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
-#include <net/if.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "bpf/counters-shared.h"
-#include "bpf/migrator-shared.h"
-#include "agent/bpf/migrator.skel.h"    /* After the types that it uses. */
-#include "frame.h"
+#include "programs.h"
 #include "lib/address.h"
 #include "unit.h"
 
-#define EPOCH 0x11223344
-#define SWITCH_EPOCH 1
-#define FLOW_ID 0xabcd1234
 #define UDP_AT (14 + 20)            /* Offset of the UDP header, IPv4. */
 #define MESSAGE_AT (UDP_AT + 8)
 #define SHORTEST 54                 /* Less is no concern of the programs. */
-
-static struct migrator_bpf *skel;
-static struct keyring keyring;
-
-/* Who is who, in IPv4 and IPv6. */
-struct cast {
-    struct endpoint sw, host, client, service;
-};
-static struct cast v4, v6;
-
-static void
-die(const char *what)
-{
-    printf("Bail out! %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static void
-endpoint(struct endpoint *e, const char *address, uint16_t port)
-{
-    if (!address_parse(address, &e->address)) {
-        abort();
-    }
-    e->port = port;
-}
-
-static void
-set_up_cast(void)
-{
-    endpoint(&v4.sw, "10.0.0.254", MIGRATE_PORT);
-    endpoint(&v4.host, "10.0.0.11", MIGRATE_PORT);
-    endpoint(&v4.client, "192.0.2.77", 45678);
-    endpoint(&v4.service, "10.0.0.100", 80);
-    endpoint(&v6.sw, "fd00::fe", MIGRATE_PORT);
-    endpoint(&v6.host, "fd00::11", MIGRATE_PORT);
-    endpoint(&v6.client, "2001:db8::77", 45678);
-    endpoint(&v6.service, "fd00::100", 80);
-}
-
-static void
-set_up_loopback(void)
-{
-    struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr)) {
-        die("lo");
-    }
-    close(fd);
-}
-
-/* Gives the programs key number 'index', or none. */
-static void
-set_key(__u32 index, const struct seal_key *key)
-{
-    struct fabric_key value = { .valid = key != NULL };
-
-    if (key) {
-        value.key = key->key;
-        value.id = key->id;
-    }
-    bpf_map_update_elem(bpf_map__fd(skel->maps.keys), &index, &value, BPF_ANY);
-}
-
-/* Loads the programs, once. */
-static void
-set_up(void)
-{
-    static const __u8 bytes[MIGRATE_KEY_LEN] = "sixteen bytes :)";
-    struct migrator_config config = {
-        .layout = MIGRATOR_LAYOUT, .epoch = htonl(EPOCH),
-    };
-    __u32 zero = 0;
-
-    if (skel) {
-        return;
-    }
-    if (geteuid()) {
-        puts("1..0 # SKIP needs root");
-        exit(77);
-    }
-    if (unshare(CLONE_NEWNET)) {
-        die("network namespace");
-    }
-    set_up_loopback();
-    set_up_cast();
-    seal_key_init(&keyring.keys[0], bytes);
-    keyring.n = 1;
-    skel = migrator_bpf__open_and_load();
-    if (!skel) {
-        die("programs");
-    }
-    set_key(0, &keyring.keys[0]);
-    config.own_v4 = address_to_v4(&v4.host.address);
-    config.own_v6 = v6.host.address;
-    bpf_map_update_elem(bpf_map__fd(skel->maps.config), &zero, &config,
-                        BPF_ANY);
-}
-
-/* The switch of 'c' said HELLO 'silence' ms ago, and flow IDs from 'floor' on
- * are new. */
-static void
-say_hello(const struct cast *c, uint32_t epoch, uint32_t floor,
-          uint64_t silence)
-{
-    struct switch_peer peer = { .epoch = htonl(epoch), .floor = floor };
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    peer.heard = (ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec
-                  - silence * 1000000);
-    bpf_map_update_elem(bpf_map__fd(skel->maps.switches), &c->sw.address,
-                        &peer, BPF_ANY);
-}
-
-/* All switches have just said HELLO. */
-static void
-set_up_switches(void)
-{
-    set_up();
-    say_hello(&v4, SWITCH_EPOCH, FLOW_ID, 0);
-    say_hello(&v6, SWITCH_EPOCH, FLOW_ID, 0);
-}
-
-/* Runs 'prog' on 'in'.  Returns the verdict; the packet is in 'out' then. */
-static int
-run(const struct bpf_program *prog, const struct frame *in,
-    struct frame *out)
-{
-    struct frame ignored;
-    DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts,
-                        .data_in = in->bytes,
-                        .data_size_in = in->size,
-                        .data_out = out ? out->bytes : ignored.bytes,
-                        .data_size_out = FRAME_MAX);
-
-    if (bpf_prog_test_run_opts(bpf_program__fd(prog), &opts)) {
-        die("BPF_PROG_TEST_RUN");
-    }
-    if (out) {
-        out->size = opts.data_size_out;
-    }
-    return (int) opts.retval;
-}
-
-static int
-ingress(const struct frame *in, struct frame *out)
-{
-    return run(skel->progs.migrator_ingress, in, out);
-}
-
-static uint64_t
-counter(enum counter c)
-{
-    uint64_t per_cpu[256], sum = 0;
-    __u32 i = c;
-
-    bpf_map_lookup_elem(bpf_map__fd(skel->maps.counters), &i, per_cpu);
-    for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++) {
-        sum += per_cpu[cpu];
-    }
-    return sum;
-}
-
-static bool
-is_empty(const struct bpf_map *map)
-{
-    char key[64];
-
-    return bpf_map_get_next_key(bpf_map__fd(map), NULL, key) != 0;
-}
-
-static void
-clear(const struct bpf_map *map)
-{
-    char key[64];
-
-    while (!bpf_map_get_next_key(bpf_map__fd(map), NULL, key)) {
-        bpf_map_delete_elem(bpf_map__fd(map), key);
-    }
-}
-
-static bool
-frame_equals(const struct frame *a, const struct frame *b)
-{
-    return a->size == b->size && !memcmp(a->bytes, b->bytes, a->size);
-}
-
-/* Puts a bundle with a request of 'size' bytes into 'buf', sealed.  Returns
- * its length. */
-static size_t
-make_bundle(const struct cast *c, uint8_t *buf, size_t size)
-{
-    struct migrate_bundle *b = (void *) buf;
-    uint8_t request[FRAME_MAX];
-    size_t len;
-
-    memset(request, 'x', size);
-    memset(buf, 0, FRAME_MAX - 100);
-    len = ip_tcp(buf + sizeof *b, &c->client, &c->service, 1001, 5001,
-                 T_ACK | T_PSH, request, size);
-    b->flow_id = htonl(FLOW_ID);
-    b->service_id = htonl(1);
-    b->client = c->client.address;
-    b->service = c->service.address;
-    b->client_port = htons(c->client.port);
-    b->service_port = htons(c->service.port);
-    b->family = c == &v4 ? 4 : 6;
-    b->options = MIGRATE_OPT_WSCALE | MIGRATE_OPT_SACK;
-    b->snd_wscale = b->rcv_wscale = 7;
-    b->mss = htons(1460);
-    b->packet_len = htons(len);
-    len = (sizeof *b + len + 7) / 8 * 8;
-    b->header.version = MIGRATE_VERSION;
-    b->header.type = MIGRATE_BUNDLE;
-    b->header.length = htons(len);
-    b->header.epoch = htonl(SWITCH_EPOCH);
-    seal(&keyring.keys[0], &c->sw.address, &c->host.address, &b->header);
-    return len;
-}
-
-static void
-frame_bundle(const struct cast *c, struct frame *f, size_t size)
-{
-    static uint8_t buf[FRAME_MAX] __attribute__((aligned(8)));
-    size_t len = make_bundle(c, buf, size);
-
-    frame_udp(f, &c->sw, &c->host, buf, len);
-}
 
 /* The report that answers a bundle of 'c'. */
 static void
@@ -313,8 +68,8 @@ static void
 test_refusal(void)
 {
     set_up_switches();
-    check_refusal(&v4);
-    check_refusal(&v6);
+    check_refusal(&cast4);
+    check_refusal(&cast6);
 }
 
 static void
@@ -324,7 +79,7 @@ test_every_length(void)
 
     set_up_switches();
     for (size_t size = 0; size < 2900; size += 7) {
-        frame_bundle(&v4, &in, size);
+        frame_bundle(&cast4, &in, size);
         CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
     }
 }
@@ -336,7 +91,7 @@ test_any_bit(void)
     struct frame good, bad;
 
     set_up();
-    frame_bundle(&v4, &good, 60);
+    frame_bundle(&cast4, &good, 60);
     for (size_t bit = MESSAGE_AT * 8; bit < good.size * 8; bit++) {
         bad = good;
         bad.bytes[bit / 8] ^= 1 << bit % 8;
@@ -354,7 +109,7 @@ test_other_addresses(void)
 
     /* The seal covers the outer addresses, which alone say for whom. */
     set_up();
-    frame_bundle(&v4, &good, 60);
+    frame_bundle(&cast4, &good, 60);
     for (size_t byte = 14 + 12; byte < 14 + 20; byte++) {
         bad = good;
         bad.bytes[byte] ^= 1;
@@ -375,7 +130,7 @@ test_truncated(void)
     struct frame good, bad;
 
     set_up();
-    frame_bundle(&v4, &good, 60);
+    frame_bundle(&cast4, &good, 60);
     for (size_t size = UDP_AT; size < good.size; size++) {
         bad = good;
         bad.size = size;
@@ -401,12 +156,12 @@ check_malformed(void (*change)(struct migrate_bundle *))
     static uint8_t buf[FRAME_MAX] __attribute__((aligned(8)));
     uint64_t n = counter(COUNTER_MALFORMED);
     struct migrate_bundle *b = (void *) buf;
-    size_t len = make_bundle(&v4, buf, 60);
+    size_t len = make_bundle(&cast4, buf, 60);
     struct frame f;
 
     change(b);
-    seal(&keyring.keys[0], &v4.sw.address, &v4.host.address, &b->header);
-    frame_udp(&f, &v4.sw, &v4.host, buf, len);
+    seal(&keyring.keys[0], &cast4.sw.address, &cast4.host.address, &b->header);
+    frame_udp(&f, &cast4.sw, &cast4.host, buf, len);
     CHECK_INT(ingress(&f, NULL), TC_ACT_SHOT);
     CHECK_INT(counter(COUNTER_MALFORMED) - n, 1);
 }
@@ -465,21 +220,21 @@ test_version_and_key(void)
 {
     static uint8_t buf[FRAME_MAX] __attribute__((aligned(8)));
     struct migrate_bundle *b = (void *) buf;
-    size_t len = make_bundle(&v4, buf, 60);
+    size_t len = make_bundle(&cast4, buf, 60);
     uint64_t n;
     struct frame f;
 
     set_up();
     n = counter(COUNTER_UNKNOWN_KEY);
     b->header.key_id++;
-    frame_udp(&f, &v4.sw, &v4.host, buf, len);
+    frame_udp(&f, &cast4.sw, &cast4.host, buf, len);
     CHECK_INT(ingress(&f, NULL), TC_ACT_SHOT);
     CHECK_INT(counter(COUNTER_UNKNOWN_KEY) - n, 1);
 
     n = counter(COUNTER_BAD_VERSION);
     b->header.version = 2;
-    seal(&keyring.keys[0], &v4.sw.address, &v4.host.address, &b->header);
-    frame_udp(&f, &v4.sw, &v4.host, buf, len);
+    seal(&keyring.keys[0], &cast4.sw.address, &cast4.host.address, &b->header);
+    frame_udp(&f, &cast4.sw, &cast4.host, buf, len);
     CHECK_INT(ingress(&f, NULL), TC_ACT_SHOT);
     CHECK_INT(counter(COUNTER_BAD_VERSION) - n, 1);
 
@@ -489,11 +244,11 @@ test_version_and_key(void)
     for (unsigned int type = 0; type <= 255; type++) {
         if (type != MIGRATE_BUNDLE) {
             b->header.type = type;
-            frame_udp(&f, &v4.sw, &v4.host, buf, len);
+            frame_udp(&f, &cast4.sw, &cast4.host, buf, len);
             CHECK_INT(ingress(&f, NULL), TC_ACT_SHOT);
-            seal(&keyring.keys[0], &v4.sw.address, &v4.host.address,
+            seal(&keyring.keys[0], &cast4.sw.address, &cast4.host.address,
                  &b->header);
-            frame_udp(&f, &v4.sw, &v4.host, buf, len);
+            frame_udp(&f, &cast4.sw, &cast4.host, buf, len);
             CHECK_INT(ingress(&f, NULL), TC_ACT_UNSPEC);
         }
     }
@@ -511,34 +266,10 @@ test_key_of_answer(void)
     seal_key_init(&next, bytes);
     set_key(0, &next);
     set_key(1, &keyring.keys[0]);
-    check_refusal(&v4);
-    check_refusal(&v6);
+    check_refusal(&cast4);
+    check_refusal(&cast6);
     set_key(0, &keyring.keys[0]);
     set_key(1, NULL);
-}
-
-/* Makes a mapping of 'c' in 'state'. */
-static void
-add_mapping(const struct cast *c, enum mapping_state state)
-{
-    __be32 flow_id = htonl(FLOW_ID);
-    struct mapping m = {
-        .tuple = {
-            .client = c->client.address,
-            .service = c->service.address,
-            .client_port = htons(c->client.port),
-            .service_port = htons(c->service.port),
-        },
-        .state = state,
-        .switch_address = c->sw.address,
-        .snd_una = 0xfffffffe,
-        .snd_nxt = 5,
-    };
-
-    bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &flow_id, &m,
-                        BPF_ANY);
-    bpf_map_update_elem(bpf_map__fd(skel->maps.tuples), &m.tuple, &flow_id,
-                        BPF_ANY);
 }
 
 static void
@@ -634,8 +365,8 @@ static void
 test_forward(void)
 {
     set_up_switches();
-    check_forward(&v4);
-    check_forward(&v6);
+    check_forward(&cast4);
+    check_forward(&cast6);
     clear(skel->maps.mappings);
     clear(skel->maps.tuples);
 }
@@ -650,15 +381,15 @@ test_late_duplicate(void)
 
     set_up_switches();
     clear(skel->maps.refusals);
-    add_mapping(&v4, MAPPING_CLOSED);
+    add_mapping(&cast4, MAPPING_CLOSED);
     bpf_map_lookup_elem(bpf_map__fd(skel->maps.mappings), &flow_id, &m);
     m.seq = htonl(1001);
     m.ack_seq = htonl(5001);
     m.epoch = htonl(SWITCH_EPOCH);
     bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &flow_id, &m,
                         BPF_ANY);
-    frame_bundle(&v4, &in, 100);
-    frame_report(&v4, &expected, MIGRATE_RELEASE, MIGRATE_REASON_NONE);
+    frame_bundle(&cast4, &in, 100);
+    frame_report(&cast4, &expected, MIGRATE_RELEASE, MIGRATE_REASON_NONE);
     CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
     CU_ASSERT(frame_equals(&out, &expected));
     CHECK_INT(counter(COUNTER_LATE) - n, 1);
@@ -675,7 +406,7 @@ test_late_duplicate(void)
     m.state = MAPPING_ABORTED;
     bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &other, &m,
                         BPF_ANY);
-    frame_report(&v4, &expected, MIGRATE_REFUSE, MIGRATE_REASON_CLOSED);
+    frame_report(&cast4, &expected, MIGRATE_REFUSE, MIGRATE_REASON_CLOSED);
     CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
     CU_ASSERT(frame_equals(&out, &expected));
     clear(skel->maps.refusals);
@@ -684,7 +415,7 @@ test_late_duplicate(void)
     m.seq++;
     bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &flow_id, &m,
                         BPF_ANY);
-    frame_report(&v4, &expected, MIGRATE_REFUSE, MIGRATE_REASON_FLOW_ID);
+    frame_report(&cast4, &expected, MIGRATE_REFUSE, MIGRATE_REASON_FLOW_ID);
     CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
     CU_ASSERT(frame_equals(&out, &expected));
     clear(skel->maps.mappings);
@@ -699,15 +430,15 @@ check_bundle(uint32_t epoch, uint32_t flow_id, int verdict,
 {
     static uint8_t buf[FRAME_MAX] __attribute__((aligned(8)));
     struct migrate_bundle *b = (void *) buf;
-    size_t len = make_bundle(&v4, buf, 60);
+    size_t len = make_bundle(&cast4, buf, 60);
     uint64_t n = counter(counted), infused = counter(COUNTER_INFUSED);
     struct frame f;
 
     clear(skel->maps.refusals);
     b->header.epoch = htonl(epoch);
     b->flow_id = htonl(flow_id);
-    seal(&keyring.keys[0], &v4.sw.address, &v4.host.address, &b->header);
-    frame_udp(&f, &v4.sw, &v4.host, buf, len);
+    seal(&keyring.keys[0], &cast4.sw.address, &cast4.host.address, &b->header);
+    frame_udp(&f, &cast4.sw, &cast4.host, buf, len);
     CHECK_INT(ingress(&f, NULL), verdict);
     CHECK_INT(counter(counted) - n, 1);
     CHECK_INT(counter(COUNTER_INFUSED), infused);
@@ -738,7 +469,7 @@ test_old_flow_ids(void)
     for (size_t i = 0; i < sizeof floors / sizeof floors[0]; i++) {
         uint32_t floor = floors[i];
 
-        say_hello(&v4, 7, floor, 0);
+        say_hello(&cast4, 7, floor, 0);
         check_new(7, floor);
         check_new(7, floor + 1);
         check_new(7, floor + 1000000);
@@ -759,14 +490,14 @@ static void
 test_no_hello(void)
 {
     set_up();
-    say_hello(&v4, 7, FLOW_ID, 0);
+    say_hello(&cast4, 7, FLOW_ID, 0);
     check_new(7, FLOW_ID);
     check_not_heard(6);
     check_not_heard(8);
     check_not_heard(0);
-    say_hello(&v4, 7, FLOW_ID, MIGRATE_STALE / 2);
+    say_hello(&cast4, 7, FLOW_ID, MIGRATE_STALE / 2);
     check_new(7, FLOW_ID);
-    say_hello(&v4, 7, FLOW_ID, MIGRATE_STALE + 1);
+    say_hello(&cast4, 7, FLOW_ID, MIGRATE_STALE + 1);
     check_not_heard(7);
     clear(skel->maps.switches);
     check_not_heard(7);
@@ -781,7 +512,7 @@ frame_arp(struct frame *f, uint16_t operation, const struct endpoint *sender,
 {
     static const uint8_t start[] = { 0, 1, 8, 0, 6, 4 };
 
-    frame_init(f, &v4.sw.address);
+    frame_init(f, &cast4.sw.address);
     f->bytes[12] = 0x08;
     f->bytes[13] = 0x06;
     memcpy(&f->bytes[14], start, sizeof start);
@@ -803,26 +534,26 @@ test_forgotten(void)
     for (int same = 0; same <= 1; same++) {
         uint32_t epoch = same ? 0 : 1;  /* add_mapping() has 0. */
 
-        say_hello(&v4, epoch, FLOW_ID - 5, 0);
-        add_mapping(&v4, MAPPING_CLOSED);
+        say_hello(&cast4, epoch, FLOW_ID - 5, 0);
+        add_mapping(&cast4, MAPPING_CLOSED);
         memset(batch, 0, sizeof *batch);
         batch->op = BATCH_REAP;
         batch->n = 1;
         batch->entries[0].flow_id = htonl(FLOW_ID);
-        frame_arp(&frame, 1, &v4.host, &v4.sw);
+        frame_arp(&frame, 1, &cast4.host, &cast4.sw);
         run(skel->progs.migrator_batch, &frame, NULL);
         CHECK_INT(batch->entries[0].result, BATCH_DONE);
         CU_ASSERT(is_empty(skel->maps.mappings));
         bpf_map_lookup_elem(bpf_map__fd(skel->maps.switches),
-                            &v4.sw.address, &peer);
+                            &cast4.sw.address, &peer);
         CHECK_INT(peer.floor, same ? FLOW_ID + 1 : FLOW_ID - 5);
     }
     /* It is never lowered. */
-    say_hello(&v4, 0, FLOW_ID + 5, 0);
-    add_mapping(&v4, MAPPING_CLOSED);
+    say_hello(&cast4, 0, FLOW_ID + 5, 0);
+    add_mapping(&cast4, MAPPING_CLOSED);
     run(skel->progs.migrator_batch, &frame, NULL);
     CU_ASSERT(is_empty(skel->maps.mappings));
-    bpf_map_lookup_elem(bpf_map__fd(skel->maps.switches), &v4.sw.address,
+    bpf_map_lookup_elem(bpf_map__fd(skel->maps.switches), &cast4.sw.address,
                         &peer);
     CHECK_INT(peer.floor, FLOW_ID + 5);
 }
@@ -847,13 +578,13 @@ test_arp(void)
 
     set_up();
     bpf_map_update_elem(bpf_map__fd(skel->maps.services),
-                        &v4.service.address, &service, BPF_ANY);
+                        &cast4.service.address, &service, BPF_ANY);
     /* Replies and announcements; requests; what is not about it. */
-    check_arp(2, &v4.service, &v4.sw, TC_ACT_SHOT, &v4.service);
-    check_arp(1, &v4.service, &v4.service, TC_ACT_SHOT, &v4.service);
-    check_arp(1, &v4.service, &v4.sw, TC_ACT_UNSPEC, &v4.host);
-    check_arp(1, &v4.host, &v4.sw, TC_ACT_UNSPEC, &v4.host);
-    check_arp(2, &v4.host, &v4.sw, TC_ACT_UNSPEC, &v4.host);
+    check_arp(2, &cast4.service, &cast4.sw, TC_ACT_SHOT, &cast4.service);
+    check_arp(1, &cast4.service, &cast4.service, TC_ACT_SHOT, &cast4.service);
+    check_arp(1, &cast4.service, &cast4.sw, TC_ACT_UNSPEC, &cast4.host);
+    check_arp(1, &cast4.host, &cast4.sw, TC_ACT_UNSPEC, &cast4.host);
+    check_arp(2, &cast4.host, &cast4.sw, TC_ACT_UNSPEC, &cast4.host);
 }
 
 /* A neighbor message of 'type' from 'src' about 'target'. */
@@ -864,7 +595,7 @@ frame_nd(struct frame *f, uint8_t type, const struct endpoint *src,
     uint8_t *icmp = &f->bytes[54];
     uint16_t sum;
 
-    frame_udp(f, src, &v6.sw, "sixteen bytes:-)", 16);
+    frame_udp(f, src, &cast6.sw, "sixteen bytes:-)", 16);
     f->bytes[20] = IPPROTO_ICMPV6;
     memset(icmp, 0, 24);
     icmp[0] = type;
@@ -882,13 +613,13 @@ test_neighbor_discovery(void)
 
     set_up();
     bpf_map_update_elem(bpf_map__fd(skel->maps.services),
-                        &v6.service.address, &service, BPF_ANY);
-    frame_nd(&in, 136, &v6.host, &v6.service);
+                        &cast6.service.address, &service, BPF_ANY);
+    frame_nd(&in, 136, &cast6.host, &cast6.service);
     CHECK_INT(run(skel->progs.migrator_egress, &in, NULL), TC_ACT_SHOT);
-    frame_nd(&in, 136, &v6.host, &v6.host);
+    frame_nd(&in, 136, &cast6.host, &cast6.host);
     CHECK_INT(run(skel->progs.migrator_egress, &in, NULL), TC_ACT_UNSPEC);
-    frame_nd(&in, 135, &v6.service, &v6.sw);
-    frame_nd(&expected, 135, &v6.host, &v6.sw);
+    frame_nd(&in, 135, &cast6.service, &cast6.sw);
+    frame_nd(&expected, 135, &cast6.host, &cast6.sw);
     CHECK_INT(run(skel->progs.migrator_egress, &in, &out), TC_ACT_UNSPEC);
     CU_ASSERT(frame_equals(&out, &expected));
 }
@@ -911,8 +642,8 @@ static void
 test_reset(void)
 {
     set_up();
-    check_reset(&v4);
-    check_reset(&v6);
+    check_reset(&cast4);
+    check_reset(&cast6);
     clear(skel->maps.mappings);
     clear(skel->maps.tuples);
 }
@@ -924,10 +655,10 @@ test_other_traffic(void)
 
     set_up();
     for (int i = 0; i < 100000; i++) {
-        struct endpoint a = v4.client, b = v4.host;
+        struct endpoint a = cast4.client, b = cast4.host;
 
         /* Noise behind a header that says IPv4, IPv6 or ARP. */
-        frame_init(&in, i % 2 ? &v4.sw.address : &v6.sw.address);
+        frame_init(&in, i % 2 ? &cast4.sw.address : &cast6.sw.address);
         in.bytes[13] ^= i % 3 ? 0 : 6;
         in.size = 14 + 40 + unit_random() % 200;
         for (size_t j = 14; j < in.size; j++) {
