@@ -81,14 +81,13 @@ host_destroy(struct host *host)
 void
 migrate_destroy(struct migrate *m)
 {
-    struct record *r;
     uint32_t at = 0;
 
     if (!m) {
         return;
     }
-    while ((r = record_next(m->records, &at))) {
-        engine_forget(m, r);
+    while (record_count(m->records)) {
+        engine_forget(m, record_next(m->records, &at));
     }
     for (size_t i = 0; i < m->n_hosts; i++) {
         host_destroy(m->hosts[i]);

@@ -181,10 +181,11 @@ run(int64_t until)
 static bool
 is_busy(void)
 {
-    const struct record *r;
-    uint32_t at = 0;
+    uint32_t left = migrate_connection_count(f.engine), at = 0;
 
-    while ((r = migrate_next_connection(f.engine, &at))) {
+    while (left--) {            /* Most of the table is empty. */
+        const struct record *r = migrate_next_connection(f.engine, &at);
+
         if (r->pending || r->state == RECORD_LINGER) {
             return true;
         }
@@ -270,6 +271,9 @@ void
 set_up(uint8_t settings)
 {
     static const uint8_t zeros[16];
+    /* Flow IDs from 0x10001 on: with 0 in either half there are none, and it
+     * takes long to skip those. */
+    static const uint8_t seed[16] = { 1, 0, 1, 0 };
 
     memset(&f, 0, sizeof f);
     f.born = f.now = 1000;
@@ -293,7 +297,7 @@ set_up(uint8_t settings)
         c->tuple.service_port = htons(80);
         c->mac[5] = i;
     }
-    f.engine = migrate_create(&ops, NULL, settings & 4 ? 2 : 64, zeros);
+    f.engine = migrate_create(&ops, NULL, settings & 4 ? 2 : 64, seed);
     f.engine->settled = !(settings & 8);
     configure(7, 7);
     run(f.now + 1);
