@@ -22,8 +22,8 @@ agents_init(struct agents *a)
     a->since = 0;
 }
 
-static void
-words_uninit(struct agent_words *words)
+void
+agent_words_uninit(struct agent_words *words)
 {
     free(words->version);
     free(words->kernel);
@@ -37,7 +37,7 @@ clear(struct agents *a)
 
     HMAP_FOR_EACH_SAFE (agent, node, &a->all) {
         hmap_remove(&a->all, &agent->node);
-        words_uninit(&agent->words);
+        agent_words_uninit(&agent->words);
         free(agent->name);
         free(agent);
     }
@@ -82,7 +82,7 @@ agents_hear(struct agents *a, const char *name,
         agent->name = xstrdup(name);
         hmap_insert(&a->all, &agent->node, hash_string(name, 0));
     }
-    words_uninit(&agent->words);
+    agent_words_uninit(&agent->words);
     agent->words = *words;
     agent->heard = time_msec();
 }

@@ -39,6 +39,8 @@ struct agent_words {
     int64_t accept_queue;       /* In the longest one, connections. */
 };
 
+void agent_words_uninit(struct agent_words *);
+
 struct agent {
     struct hmap_node node;      /* In the agents' 'all', by 'name'. */
     char *name;                 /* Of its host. */

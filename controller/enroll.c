@@ -182,9 +182,9 @@ check_members(const struct json *body, struct problem *problem)
     }
 }
 
-static void
-take_words(const struct json *body, struct agent_words *words,
-           struct problem *problem)
+void
+enroll_read(const struct json *body, struct agent_words *words,
+            struct problem *problem)
 {
     const struct json *ip = shash_find_data(json_object(body), "ip");
 
@@ -250,9 +250,9 @@ enroll_handle(struct agents *agents, struct writes *writes,
               struct json *body)
 {
     struct problem problem = PROBLEM_INITIALIZER;
-    struct agent_words words = { .state = AGENT_UP };
+    struct agent_words words;
 
-    take_words(body, &words, &problem);
+    enroll_read(body, &words, &problem);
     if (!problem.status && !agents->active) {
         problem_set(&problem, 503, "ask another one", "this controller is not "
                     "the active one");
@@ -264,9 +264,7 @@ enroll_handle(struct agents *agents, struct writes *writes,
         json_destroy(body);
         return;
     }
-    free(words.version);
-    free(words.kernel);
-    free(words.addresses);
+    agent_words_uninit(&words);
     if (problem.status) {
         reply_problem(request, &problem, NULL);
     } else if (words.state == AGENT_LEFT) {

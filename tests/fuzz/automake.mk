@@ -26,6 +26,7 @@ FUZZ_TARGETS = \
 
 check_PROGRAMS += $(FUZZ_TARGETS)
 EXTRA_DIST += \
+	tests/fuzz/agents.dict \
 	tests/fuzz/http.dict \
 	tests/fuzz/policy.dict \
 	tests/fuzz/rest.dict \
@@ -105,12 +106,22 @@ tests_fuzz_fuzz_tls_LDADD = $(FUZZ_LDADD)
 
 # What needs libopenvswitch.
 if OVS
-FUZZ_CONTROLLER_NAMES = config probe rest
+FUZZ_CONTROLLER_NAMES = agents config probe question rest
 FUZZ_TARGETS += \
+	tests/fuzz/fuzz-agents \
 	tests/fuzz/fuzz-config \
 	tests/fuzz/fuzz-probe \
+	tests/fuzz/fuzz-question \
 	tests/fuzz/fuzz-rest
 FUZZ_OVS_LINK = $(CONTROLLER_LINK) $(FUZZ_LDFLAGS)
+
+FUZZ_JUDGE = tests/fuzz/judge.c tests/fuzz/judge.h tests/fuzz/fuzz.h
+
+tests_fuzz_fuzz_agents_SOURCES = tests/fuzz/fuzz-agents.c $(FUZZ_JUDGE)
+tests_fuzz_fuzz_agents_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
+tests_fuzz_fuzz_agents_LDADD = $(FUZZ_MAIN) $(CONTROLLER_LIBS)
+tests_fuzz_fuzz_agents_LINK = $(FUZZ_OVS_LINK)
+$(tests_fuzz_fuzz_agents_OBJECTS): $(OVS_GENERATED)
 
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz-config.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_config_CPPFLAGS = $(OVS_CPPFLAGS) -I$(srcdir)/datapath \
@@ -127,7 +138,16 @@ tests_fuzz_fuzz_probe_LDADD = $(FUZZ_MAIN) $(CONTROLLER_LIBS)
 tests_fuzz_fuzz_probe_LINK = $(FUZZ_OVS_LINK)
 $(tests_fuzz_fuzz_probe_OBJECTS): $(OVS_GENERATED)
 
-tests_fuzz_fuzz_rest_SOURCES = tests/fuzz/fuzz-rest.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_question_SOURCES = \
+	tests/fuzz/fuzz-question.c \
+	tests/fuzz/fuzz.h
+tests_fuzz_fuzz_question_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
+tests_fuzz_fuzz_question_LDADD = $(FUZZ_MAIN) $(CONTROLLER_LIBS)
+tests_fuzz_fuzz_question_LINK = $(FUZZ_OVS_LINK)
+$(tests_fuzz_fuzz_question_OBJECTS): $(OVS_GENERATED) \
+	controller/ovs-migrate-idl.h
+
+tests_fuzz_fuzz_rest_SOURCES = tests/fuzz/fuzz-rest.c $(FUZZ_JUDGE)
 tests_fuzz_fuzz_rest_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
 tests_fuzz_fuzz_rest_LDADD = $(FUZZ_MAIN) $(CONTROLLER_LIBS)
 tests_fuzz_fuzz_rest_LINK = $(FUZZ_OVS_LINK)

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <config.h>
 
-#include <regex.h>
-
 #include "batch.h"
 #include "body.h"
 #include "change.h"
 #include "controller/ovs-migrate-idl.h"
 #include "fuzz.h"
+#include "judge.h"
 #include "openvswitch/json.h"
 #include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
 #include "problem.h"
 #include "represent.h"
 #include "store.h"
-#include "unicode.h"
 #include "value.h"
 
 /* The input is the body of POST /v1/changes, which has the bodies of all other
@@ -29,76 +27,6 @@ init(void)
 {
     vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
     store_init(&store, "unix:/nowhere");
-}
-
-/* The number 'name' of 'schema', or 'def' if it has none. */
-static long long int
-limit(const struct json *schema, const char *name, long long int def)
-{
-    const struct json *json = shash_find_data(json_object(schema), name);
-
-    return json ? json_integer(json) : def;
-}
-
-static bool
-matches(const char *pattern, const char *s)
-{
-    regex_t regex;
-    bool met;
-
-    FUZZ_CHECK(!regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB));
-    met = !regexec(&regex, s, 0, NULL, 0);
-    regfree(&regex);
-    return met;
-}
-
-static bool
-string_conforms(const struct json *schema, const char *s)
-{
-    const struct json *words = shash_find_data(json_object(schema), "enum");
-    const struct json *pattern = shash_find_data(json_object(schema),
-                                                 "pattern");
-    bool known = !words;
-
-    for (size_t i = 0; words && i < json_array(words)->n; i++) {
-        known |= !strcmp(json_string(json_array(words)->elems[i]), s);
-    }
-    return (known && (!pattern || matches(json_string(pattern), s))
-            && strlen(s) >= limit(schema, "minLength", 0)
-            && strlen(s) <= limit(schema, "maxLength", SIZE_MAX / 2));
-}
-
-/* Whether 'json' is as 'schema', made of what value_schema() makes them of,
- * wants it. */
-static bool
-conforms(const struct json *schema, const struct json *json)
-{
-    const char *type = json_string(shash_find_data(json_object(schema),
-                                                   "type"));
-    const struct json *members;
-    const struct shash_node *node;
-
-    if (!strcmp(type, "string")) {
-        return json->type == JSON_STRING
-               && string_conforms(schema, json_string(json));
-    } else if (!strcmp(type, "integer")) {
-        return json->type == JSON_INTEGER
-               && json_integer(json) >= limit(schema, "minimum", INT64_MIN)
-               && json_integer(json) <= limit(schema, "maximum", INT64_MAX);
-    }
-    FUZZ_CHECK(!strcmp(type, "object"));
-    if (json->type != JSON_OBJECT
-        || shash_count(json_object(json)) > limit(schema, "maxProperties",
-                                                  INT_MAX)) {
-        return false;
-    }
-    members = shash_find_data(json_object(schema), "additionalProperties");
-    SHASH_FOR_EACH (node, json_object(json)) {
-        if (!conforms(members, node->data)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* Checks that what was written into the row of 'change' is as the schema says,
@@ -120,25 +48,12 @@ check_row(const struct change *change, struct change *back)
         if (value) {
             struct json *schema = value_schema(field);
 
-            FUZZ_CHECK(conforms(schema, value));
+            FUZZ_CHECK(judge_value(schema, value));
             json_destroy(schema);
         } else {
             FUZZ_CHECK(!(field->flags & FIELD_REQUIRED));
         }
     }
-}
-
-static void
-check_problem(const struct problem *problem)
-{
-    struct json *json = problem_to_json(problem);
-    char *text = json_to_string(json, 0);
-    size_t len;
-
-    FUZZ_CHECK(problem->status >= 400 && problem->status < 500);
-    FUZZ_CHECK(!utf8_validate(text, &len));
-    free(text);
-    json_destroy(json);
 }
 
 /* Makes the 'n' changes in an empty database.  If they are taken, stores their
@@ -221,7 +136,7 @@ handle(const struct json *body)
         free(changes);
     }
     if (problem.status) {
-        check_problem(&problem);
+        judge_problem(&problem);
     }
     problem_uninit(&problem);
 }
@@ -243,7 +158,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         handle(json);
         json_destroy(json);
     } else {
-        check_problem(&problem);
+        judge_problem(&problem);
     }
     problem_uninit(&problem);
     free(text);
