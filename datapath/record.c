@@ -7,7 +7,12 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t) 2 << 20)    /* Bytes. */
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+#define CHUNK_BITS 1            /* So that the table grows, and little of it is
+                                 * empty. */
+#else
 #define CHUNK_BITS 10
+#endif
 #define CHUNK_SIZE (1u << CHUNK_BITS)
 
 struct record_table {

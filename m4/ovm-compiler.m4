@@ -85,7 +85,8 @@ AC_DEFUN([OVM_ENABLE_FUZZ],
         [AC_MSG_RESULT([no])
          AC_MSG_ERROR([--enable-fuzz needs libFuzzer: install the Debian packages clang and libclang-rt-14-dev, then configure with CC=clang])])
       CFLAGS=$ovm_save_CFLAGS
-      OVM_CFLAGS="$OVM_CFLAGS -fsanitize=fuzzer-no-link"
+      OVM_CFLAGS="$OVM_CFLAGS -fsanitize=fuzzer-no-link \
+-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION"
       OVM_LDFLAGS="$OVM_LDFLAGS -fsanitize=fuzzer-no-link"])
    AC_SUBST([FUZZ_LDFLAGS])
    AM_CONDITIONAL([FUZZ], [test "x$enable_fuzz" = xyes])])

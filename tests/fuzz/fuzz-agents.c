@@ -2,7 +2,6 @@
 #include <config.h>
 
 #include "agents.h"
-#include "body.h"
 #include "enroll.h"
 #include "fuzz.h"
 #include "judge.h"
@@ -129,20 +128,7 @@ handle(const struct json *body)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct problem problem = PROBLEM_INITIALIZER;
-    char *text = calloc(1, size + 1);
-    struct json *json;
-
     vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
-    memcpy(text, data, size);
-    json = body_parse(text, size, &problem);
-    if (json) {
-        handle(json);
-        json_destroy(json);
-    } else {
-        judge_problem(&problem);
-    }
-    problem_uninit(&problem);
-    free(text);
+    judge_body(data, size, handle);
     return 0;
 }

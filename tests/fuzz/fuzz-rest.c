@@ -2,7 +2,6 @@
 #include <config.h>
 
 #include "batch.h"
-#include "body.h"
 #include "change.h"
 #include "controller/ovs-migrate-idl.h"
 #include "fuzz.h"
@@ -144,23 +143,9 @@ handle(const struct json *body)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct problem problem = PROBLEM_INITIALIZER;
-    struct json *json;
-    char *text;
-
     if (!store.idl) {
         init();
     }
-    text = calloc(1, size + 1);
-    memcpy(text, data, size);
-    json = body_parse(text, size, &problem);
-    if (json) {
-        handle(json);
-        json_destroy(json);
-    } else {
-        judge_problem(&problem);
-    }
-    problem_uninit(&problem);
-    free(text);
+    judge_body(data, size, handle);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <regex.h>
 
+#include "body.h"
 #include "fuzz.h"
 #include "openvswitch/json.h"
 #include "openvswitch/shash.h"
@@ -151,4 +152,24 @@ judge_problem(const struct problem *problem)
     FUZZ_CHECK(!utf8_validate(text, &len));
     free(text);
     json_destroy(json);
+}
+
+void
+judge_body(const uint8_t *data, size_t size,
+           void (*handle)(const struct json *))
+{
+    struct problem problem = PROBLEM_INITIALIZER;
+    char *text = calloc(1, size + 1);
+    struct json *json;
+
+    memcpy(text, data, size);
+    json = body_parse(text, size, &problem);
+    if (json) {
+        handle(json);
+        json_destroy(json);
+    } else {
+        judge_problem(&problem);
+    }
+    problem_uninit(&problem);
+    free(text);
 }
