@@ -125,6 +125,8 @@ controller_libcontroller_a_SOURCES = \
 	controller/syntax.h \
 	controller/tokens.c \
 	controller/tokens.h \
+	controller/utf8.c \
+	controller/utf8.h \
 	controller/value.c \
 	controller/value.h \
 	controller/writes.c \

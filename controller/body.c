@@ -10,6 +10,7 @@
 #include "openvswitch/json.h"
 #include "problem.h"
 #include "unicode.h"
+#include "utf8.h"
 
 /* Returns what is wrong with 's', for the caller to free, if it is not
  * UTF-8. */
@@ -34,10 +35,11 @@ strings_error(const struct json *json)
 }
 
 /* Refuses what the parser complains of, where people say it is: they count
- * from 1. */
+ * from 1.  Of a character it may tell only the first byte. */
 static void
-refuse(const char *error, struct problem *problem)
+refuse(const char *text, struct problem *problem)
 {
+    char *error = utf8_clean(text, strlen(text));
     int line, column, byte, n;
 
     if (sscanf(error, "line %d, column %d, byte %d: %n", &line, &column, &byte,
@@ -48,6 +50,7 @@ refuse(const char *error, struct problem *problem)
         problem_set(problem, 400, "correct it", "the body is not JSON: %s",
                     error);
     }
+    free(error);
 }
 
 struct json *

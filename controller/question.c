@@ -12,33 +12,8 @@
 #include "openvswitch/json.h"
 #include "smap.h"
 #include "timeval.h"
-#include "unicode.h"
+#include "utf8.h"
 #include "util.h"
-
-/* The 'len' bytes at 's' as a string that may be in JSON.  The caller frees
- * it. */
-static char *
-clean_string(const char *s, size_t len)
-{
-    char *copy = xmemdup0(s, len), *error;
-    size_t length;
-
-    for (size_t i = 0; i < len; i++) {
-        if (!copy[i]) {
-            copy[i] = '?';
-        }
-    }
-    error = utf8_validate(copy, &length);
-    if (error) {
-        free(error);
-        for (size_t i = 0; i < len; i++) {
-            if (copy[i] & 0x80) {
-                copy[i] = '?';
-            }
-        }
-    }
-    return copy;
-}
 
 /* Adds the header "NAME:VALUE" to 'headers'.  One that comes again is a list
  * (RFC 9110 5.3). */
@@ -71,8 +46,7 @@ alpn_to_json(const char *s, size_t len)
     while (len && (uint8_t) *s < len) {
         uint8_t n = *s;
 
-        json_array_add(json, json_string_create_nocopy(clean_string(s + 1,
-                                                                    n)));
+        json_array_add(json, json_string_create_nocopy(utf8_clean(s + 1, n)));
         s += 1 + n;
         len -= 1 + n;
     }
@@ -89,7 +63,7 @@ take_field(struct question *q, uint8_t type, const char *value, size_t len)
         [MIGRATE_FIELD_SNI] = "sni",
         [MIGRATE_FIELD_HEADER] = "headers",
     };
-    char *s = clean_string(value, len);
+    char *s = utf8_clean(value, len);
     struct json *headers;
 
     switch (type) {
