@@ -8,7 +8,15 @@
 #include "mix.h"
 #include "xalloc.h"
 
-#define ENTRIES_MIN 100         /* For each node, if there is such a size. */
+/* Entries of a table: prime numbers.  And for each node so many, if there is
+ * such a size. */
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+#define SIZES { 61, 509, 4093 } /* A fuzzer makes one for each input. */
+#define ENTRIES_MIN 10
+#else
+#define SIZES { 4093, 65521, 524287 }
+#define ENTRIES_MIN 100
+#endif
 #define SKEW_MAX 32             /* See turn_price(). */
 #define NOBODY UINT16_MAX
 
@@ -30,7 +38,7 @@ struct player {
 static uint32_t
 choose_size(size_t n)
 {
-    static const uint32_t sizes[] = { 4093, 65521, 524287 };
+    static const uint32_t sizes[] = SIZES;
     size_t i = 0;
 
     while (i < 2 && sizes[i] < n * ENTRIES_MIN) {
