@@ -7,6 +7,7 @@ Needs root."""
 import glob
 import mmap
 import os
+import random
 import signal
 import sys
 
@@ -437,6 +438,38 @@ def replay():
     s.close()
 
 
+def anything():
+    """whatever a switch says that has the key, the agent goes on"""
+    rng = random.Random(1)
+    mac = lab.mac(lab.switch_ns, 'sw0')
+    run('ip', 'neigh', 'add', '10.99.0.253', 'lladdr', mac, 'dev', 'eth0',
+        netns=lab.host_ns)
+    other = Switch(lab.switch_ns, 'sw0', lab.mac(lab.host_ns, 'eth0'), mac,
+                   sw.key, '10.99.0.253')
+    words = [mapped(VIP), mapped('10.99.0.101'), mapped('10.99.0.11'),
+             b'\0' * 16, b'\xff' * 16, rng.randbytes(16), rng.randbytes(16)]
+    before = lab.status()['counters']
+    for i in range(3000):
+        if i % 50 == 0:
+            check(other.hello(), 'HELLO')
+        body = other.challenge * 2 + b''.join(
+            rng.choices(words, k=rng.choice((0, 1, 2, 10, 80))))
+        other.send(rng.choice((HELLO, ABORT, AUDIT, HEARD, STATUS,
+                               rng.randrange(256))),
+                   body[:8 * rng.randrange(len(body) // 8 + 1)],
+                   rng.choice((0, 1, 2, 128, 1000, 65535)),
+                   rng.choice((other.sequence, other.sequence + 1,
+                               other.asked + i, rng.getrandbits(32))))
+        if i % 20 == 0:
+            time.sleep(0.001)           # No queue shall overflow.
+    for name in 'hellos', 'aborts', 'audits', 'old_messages', 'bad_messages':
+        check(moved(before, name) > 0, name)
+    s = listener(8091)
+    f = sw.infuse(client(8091), b'x')
+    check(sw.wait_report(f, CONFIRM), 'CONFIRM')
+    s.close()
+
+
 CAP_NET_ADMIN = 1 << 12
 
 
@@ -517,8 +550,8 @@ lab.start_nginx()
 lab.start_agent()
 lab.hello()
 TESTS = [ipv6, dual_stack, mptcp, reuseport, offload, unfinished_bundle, many,
-         at_once, unpinned, table_full, linger, replay, privileges, bounded,
-         missing]
+         at_once, unpinned, table_full, linger, replay, anything, privileges,
+         bounded, missing]
 if len(sys.argv) > 1:
     TESTS = [t for t in TESTS if t.__name__ in sys.argv[1:]]
 tap(TESTS)
