@@ -33,6 +33,9 @@ const char *
 rest_url(int *len)
 {
     *len = strcspn(url, ",");
+    while (*len && url[*len - 1] == '/') {
+        --*len;
+    }
     return url;
 }
 
@@ -85,7 +88,9 @@ make_headers(const char *header, bool has_body)
 static void
 set_options(const char *path, struct curl_slist *headers)
 {
-    char *full = xasprintf("%.*s%s", (int) strcspn(url, ","), url, path);
+    int len;
+    const char *base = rest_url(&len);
+    char *full = xasprintf("%.*s%s", len, base, path);
 
     curl_easy_reset(curl);
     curl_easy_setopt(curl, CURLOPT_URL, full);

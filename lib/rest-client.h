@@ -34,7 +34,8 @@ struct rest_answer {
  * not work. */
 bool rest_init(const struct rest_options *options);
 
-/* The URL of the controller in use; it has '*len' bytes. */
+/* The URL of the controller in use; it has '*len' bytes, and no "/" at its
+ * end. */
 const char *rest_url(int *len);
 
 /* From now on the next controller is in use.  Returns false if that is the

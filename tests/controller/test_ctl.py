@@ -251,6 +251,7 @@ class Ctl(ControllerTest):
 
     def test_unreachable(self):
         nobody = "http://127.0.0.1:1"
+        self.ctl("status", "--url", self.url + "/")
         text = self.ctl("status", "--url", nobody, status=3)
         self.assertIn("no controller can be reached", text)
         text = self.ctl("host", "add", "h1", "ip=10.0.0.11", "--url",
@@ -293,6 +294,7 @@ class Ctl(ControllerTest):
     def test_completion(self):
         self.make()
         self.ctl("switch", "add", "leaf1", "dpid=0000000000000001")
+        wanted = self.workspace.write("wanted.json", "{}")
         for line, offers in (
                 ("ho", ["host"]), ("a", ["apply"]),
                 ("host dr", ["drain"]), ("host show ", ["h1", "h2"]),
@@ -306,6 +308,8 @@ class Ctl(ControllerTest):
                 ("decision list by=w", ["webhook"]),
                 ("path sh", ["show"]), ("path show l", ["leaf1"]),
                 ("path show leaf1 ", ["h1", "h2"]),
+                ("apply --pr", ["--prune"]), ("-o j", ["json"]),
+                (f"apply -f {wanted[:-3]}", [wanted]),
                 (f"--url {self.url} service sh", ["show"]),
                 ("service add web pr", [f"protocol={p}" for p in (
                     "auto", "h2c", "http", "tcp", "tls")])):
