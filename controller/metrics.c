@@ -215,6 +215,19 @@ put_links(struct ds *ds, struct ovsdb_idl *idl)
     }
 }
 
+static void
+put_stations(struct ds *ds, struct ovsdb_idl *idl)
+{
+    const struct omrec_station *row;
+    uint64_t n = 0;
+
+    OMREC_STATION_FOR_EACH (row, idl) {
+        n++;
+    }
+    put_one(ds, "stations", "gauge", "Machines that the fabric knows the way "
+            "to; beyond 65536 some are forgotten.", n);
+}
+
 /* The last number that was given, so that one can tell how many there are in a
  * time. */
 static void
@@ -281,6 +294,7 @@ metrics_format(const struct store *store,
         put_hosts(&ds, idl);
         put_switches(&ds, idl);
         put_links(&ds, idl);
+        put_stations(&ds, idl);
         put_events(&ds, idl);
         put_services(&ds, idl, "service_connections", "gauge",
                      "Connections of a service.", "connections");

@@ -238,6 +238,8 @@ class OneSwitch(SwitchesTest):
         stations = self.controller_rows("Station")
         self.assertEqual([(s["mac"], s["port"]) for s in stations],
                          [(mac, "p1")])
+        self.assertIn(b"\novs_migrate_stations 1\n",
+                      self.client("GET", "/metrics").body)
 
         # It is known also to a controller that has just been started.
         flows = self.switch.flows()
