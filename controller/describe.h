@@ -13,8 +13,8 @@ struct ovsdb_idl;
 struct json *describe_connection(const struct ovsdb_idl *, const char *sw,
                                  const struct migrate_connection *c);
 
-/* Why it is at its host, or is not at one, for "/v1/decisions".  NULL if nobody
- * has decided yet. */
+/* Why it is at its host, or is not at one, for "/v1/decisions".  NULL if
+ * nobody has decided yet. */
 struct json *describe_decision(const struct ovsdb_idl *, const char *sw,
                                const struct migrate_connection *c);
 

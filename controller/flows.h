@@ -16,8 +16,8 @@
  *
  *     Who claims an address of a switch or a service is not heard, nor is who
  *     sends from a migration address.  ARP and neighbor discovery of a machine
- *     that is not known at this port, or that is doubted (stations.h), is copied
- *     to the controller.  It, and all else, goes to table 2.
+ *     that is not known at this port, or that is doubted (stations.h), is
+ *     copied to the controller.  It, and all else, goes to table 2.
  *
  * Table 2: is it for a switch?
  *

@@ -23,7 +23,7 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(20, 20);
 #define MOVE_MSEC 1000          /* Between two moves. */
 #define MAX_RECENT 4096         /* That are remembered for that. */
 #define MAX_STATIONS 65536      /* "maxRows" of the table. */
-#define ROOM 256                /* That are deleted when there are so many... */
+#define ROOM 256                /* That are deleted then, at a time... */
 #define ROOM_MSEC 1000          /* ...but not more often. */
 #define LIFETIME_S 86400        /* By default. */
 #define MAX_LOOK_MSEC 60000     /* Between two looks at all of them. */

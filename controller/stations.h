@@ -11,8 +11,8 @@
  *
  * Of a station, no more is copied: the controller does not hear whether it is
  * still there.  So, when half its lifetime has passed, the station is doubted:
- * all that it says of itself is copied again, until the first time.  If there is
- * none in the other half, the station is deleted. */
+ * all that it says of itself is copied again, until the first time.  If there
+ * is none in the other half, the station is deleted. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,7 +40,7 @@ void stations_learn(struct stations *, const void *frame, size_t len,
                     const struct uuid *switch_uuid, const char *port,
                     long long int now);
 
-/* Returns whether there may be one that is doubted since it was called last. */
+/* Returns whether there may be one that is doubted since the last call. */
 bool stations_run(struct stations *);
 
 /* Writes what was learned, and again if that did not come to pass; deletes

@@ -61,8 +61,8 @@ struct record {
                                  * UNKNOWN: another incarnation of the engine,
                                  * or another switch, selected the pool. */
     uint8_t retargets : 3;      /* Hosts that it was offered before... */
-    uint8_t reason : 3;         /* ...and why the last of them has not taken it:
-                                 * enum migrate_reason, or NONE. */
+    uint8_t reason : 3;         /* ...and why the last of them has not taken
+                                 * it: enum migrate_reason, or NONE. */
     uint32_t syn_cookie : 20;   /* ...its SYN_COOKIE_MASK. */
     uint32_t vlan : 12;         /* That the client is in; 0: none. */
     uint32_t packets;           /* Sent on under the flow ID... */

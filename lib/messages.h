@@ -320,8 +320,8 @@ struct migrate_connection {
     __u8 placed;                /* 1: it has an OpenFlow flow. */
     __u8 rule;                  /* enum migrate_rule. */
     __be16 rule_priority;       /* Of that which matched. */
-    __u8 by_controller;         /* 1: the controller has chosen the host; 0: the
-                                 * pool's policy has. */
+    __u8 by_controller;         /* 1: the controller has chosen the host; 0:
+                                 * the pool's policy has. */
     __u8 retargets;             /* Hosts that it was offered before... */
     __u8 reason;                /* ...and why the last one of these has not
                                  * taken it: enum migrate_reason; NONE: it has

@@ -43,14 +43,15 @@ const char *rest_url(int *len);
 bool rest_turn(void);
 
 /* Sends a request, with 'body' unless it is NULL, and with 'header', a whole
- * line, unless it is NULL.  The caller uses json_decref() on 'answer->json'. */
+ * line, unless it is NULL.  The caller uses json_decref() on
+ * 'answer->json'. */
 void rest_ask(const char *method, const char *path, const json_t *body,
               const char *header, struct rest_answer *answer);
 
 /* Gets a stream of events, with 'header' unless it is NULL: 'write', as for
- * CURLOPT_WRITEFUNCTION, gets what comes.  Ends when the controller, which says
- * something every 15 s, ends it, or says nothing for 40 s.  Returns the status,
- * or 0. */
+ * CURLOPT_WRITEFUNCTION, gets what comes.  Ends when the controller, which
+ * says something every 15 s, ends it, or says nothing for 40 s.  Returns the
+ * status, or 0. */
 long rest_follow(const char *path, const char *header,
                  size_t (*write)(char *data, size_t size, size_t n, void *aux),
                  void *aux);

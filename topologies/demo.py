@@ -9,11 +9,13 @@ that move into eight web servers.
         |  \\\\  / ...                      each spine, and two hosts: nginx,
       spine1    spine2                    and an agent
 
-The fabric is configured by the controller's REST interface and its command
-line alone.  Then clients ask, and for each request it is shown which host
-answered and why, which client that host's own access log names, which way the
-packets took, and which bytes met the engine in the switch.  All that it claims
-is checked: the exit status is 0 only if everything is so.
+The controller is on a machine of its own, ops, in a management network with
+the hosts, which register themselves there.  The fabric is configured by the
+controller's REST interface and its command line alone.  Then clients ask, and
+for each request it is shown which host answered and why, which client that
+host's own access log names, which way the packets took, and which bytes met
+the engine in the switch.  All that it claims is checked: the exit status is 0
+only if everything is so.
 
 It needs root, and takes some ten seconds.  Nothing leaves the network
 namespaces that it makes, and nothing of them is left afterwards.
@@ -29,7 +31,8 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import single
 from single import Failure, Reading, Request, Table, say, title
-from leaf_spine import HELP, LeafSpineNet, LeafSpineTopo, SERVICE_ADDRESS
+from leaf_spine import HELP, SERVICE_ADDRESS
+from managed import ManagedNet, ManagedTopo, URL
 from workspace import CommandError, Timeout
 
 WIDTH = 79                      # Of what is printed.
@@ -212,8 +215,6 @@ class Requests:
         self.end()
         self.kind = kind
         text = json.dumps(body)
-        if "current_key" in body:
-            text = '{"current_key": ...}'
         line = f"    {method} /v1/{path} {text}"
         say(line if len(line) <= WIDTH else line[:WIDTH - 3] + "...")
 
@@ -230,9 +231,19 @@ def set_up(net):
         for path in "/", "/img/cat", "/img/dog":
             host.server.put(path + ("index.html" if path == "/" else ""),
                             single.content(host.name, path))
-    title(f"REST, at {net.controller.urls()[0]}")
+    title(f"Switches, by REST, at {URL}")
     net.add_switches()
-    net.add_service()
+    net.on_request.end()
+    title("Hosts register themselves, and get the key")
+    say("    h1# ovs-migrate-agent-register --interface eth0 --name h1 \\\n"
+        f"            --controller {URL} --ca-file cert.pem \\\n"
+        "            --token-file h1.token --key-file h1.key\n"
+        f"        and {len(net.servers) - 1} more")
+    net.add_hosts([host.name for host in net.servers])
+    title("A service, by REST")
+    net.put("pools/web", hosts={host.name: 1 for host in net.servers})
+    net.put("services/web", address=SERVICE_ADDRESS, port=80,
+            default_pool="web")
     for name, hosts in POOLS.items():
         net.put(f"pools/{name}", hosts=dict.fromkeys(hosts, 1))
     net.on_request.end()
@@ -291,5 +302,5 @@ if __name__ == "__main__":
     sys.exit(single.run(
         __doc__, "Network: 2 spines, 4 leaves, 8 hosts, 2 clients; each in a "
         "namespace",
-        lambda: LeafSpineNet(LeafSpineTopo(), on_request=Requests()),
-        demonstrate, HELP))
+        lambda: ManagedNet(ManagedTopo(), on_request=Requests()),
+        demonstrate, HELP + "\n  ops ovs-migratectl decision list"))

@@ -166,6 +166,9 @@ class LeafSpineNet(MigrateNet):
             for client in self.clients:
                 i = int(client.name[1:])
                 host.cmd(f"ip route add 10.{i}.0.0/24 via 10.0.0.{200 + i}")
+        self.start_controller()
+
+    def start_controller(self):
         self.controller = Controller(self.workspace)
         self.controller.wait_active()
         self.rest = self.controller.client()
@@ -199,10 +202,14 @@ class LeafSpineNet(MigrateNet):
                    env={**os.environ,
                         "OVS_MIGRATE_URL": self.controller.urls()[0]})
 
-    def add_switches(self):
-        """Has the controller run all switches; leaves migrate."""
+    def share_key(self):
+        """Tells the controller the key that agents have."""
         with open(self.key_file) as file:
             self.patch("fabric", current_key=file.read())
+
+    def add_switches(self):
+        """Has the controller run all switches; leaves migrate."""
+        self.share_key()
         for switch in self.switches:
             body = {"dpid": f"{switch.ovs.dpid:016x}", "ovsdb": switch.ovs.db,
                     "openflow": f"unix:{switch.ovs.dir}/br0.mgmt"}
@@ -210,11 +217,14 @@ class LeafSpineNet(MigrateNet):
                 body["migrate_address"] = f"10.0.0.{220 + switch.ovs.dpid}"
             self.put(f"switches/{switch.name}", **body)
 
+    def add_hosts(self, names):
+        for name in names:
+            self.put(f"hosts/{name}", ip=self[name].IP())
+
     def add_service(self, name="web", hosts=None, **body):
         """Adds a service, by default of all hosts."""
         hosts = hosts or {host.name: 1 for host in self.servers}
-        for host in hosts:
-            self.put(f"hosts/{host}", ip=self[host].IP())
+        self.add_hosts(hosts)
         self.put(f"pools/{name}", hosts=hosts)
         self.put(f"services/{name}", **{
             "address": SERVICE_ADDRESS, "port": 80, "default_pool": name,

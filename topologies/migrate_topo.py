@@ -95,11 +95,11 @@ class _Isolated:
     def _popen(self, cmd, **params):
         return super()._popen(self.machine.command(cmd), **params)
 
-    def _define(self, variables, functions):
+    def define(self, variables, functions=()):
         """For the shell, and so for Mininet's prompt."""
         self.cmd("export " + " ".join(f"{name}={shlex.quote(value)}"
                                       for name, value in variables.items()))
-        for name, options in functions.items():
+        for name, options in dict(functions).items():
             self.cmd(f'{name}() {{ command {name} {options} "$@"; }}')
 
 
@@ -122,7 +122,7 @@ class MigrateHost(MigrateClient):
         super().__init__(name, workspace, **params)
         self.server = Nginx(self.machine)
         self.agent = Agent(self.machine, tools, key_file)
-        self._define({"PATH": _path(tools)}, {
+        self.define({"PATH": _path(tools)}, {
             "ovs-migrate-agent": f"--run-dir {self.agent.run_dir}"})
 
 
@@ -137,7 +137,7 @@ class MigrateSwitch(_Isolated, Switch):
         self.ovs = ovs.Switch(self.machine, tools)
         self.key_file = key_file
         self.echo = echo or (lambda text: None)
-        self._define({"PATH": _path(tools), **self.ovs.env}, {
+        self.define({"PATH": _path(tools), **self.ovs.env}, {
             "ovs-appctl": f"--target={self.ovs.dir}/ovs-vswitchd.ctl"})
 
     def sh(self, text):

@@ -526,7 +526,7 @@ def run(description, network, make, demonstrate, hint):
 
 
 if __name__ == "__main__":
-    sys.exit(run(__doc__, "Network: a switch, s1, a client and three hosts, in "
-                 "namespaces of their own",
+    sys.exit(run(__doc__, "Network: a switch, s1, a client and three hosts, "
+                 "in namespaces of their own",
                  lambda: MigrateNet(MigrateTopo(hosts=3, clients=1),
                                     echo=echo), demonstrate, HELP))

@@ -58,8 +58,8 @@ ask_any(const char *method, const char *path, const json_t *body,
     }
 }
 
-/* What 'problem' with 'body' is about: which of its changes, if it has some, by
- * its path.  Stores where the rest of 'problem' begins in '*rest'. */
+/* What 'problem' with 'body' is about: which of its changes, if it has some,
+ * by its path.  Stores where the rest of 'problem' begins in '*rest'. */
 static const char *
 place(const json_t *body, const char *problem, const char **rest)
 {
@@ -192,8 +192,8 @@ is_complete(const json_t *page)
     size_t i;
 
     json_array_foreach(unreachable, i, name) {
-        fprintf(stderr, "ovs-migratectl: switch %s does not answer, so what it "
-                "knows is missing\n", json_string_value(name));
+        fprintf(stderr, "ovs-migratectl: switch %s does not answer, so what "
+                "it knows is missing\n", json_string_value(name));
     }
     return !json_array_size(unreachable);
 }

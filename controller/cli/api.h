@@ -7,9 +7,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* From now on requests go to the controllers at 'urls', one or more separated by
- * commas, with 'token', and trust the PEM file 'ca_file', or what the system
- * trusts.  Both may be NULL. */
+/* From now on requests go to the controllers at 'urls', one or more separated
+ * by commas, with 'token', and trust the PEM file 'ca_file', or what the
+ * system trusts.  Both may be NULL. */
 void api_init(const char *urls, const char *token, const char *ca_file);
 
 /* Sends a request with 'body', or none if it is NULL, and 'header', a whole

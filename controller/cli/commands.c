@@ -190,8 +190,8 @@ do_show_path(const struct kind *kind, int n, char **args, bool json)
     if (n > 2) {
         die(EXIT_USAGE, "%s: there is no path by way of others", args[2]);
     } else if (!json_array_size(paths)) {
-        die(EXIT_REFUSED, "there is no switch \"%s\" that migrates, or no host "
-            "\"%s\"", args[0], args[1]);
+        die(EXIT_REFUSED, "there is no switch \"%s\" that migrates, or no "
+            "host \"%s\"", args[0], args[1]);
     }
     print_item(kind, json_array_get(paths, 0), json);
     json_decref(paths);

@@ -47,8 +47,8 @@ print_help(void)
            "  RESOURCE rm NAME...                delete\n"
            "  RESOURCE fields                    what it has\n"
            "  connection|decision list [FIELD=VALUE]...\n"
-           "                                     connections that there are; why "
-           "they are at\n"
+           "                                     connections that there are; "
+           "why they are at\n"
            "                                     their hosts\n"
            "  path list [FIELD=VALUE]... | path show SWITCH HOST\n"
            "                                     which way packets take\n"
@@ -83,7 +83,8 @@ print_help(void)
            "  -V, --version          print the version\n"
            "\n"
            "Exit status: 0 done, 1 refused, 2 wrong usage or file, 3 no "
-           "controller, no\ndatabase, or not every switch can be reached.\n", DEFAULT_URL);
+           "controller, no\ndatabase, or not every switch can be "
+           "reached.\n", DEFAULT_URL);
     exit(EXIT_DONE);
 }
 
@@ -221,8 +222,8 @@ run(const struct options *o, int n, char **words)
         commands_run(&kind, n - 1, words + 1, o->json);
         kind_uninit(&kind);
     } else {
-        die(EXIT_USAGE, "%s: is no resource, and no command with %d arguments; "
-            "see --help", words[0], n - 1);
+        die(EXIT_USAGE, "%s: is no resource, and no command with %d "
+            "arguments; see --help", words[0], n - 1);
     }
     model_uninit(&model);
 }

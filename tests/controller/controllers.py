@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Controllers and their databases, for the tests of them.  Needs no root."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -42,12 +43,12 @@ def free_port():
         return sock.getsockname()[1]
 
 
-def make_certificate(workspace):
-    """For https at 127.0.0.1.  Returns the files of certificate and key."""
+def make_certificate(workspace, address="127.0.0.1"):
+    """For https at 'address'.  Returns the files of certificate and key."""
     certificate, key = workspace.path("cert.pem"), workspace.path("key.pem")
     run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
          "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj",
-         "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+         "/CN=localhost", "-addext", f"subjectAltName=IP:{address}",
          "-keyout", key, "-out", certificate])
     return certificate, key
 
@@ -144,10 +145,12 @@ class Response:
 
 
 class Client:
-    """A user of the REST interface, with one connection."""
+    """A user of the REST interface, with one connection, on machine 'node',
+    if there is one."""
 
-    def __init__(self, url, token=None, certificate=None):
+    def __init__(self, url, token=None, certificate=None, node=None):
         self.url = urllib.parse.urlsplit(url)
+        self.entered = node.entered if node else contextlib.nullcontext
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         if self.url.scheme == "https":
             context = ssl.create_default_context(cafile=certificate)
@@ -167,7 +170,8 @@ class Client:
         headers = {name: value for name, value in headers.items()
                    if value is not None}
         try:
-            self.connection.request(method, path, body, headers)
+            with self.entered():
+                self.connection.request(method, path, body, headers)
             return Response(self.connection.getresponse())
         except (OSError, http.client.HTTPException):
             self.connection.close()

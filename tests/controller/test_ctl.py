@@ -204,11 +204,15 @@ class Ctl(ControllerTest):
         self.assertEqual(self.rows("host", "list"), [])
 
     def test_apply_many(self):
-        hosts = {f"h{n}": {"ip": f"10.1.{n // 250}.{n % 250 + 1}"}
-                 for n in range(3000)}
-        self.assertIn("3000 changes made", self.ctl(
+        """More than are listed in one page."""
+        hosts = {f"h{n}": {"ip": f"10.{n // 62500}.{n // 250 % 250}."
+                                 f"{n % 250 + 1}"} for n in range(10500)}
+        self.assertIn("10500 changes made", self.ctl(
             "apply", "-f", "-", text=json.dumps({"hosts": hosts})))
-        self.assertEqual(len(self.rows("host", "list")), 3000)
+        self.assertEqual({row[0] for row in self.rows("host", "list")},
+                         set(hosts))
+        self.assertEqual({host["name"] for host in json.loads(
+            self.ctl("host", "list", "-o", "json"))}, set(hosts))
 
     def test_bad_files(self):
         for text in ("", "{", "[]", '{"colours": {}}', '{"hosts": []}',

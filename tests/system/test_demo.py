@@ -80,7 +80,7 @@ class Fabric(Single):
     """A leaf-spine fabric, by the controller."""
 
     PROGRAM = "demo.py"
-    STEPS = "REST", "Requests"
+    STEPS = "Switches", "Hosts", "Requests"
     WIDTH = 80
     ROW = r"^\S+.* h\d .* [0-9a-f]{8} l\d.* (\d+) of \S+$"
 

@@ -8,7 +8,7 @@ import time
 import tap
 from fabrictest import SERVICE_ADDRESS, URL, FabricTest
 from labtest import curl
-from workspace import run, wait_until
+from workspace import CommandError, wait_until
 
 
 class Live(FabricTest):
@@ -68,16 +68,16 @@ class Live(FabricTest):
         self.assertEqual([item["name"] for item in found], [name])
         self.assertEqual({item["switch"]
                           for item in self.list("switch=leaf2")}, {"leaf2"})
-        for query in "service=none", "host=none", "client=10.9.9.9", "switch=x":
+        for query in ("service=none", "host=none", "client=10.9.9.9",
+                      "switch=x"):
             self.assertEqual(self.list(query), [])
 
     def test_trace(self):
         sock, host = self.connect(self.net["c1"])[0]
         name = "{}:{}".format(*sock.getsockname())
-        text = run([self.net.tools.find("ovs-migratectl"), "--url",
-                    self.net.controller.urls()[0], "trace", name])
+        text = self.net.ctl("trace", name)
         for line in (f"name: {name}", "switch: leaf1", f"host: {host}",
-                     "pool: web"):
+                     "pool: web", "by: switch", "policy: round-robin"):
             self.assertIn(line, text.splitlines())
         if host not in ("h1", "h2"):
             self.assertIn("there: leaf1:spine1|leaf1:spine2, ", text)
@@ -89,6 +89,10 @@ class Live(FabricTest):
         answer = self.net.get("connections")
         self.assertEqual(answer["unreachable"], ["leaf2"])
         self.assertIn("leaf1", {item["switch"] for item in answer["items"]})
+        for what in "connection", "decision":
+            with self.assertRaisesRegex(CommandError, "exit 3: .*switch leaf2 "
+                                        "does not answer"):
+                self.net.ctl(what, "list")
         self.net["leaf2"].restart()
         wait_until(lambda: self.net.get("connections")["unreachable"] == [],
                    "leaf2 to answer", 15)
@@ -190,6 +194,8 @@ class Live(FabricTest):
         self.assertEqual(len(self.net.get("paths?host=h8")["items"]), 4)
         self.assertEqual(len(self.net.get("paths?switch=leaf2&limit=3")
                              ["items"]), 3)
+        self.assertIn("there: leaf1:spine1|leaf1:spine2, spine1:leaf4|",
+                      self.net.ctl("path", "show", "leaf1", "h8"))
         self.net.configLinkStatus("leaf1", "spine2", "down")
         self.addCleanup(self.net.configLinkStatus, "leaf1", "spine2", "up")
 
