@@ -194,11 +194,20 @@ now(void)
 }
 
 void
-live_top(void)
+live_top(bool json)
 {
     bool terminal = isatty(STDOUT_FILENO);
     double last = 0;
 
+    if (json) {
+        json_t *all = json_pack("{s:o, s:o}", "services",
+                                api_list("services", ""), "hosts",
+                                api_list("hosts", ""));
+
+        output_json(all);
+        json_decref(all);
+        return;
+    }
     for (;;) {
         double begun = now();
         int lines = terminal_lines() - 2;

@@ -10,8 +10,9 @@
 void live_watch(bool json);
 
 /* Shows services and hosts on the terminal, anew every second, until the
- * program is ended; or once, if standard output is no terminal. */
-void live_top(void);
+ * program is ended; or once, with 'json' or if standard output is no
+ * terminal. */
+void live_top(bool json);
 
 /* Prints what is known of the connection of 'client', "ADDRESS:PORT": where it
  * is, why, and which way its packets take. */

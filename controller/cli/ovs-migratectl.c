@@ -205,7 +205,7 @@ run(const struct options *o, int n, char **words)
     } else if (!strcmp(words[0], "status") && n == 1) {
         run_status(o->json);
     } else if (!strcmp(words[0], "top") && n == 1) {
-        live_top();
+        live_top(o->json);
     } else if (!strcmp(words[0], "watch") && n == 1) {
         live_watch(o->json);
     } else if (!strcmp(words[0], "trace") && n == 2) {

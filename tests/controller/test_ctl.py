@@ -55,6 +55,10 @@ class Ctl(ControllerTest):
         self.assertEqual(lines[1][:3], ["web", "10.0.0.100", "80"])
         self.assertEqual(lines[3][0], "HOST")
         self.assertEqual({line[0] for line in lines[4:]}, {"h1", "h2"})
+        top = json.loads(self.ctl("top", "-o", "json"))
+        self.assertEqual(([s["name"] for s in top["services"]],
+                          [h["name"] for h in top["hosts"]]),
+                         (["web"], ["h1", "h2"]))
 
     def test_top_on_terminal(self):
         """Anew every second."""
