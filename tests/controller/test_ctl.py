@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """ovs-migratectl, as people and scripts use it."""
 
+import itertools
 import json
 import os
+import select
 import subprocess
 
 from controllers import (REPOSITORY, TOOLS, Controller, ControllerTest,
@@ -91,12 +93,17 @@ class Ctl(ControllerTest):
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        wait_until(lambda: "_http_connections 2" in self.client(
-            "GET", "/metrics").body.decode(), "it to connect")
-        for seq in 1001, 1002:
-            add(seq)
-            self.assertEqual(json.loads(process.stdout.readline())["seq"],
-                             seq)
+        numbers = itertools.count(1001)
+
+        def told():
+            add(next(numbers))
+            return select.select([process.stdout], [], [], 0.5)[0]
+
+        wait_until(told, "it to follow")
+        first = json.loads(process.stdout.readline())["seq"]
+        add(next(numbers))
+        self.assertEqual(json.loads(process.stdout.readline())["seq"],
+                         first + 1)
 
     def test_trace_nothing(self):
         self.assertIn("knows a connection of 10.9.9.9:1", self.ctl(
