@@ -37,18 +37,6 @@ complain(const char *what)
     }
 }
 
-/* Complains of an answer that is not content. */
-static void
-complain_of(const struct rest_answer *answer)
-{
-    char *problem = rest_problem(answer, 0);
-    char *what = xasprintf("status %ld: %s", answer->status, problem);
-
-    complain(what);
-    free(what);
-    free(problem);
-}
-
 long
 controller_post(const char *path, const json_t *body, json_t **json)
 {
@@ -63,7 +51,10 @@ controller_post(const char *path, const json_t *body, json_t **json)
             *json = answer.json;
             return answer.status;
         } else if (answer.status) {
-            complain_of(&answer);
+            char *problem = rest_problem(&answer, 0);
+
+            complain(problem);
+            free(problem);
         } else {
             complain(answer.error);
         }
