@@ -11,6 +11,7 @@
 A reset, a wrong byte, or an end before its time is an error, which the next
 call reports."""
 
+import os
 import select
 import socket
 import threading
@@ -18,6 +19,16 @@ import time
 
 RATE = 256 << 10                # Bytes per second and download.
 TICK = 0.05                     # Seconds.
+
+
+def put_files(hosts, size):
+    """Gives the servers of 'hosts' what crowds ask for: /name, which says
+    "host", and /file, whose 'size' bytes are returned."""
+    content = os.urandom(size)
+    for host in hosts:
+        host.server.put("/name", b"host\n")
+        host.server.put("/file", content)
+    return content
 
 
 def request(path, close=False):

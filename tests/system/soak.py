@@ -9,7 +9,7 @@ import os
 import time
 
 import tap
-from crowd import Crowd
+from crowd import Crowd, put_files
 from lab import SERVICE_ADDRESS
 from labtest import Background, LabTest
 from load import Requests, put_content
@@ -32,11 +32,8 @@ class Soak(LabTest):
     @classmethod
     def configure(cls):
         cls.lab.add_service()
-        cls.content = os.urandom(SIZE)
         put_content(cls.lab.hosts)
-        for host in cls.lab.hosts:
-            host.server.put("/name", b"host\n")
-            host.server.put("/file", cls.content)
+        cls.content = put_files(cls.lab.hosts, SIZE)
 
     def _weight(self, host, weight):
         self.switch.vsctl("set", "Migration_Pool", "all",

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """ovs-vswitchd ends and begins anew, among connections that go on."""
 
-import os
 import time
 
 import tap
-from crowd import Crowd
+from crowd import Crowd, put_files
 from lab import SERVICE_ADDRESS
 from labtest import LabTest, curl, curls
 from workspace import wait_until
@@ -23,10 +22,7 @@ class Restart(LabTest):
     @classmethod
     def configure(cls):
         super().configure()
-        cls.content = os.urandom(SIZE)
-        for host in cls.lab.hosts:
-            host.server.put("/name", b"host\n")
-            host.server.put("/file", cls.content)
+        cls.content = put_files(cls.lab.hosts, SIZE)
 
     def _live(self):
         return [connection for connection in self.switch.connections()

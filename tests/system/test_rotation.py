@@ -9,7 +9,7 @@ import signal
 import time
 
 import tap
-from crowd import Crowd
+from crowd import Crowd, put_files
 from lab import SERVICE_ADDRESS
 from labtest import Background, LabTest
 from workspace import wait_until
@@ -58,10 +58,7 @@ class Rotation(LabTest):
     @classmethod
     def configure(cls):
         super().configure()
-        cls.content = os.urandom(SIZE)
-        for host in cls.lab.hosts:
-            host.server.put("/name", b"host\n")
-            host.server.put("/file", cls.content)
+        cls.content = put_files(cls.lab.hosts, SIZE)
         cls.key = cls.lab.key
         cls.changes = 0
 

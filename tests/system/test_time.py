@@ -9,7 +9,7 @@ import signal
 import time
 
 import tap
-from crowd import Crowd
+from crowd import Crowd, put_files
 from lab import SERVICE_ADDRESS
 from labtest import LabTest, curl
 from load import Requests, put_content
@@ -39,10 +39,7 @@ class TimeTest(LabTest):
     def configure(cls):
         super().configure()
         put_content(cls.lab.hosts)
-        cls.content = os.urandom(SIZE)
-        for host in cls.lab.hosts:
-            host.server.put("/name", b"host\n")
-            host.server.put("/file", cls.content)
+        cls.content = put_files(cls.lab.hosts, SIZE)
 
     @contextlib.contextmanager
     def load(self, outcomes=(200,)):

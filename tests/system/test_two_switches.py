@@ -9,11 +9,10 @@ hosts: one dies, and the other goes on with its connections.
 
 The client's route to the service says which of the two it goes to."""
 
-import os
 import re
 
 import tap
-from crowd import Crowd
+from crowd import Crowd, put_files
 from lab import MIGRATE_ADDRESS, SERVICE_ADDRESS
 from labtest import LabTest, curl, curls
 from netns import Node, cable
@@ -48,10 +47,7 @@ class TwoSwitches(LabTest):
                     **cls.SERVICE), hosts)
         lab.add_service(**cls.SERVICE)
         cls.wait_hosts(cls.second)
-        cls.content = os.urandom(SIZE)
-        for host in lab.hosts:
-            host.server.put("/name", b"host\n")
-            host.server.put("/file", cls.content)
+        cls.content = put_files(lab.hosts, SIZE)
 
     @classmethod
     def tearDownClass(cls):
