@@ -85,6 +85,28 @@ news_hello(struct news *n, const struct migrate_address *from,
     }
 }
 
+/* Whether 'p' is there, and told of what switch 'owner' does.  To a switch, we
+ * are another host in IPv4 than in IPv6. */
+static bool
+is_other(const struct news_peer *p, const struct migrate_address *owner,
+         int64_t now)
+{
+    return (!address_equals(&p->to, owner) && is_there(p, now)
+            && address_is_v4(&p->to) == address_is_v4(owner));
+}
+
+unsigned int
+news_others(const struct news *n, const struct migrate_address *from)
+{
+    int64_t now = time_msec();
+    unsigned int others = 0;
+
+    for (size_t i = 0; i < n->n_peers; i++) {
+        others += is_other(&n->peers[i], from, now);
+    }
+    return others;
+}
+
 static void
 grow(struct news_peer *p)
 {
@@ -108,9 +130,7 @@ news_add(struct news *n, const struct migrate_address *owner, __be32 flow_id)
     for (size_t i = 0; i < n->n_peers; i++) {
         struct news_peer *p = &n->peers[i];
 
-        /* To a switch, we are another host in IPv4 than in IPv6. */
-        if (address_equals(&p->to, owner) || !is_there(p, now)
-            || address_is_v4(&p->to) != address_is_v4(owner)) {
+        if (!is_other(p, owner, now)) {
             continue;
         }
         if (p->n == NEWS_LINE) {

@@ -54,6 +54,10 @@ void news_destroy(struct news *);
 void news_hello(struct news *, const struct migrate_address *from,
                 const struct migrate_address *host);
 
+/* How many others are there, of the family of 'from'. */
+unsigned int news_others(const struct news *,
+                         const struct migrate_address *from);
+
 /* The mapping 'flow_id', which the switch 'owner' has brought, began or
  * ended. */
 void news_add(struct news *, const struct migrate_address *owner,

@@ -130,6 +130,7 @@ handle_hello(struct peers *p, const struct message *msg)
     reply.status.connections = htonl(n_connections(p->m));
     reply.status.capacity = htonl(p->m->capacity);
     reply.status.epoch = msg->header.epoch;
+    reply.status.others = htonl(news_others(p->news, &msg->src));
     reply.header.version = MIGRATE_VERSION;
     reply.header.type = MIGRATE_STATUS;
     reply.header.length = htons(sizeof reply);

@@ -117,7 +117,10 @@ audit_nobodys(struct migrate *m, const struct tuple *tuple, uint32_t seq,
         *s = (struct stranger) { .hash = hash, .seen = now };
         return false;
     }
-    return is_known(m, address_is_v4(&tuple->client), now - age);
+    /* What is repeated earlier may be behind the first data of a new
+     * connection, which were lost. */
+    return (age >= STRANGER_AGE
+            && is_known(m, address_is_v4(&tuple->client), now - age));
 }
 
 /* Whether what 'host' has may matter and is not known yet: it has not been
@@ -129,6 +132,37 @@ is_open(const struct migrate *m, const struct host *host, int64_t now)
             && (!m->settle_by || now < m->settle_by
                 || (host->up
                     && now < host->audit.heard + MIGRATE_HELLO_TIMEOUT)));
+}
+
+/* Whether other switches may hand over what comes here as well. */
+static bool
+has_others(const struct migrate *m)
+{
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        if (m->hosts[i] && m->hosts[i]->others) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+audit_resume(struct migrate *m, int64_t now)
+{
+    if (!has_others(m)) {
+        return;
+    }
+    m->settled = false;
+    m->settle_by = now + MIGRATE_HELLO_TIMEOUT;
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        struct host *host = m->hosts[i];
+
+        if (host) {
+            host->audit.running = host->audit.complete = false;
+            host->audit.next = now;
+        }
+    }
+    m->next_hello = now;
 }
 
 bool
@@ -174,33 +208,33 @@ found(struct migrate *m, struct record *r, const struct migrate_mapping *map,
     }
 }
 
-/* Whether 'r', of the same client port as 'map', which was infused at 'since',
- * gives way to it. */
-static bool
-gives_way(const struct record *r, const struct migrate_mapping *map,
-          uint32_t since)
-{
-    bool same = r->isn == ntohl(map->isn);
-
-    if (map->state == MIGRATE_MAPPING_ENDED) {
-        return same && record_is_ours(r);
-    }
-    /* The same connection twice: its switch has taken it elsewhere. */
-    return (r->state == RECORD_LOST
-            || ((r->state == RECORD_LIVE || r->state == RECORD_LINGER)
-                && (!same || r->standby) && (int32_t) (since - r->made) > 0));
-}
-
 /* Whether 'r', which no host has confirmed, is the connection 'map' of 'host'
  * and was not given up there. */
 static bool
 is_on_its_way(const struct record *r, const struct host *host,
               const struct migrate_mapping *map)
 {
-    return (map->state == MIGRATE_MAPPING_LIVE && r->isn == ntohl(map->isn)
+    return (r->isn == ntohl(map->isn)
             && (record_is_ours(r)
                 || (r->state == RECORD_OFFERED && !r->pending->confirmed
                     && !tried_has(&r->pending->tried, host->index))));
+}
+
+/* Whether 'r', of the same client port as 'map', which 'host' infused at
+ * 'since', gives way to it. */
+static bool
+gives_way(const struct record *r, const struct host *host,
+          const struct migrate_mapping *map, uint32_t since)
+{
+    bool same = r->isn == ntohl(map->isn);
+
+    if (map->state == MIGRATE_MAPPING_ENDED) {
+        return is_on_its_way(r, host, map);
+    }
+    /* The same connection twice: its switch has taken it elsewhere. */
+    return (r->state == RECORD_LOST
+            || ((r->state == RECORD_LIVE || r->state == RECORD_LINGER)
+                && (!same || r->standby) && (int32_t) (since - r->made) > 0));
 }
 
 /* Takes in 'map', a connection of 'host' that is not known as such. */
@@ -215,10 +249,17 @@ take_in(struct migrate *m, struct host *host, const struct tuple *tuple,
         if (r->state == RECORD_OFFERED && r->host != host->index) {
             control_abort(m, m->hosts[r->host], r->flow_id);
         }
-        handoff_known(m, r, host, ntohl(map->flow_id), now);
+        if (map->state == MIGRATE_MAPPING_LIVE) {
+            handoff_known(m, r, host, ntohl(map->flow_id), now);
+            return;
+        }
+    }
+    if (r && r->state == RECORD_LIVE && r->isn == ntohl(map->isn)
+        && r->host == host->index) {
+        handoff_name(m, r, r->host, ntohl(map->flow_id));   /* There is one. */
         return;
     }
-    if (r && !gives_way(r, map, since)) {
+    if (r && !gives_way(r, host, map, since)) {
         if (map->yours && map->state == MIGRATE_MAPPING_LIVE) {
             control_abort(m, host, ntohl(map->flow_id));
         }
@@ -279,6 +320,32 @@ learn(struct migrate *m, struct host *host, const struct migrate_mapping *map,
     }
 }
 
+/* Takes in the 'n' mappings at 'at'.  If 'after' is nonnull, the flow ID of each
+ * must be above '*after', which becomes that flow ID.  Returns false at the
+ * first that makes no sense. */
+static bool
+learn_all(struct migrate *m, struct host *host, const uint8_t *at, size_t n,
+          uint32_t *after, int64_t now)
+{
+    struct migrate_mapping map;
+
+    for (size_t i = 0; i < n; i++, at += sizeof map) {
+        uint32_t flow_id;
+
+        memcpy(&map, at, sizeof map);
+        flow_id = ntohl(map.flow_id);
+        if (!flow_id_is_valid(flow_id) || (after && flow_id <= *after)) {
+            count(m, COUNTER_DROP_CONTROL);
+            return false;
+        }
+        if (after) {
+            *after = flow_id;
+        }
+        learn(m, host, &map, now);
+    }
+    return true;
+}
+
 /* Tells 'host' that its news 'number' were heard. */
 static void
 send_heard(struct migrate *m, const struct host *host, __be64 number)
@@ -297,10 +364,9 @@ audit_news(struct migrate *m, struct host *host,
     const uint8_t *at = (const uint8_t *) (header + 1);
     size_t n = ntohs(header->count);
     struct migrate_news news;
-    struct migrate_mapping map;
 
     if (ntohs(header->length)
-        < sizeof *header + sizeof news + n * sizeof map) {
+        < sizeof *header + sizeof news + n * sizeof(struct migrate_mapping)) {
         count(m, COUNTER_DROP_CONTROL);
         return;
     }
@@ -315,12 +381,7 @@ audit_news(struct migrate *m, struct host *host,
     if (be64toh(news.number) > host->news) {
         host->news = be64toh(news.number);
         count(m, COUNTER_NEWS);
-        for (size_t i = 0; i < n; i++, at += sizeof map) {
-            memcpy(&map, at, sizeof map);
-            if (flow_id_is_valid(ntohl(map.flow_id))) {
-                learn(m, host, &map, now);
-            }
-        }
+        learn_all(m, host, at, n, NULL, now);
     }
     send_heard(m, host, news.number);
 }
@@ -332,9 +393,9 @@ audit_mappings(struct migrate *m, struct host *host,
     const uint8_t *at = (const uint8_t *) (header + 1);
     size_t n = ntohs(header->count);
     struct migrate_slice slice;
-    struct migrate_mapping map;
 
-    if (ntohs(header->length) < sizeof *header + sizeof slice + n * sizeof map
+    if (ntohs(header->length)
+        < sizeof *header + sizeof slice + n * sizeof(struct migrate_mapping)
         || !host->audit.running) {
         count(m, COUNTER_DROP_CONTROL);
         return;
@@ -347,15 +408,8 @@ audit_mappings(struct migrate *m, struct host *host,
         count(m, COUNTER_DROP_OLD);
         return;
     }
-    for (size_t i = 0; i < n; i++, at += sizeof map) {
-        memcpy(&map, at, sizeof map);
-        if (ntohl(map.flow_id) <= host->audit.after     /* Endless. */
-            || !flow_id_is_valid(ntohl(map.flow_id))) {
-            count(m, COUNTER_DROP_CONTROL);
-            return;
-        }
-        host->audit.after = ntohl(map.flow_id);
-        learn(m, host, &map, now);
+    if (!learn_all(m, host, at, n, &host->audit.after, now)) {
+        return;                 /* Or it might be endless. */
     }
     host->audit.heard = now;
     if (!slice.last) {

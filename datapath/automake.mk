@@ -27,6 +27,7 @@ datapath_libmigrate_engine_a_SOURCES = \
 	datapath/http.h \
 	datapath/icmp.c \
 	datapath/list.c \
+	datapath/lost.c \
 	datapath/maglev.c \
 	datapath/maglev.h \
 	datapath/migrate-config.h \

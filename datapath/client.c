@@ -9,6 +9,8 @@
 
 #include "engine.h"
 
+#define FAR (16u << 20)         /* Bytes: more than a window of RCV_WSCALE. */
+
 /* Answers 'a' without a record.  'options' are those of 'a', which become
  * those of the answer. */
 static void
@@ -243,12 +245,22 @@ is_ahead(const struct record *r, const struct packet *p)
             && !((p->ack - 1 - r->syn_cookie) & SYN_COOKIE_MASK));
 }
 
-/* Whether packets of the client port of 'r' may be another connection's, whose
+/* Whether 'p' is further from the last packet of 'r', in both directions, than
+ * a packet of the same connection would be. */
+static bool
+is_far(const struct record *r, const struct packet *p)
+{
+    return (r->client_known && p->seq - r->client_seq + FAR > 2 * FAR
+            && p->ack - r->client_ack + FAR > 2 * FAR);
+}
+
+/* Whether 'p', of the client port of 'r', may be another connection's, whose
  * SYN another switch may have answered. */
 static bool
-may_be_newer(const struct record *r)
+may_be_newer(const struct record *r, const struct packet *p)
 {
-    return r->syn_seen || r->standby || r->state == RECORD_LINGER;
+    return (r->syn_seen || r->standby || r->state == RECORD_LINGER
+            || is_far(r, p));
 }
 
 /* Sends a packet on to the host of 'r' under its flow ID. */
@@ -267,7 +279,6 @@ forward(struct migrate *m, struct record *r, struct arrival *a)
         handoff_take_over(m, r);
     }
     r->packets++;
-    r->vlan = vlan_tag_vid(a->frame->tag);
     r->bytes += a->frame->len;
     m->counters[COUNTER_ENCAPSULATED_BYTES] += a->frame->len;
     count(m, COUNTER_ENCAPSULATED);
@@ -290,6 +301,7 @@ lost(struct migrate *m, struct record *r, struct arrival *a)
     const struct packet *p = a->packet;
 
     if (p->flags & SEG_RST || !(p->flags & SEG_ACK)) {
+        lost_reset(r, p);
         return drop(m, COUNTER_DROP_NO_RECORD);
     }
     r->told = true;
@@ -334,11 +346,15 @@ offered(struct migrate *m, struct record *r, struct arrival *a)
         }
         return verdict;
     }
-    if (p->flags & SEG_ACK && p->ack != r->isn + 1) {
-        /* Only the host can have sent what is acknowledged here. */
+    if (p->flags & SEG_ACK && p->ack != r->isn + 1 && pending->offers == 1) {
+        /* Only the host can have sent what is acknowledged here.  If several
+         * were offered the connection, or one as several flow IDs, they have
+         * to say themselves who has it. */
         count(m, COUNTER_CONFIRMED_ACK);
         handoff_confirmed(m, r, pending->client_isn + 1 + pending->acked,
                           a->now);
+    } else {
+        gather_keep(m, pending, a);
     }
     return forward(m, r, a);
 }
@@ -358,13 +374,16 @@ service_packet(struct migrate *m, struct arrival *a)
     if (!r) {
         return stranger(m, a);
     }
-    if (may_be_newer(r) && a->service && p->ack - 1 != r->isn) {
+    if (may_be_newer(r, p) && a->service && p->ack - 1 != r->isn) {
         proof = prove(m, a, &syn_options);
         if (proof != PROOF_NONE) {
             return newcomer(m, a, r, proof, &syn_options);
         } else if (r->syn_seen && is_ahead(r, p)) {
             return drop(m, COUNTER_DROP_AHEAD);
         }
+    }
+    if (!is_far(r, p)) {
+        note_client(r, a);
     }
     if (r->state == RECORD_LIVE || r->state == RECORD_LINGER) {
         return forward(m, r, a);

@@ -31,7 +31,7 @@ log_event(struct migrate *m, const char *format, ...)
 }
 
 static void
-send_hello(struct migrate *m, struct host *host)
+send_hello(struct migrate *m, struct host *host, int64_t now)
 {
     struct migrate_header *message = engine_message(m);
     struct migrate_hello hello = {
@@ -56,6 +56,7 @@ send_hello(struct migrate *m, struct host *host)
     }
     engine_send(m, host, MIGRATE_HELLO, at - (uint8_t *) message, n,
                 ++host->asked);
+    host->said[host->asked % HOST_HELLOS] = now;
     host->unanswered++;
     count(m, COUNTER_HELLO);
 }
@@ -97,7 +98,7 @@ control_hellos(struct migrate *m, int64_t now)
             neighbor_ask(m, host);
         }
         if (host->mac_known) {
-            send_hello(m, host);
+            send_hello(m, host, now);
         }
     }
 }
@@ -220,16 +221,18 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
     if (s.challenge) {
         host->challenge = s.challenge;
         host->audit.next = now;     /* It has told nothing meanwhile. */
-        send_hello(m, host);
+        send_hello(m, host, now);
         return;
     }
     if (host->challenge) {
         host->challenge = 0;
-        if (host->anew || (now - host->last_heard
+        if (host->anew || (now - host->taken
                            > MIGRATE_STALE - MIGRATE_HELLO_INTERVAL)) {
             host->anew = false;
-            handoff_renew(m, host, now);
             host->renewed = now;
+            if (!m->stopped) {
+                handoff_renew(m, host, now);
+            }
         }
     }
     if (!host->up) {
@@ -239,7 +242,9 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
         audit_begin(m, host, now);
     }
     host->load = ntohl(s.connections);
+    host->others = ntohl(s.others);
     host->last_heard = now;
+    host->taken = host->said[sequence % HOST_HELLOS];
     host->unanswered = 0;
 }
 

@@ -66,6 +66,8 @@
     COUNTER(REJECT_431, "reject-431", "request heads too large")             \
     COUNTER(REJECT_503, "reject-503", "requests without a host")             \
     COUNTER(RESET, "reset", "connections reset")                             \
+    COUNTER(LOST_HINT, "lost-hint", "unasked words to clients whose "        \
+            "connection is lost")                                            \
     /* Drops. */                                                             \
     COUNTER(DROP_MALFORMED, "drop-malformed", "frames with broken headers")  \
     COUNTER(DROP_FRAGMENT, "drop-fragment", "IP fragments")                  \

@@ -5,9 +5,10 @@
 /* What the parts of the engine share: migrate.c (life and configuration),
  * client.c (packets of clients), gather.c (requests as they come in), synack.c,
  * handoff.c (connections on their way to a host), reject.c (error responses),
- * control.c (messages of hosts), neighbor.c (Ethernet addresses), icmp.c,
+ * lost.c (connections whose host is dead), control.c (messages of hosts), neighbor.c (Ethernet addresses), icmp.c,
  * decide.c (questions to the controller), list.c (its own). */
 
+#include <string.h>
 #include <sys/queue.h>
 
 #include "assembly.h"
@@ -22,11 +23,13 @@
 #define DELAYED_ACK 40          /* ms; clients retransmit after 200 at the
                                  * earliest (RFC 6298 2.4 in practice). */
 #define IDLE_TIMEOUT (4 * 3600 * 1000)  /* ms without a packet. */
-#define STALL 1000              /* ms without a run: see migrate.c:resume(). */
+#define STALL 1000              /* ms without a run: see engine_resume(). */
 #define LISTEN 200              /* ms after that, before anything times out. */
 #define SETTLE_INTERVAL 50      /* ms between hellos at the beginning. */
 #define SWEEP_INTERVAL 100      /* ms between looks at part of the table... */
 #define SWEEP_ROUND 2000        /* ...so that all is seen once in so many. */
+#define SWEEP_HINTS 1000        /* The most that lost_hint() may send in one
+                                 * such look. */
 #define HOST_LOST 10000         /* ms that a host is down, and does not tell
                                  * its Ethernet address, until its connections
                                  * count as lost. */
@@ -35,7 +38,8 @@
 #define MAX_PENDING_BYTES (64u << 20)   /* Of unfinished requests. */
 #define STRANGERS 1024          /* Segments of unknown connections that are
                                  * known again when they are repeated... */
-#define STRANGER_LIFE 60000     /* ...within so many ms. */
+#define STRANGER_AGE 1000       /* ...after so many ms at the earliest... */
+#define STRANGER_LIFE 60000     /* ...and so many at the latest. */
 #define HEADROOM 64             /* For the headers in front of a message: as
                                  * many as keep the message aligned. */
 
@@ -66,7 +70,8 @@ struct pending {
     uint16_t window;            /* As in its latest header. */
     int64_t ack_due;            /* When data is ACKed at the latest; 0: all
                                  * was. */
-    uint32_t acked;             /* Bytes of data that the switch has ACKed. */
+    uint32_t acked;             /* Bytes of data that the switch has ACKed, or
+                                 * a host that was given up may have. */
     bool fin;                   /* The client's FIN came... */
     uint32_t fin_ofs;           /* ...behind so many bytes. */
 
@@ -86,7 +91,9 @@ struct pending {
     struct tried tried;
     int64_t decided;
     bool flow_id_changed;       /* The first was taken at the host. */
-    unsigned int transmissions; /* Of the bundle, to this host. */
+    unsigned int offers;        /* Hosts and flow IDs that it was offered
+                                 * to. */
+    unsigned int transmissions; /* Of the bundle, to the last of them. */
     int64_t offered;            /* First of them. */
     bool confirmed;             /* ...but not all that was ACKed is there. */
     uint32_t host_has;          /* Bytes of data that the host has. */
@@ -179,7 +186,11 @@ struct migrate {
     int64_t next_hurry;         /* Audits out of turn. */
     struct stranger strangers[STRANGERS];
     int64_t last_run;
-    int64_t listen_until;       /* Timers wait until then. */
+    int64_t stopped;            /* When it ran last before it was stopped; 0
+                                 * once it has gone on.  Timers wait for
+                                 * that. */
+    int64_t listen_until;       /* It goes on then, but not before it is
+                                 * 'settled'. */
     int64_t next_hello;
     int64_t next_sweep;
     uint32_t sweep_at;
@@ -228,6 +239,27 @@ ts_clock(const struct migrate *m, int64_t now)
     return (uint32_t) now + m->ts_offset;
 }
 
+/* Notes where the client of 'r' is, and how far it is in its stream. */
+static inline void
+note_client(struct record *r, const struct arrival *a)
+{
+    const struct packet *p = a->packet;
+
+    if (p->flags & SEG_ACK && !(p->flags & SEG_RST)) {
+        r->client_known = true;
+        memcpy(r->client_mac, a->frame->data + 6, 6);
+        r->vlan = vlan_tag_vid(a->frame->tag);
+        r->client_seq = (p->seq + p->payload_len
+                         + (p->flags & SEG_FIN ? 1 : 0));
+        r->client_ack = p->ack;
+    }
+}
+
+/* migrate.c. */
+
+/* The engine goes on, after it was not run for STALL or more. */
+void engine_resume(struct migrate *, int64_t now);
+
 /* A frame came: there are flows now that lead frames here. */
 static inline void
 engine_note_frame(struct migrate *m, int64_t now)
@@ -235,9 +267,10 @@ engine_note_frame(struct migrate *m, int64_t now)
     if (!m->settle_by) {
         m->settle_by = now + MIGRATE_HELLO_TIMEOUT;
     }
+    if (m->last_run && now - m->last_run > STALL) {
+        engine_resume(m, now);
+    }
 }
-
-/* migrate.c. */
 
 /* Frees 'record' and all that hangs on it. */
 void engine_forget(struct migrate *, struct record *);
@@ -292,6 +325,12 @@ enum migrate_verdict gather_begin(struct migrate *, struct arrival *a,
 enum migrate_verdict gather_packet(struct migrate *, struct record *,
                                    struct arrival *);
 
+/* Keeps the data in 'a', which goes to the host of 'pending': if that dies
+ * before it has confirmed, and has acknowledged them, the next one must be
+ * given them. */
+void gather_keep(struct migrate *, struct pending *pending,
+                 const struct arrival *a);
+
 /* Notes what every packet of the client of 'pending' tells. */
 void gather_note(struct pending *, const struct arrival *);
 
@@ -317,6 +356,20 @@ void synack_keep(struct migrate *, const struct synack *synack, int64_t now);
  * is none. */
 void synack_run(struct migrate *, int64_t now);
 int64_t synack_deadline(const struct migrate *);
+
+/* lost.c. */
+
+/* Tells the client of 'record', RECORD_LOST, that its connection is lost,
+ * although it has not asked.  Returns false if that was done often enough, or
+ * cannot be. */
+bool lost_hint(struct migrate *, struct record *);
+
+/* Takes a packet, perhaps a reset by which that client says that it has no
+ * such connection. */
+void lost_reset(struct record *, const struct packet *);
+
+/* Whether it has been told. */
+bool lost_is_told(const struct record *);
 
 /* handoff.c. */
 
@@ -463,7 +516,12 @@ void audit_hurry(struct migrate *, int64_t now);
 bool audit_nobodys(struct migrate *, const struct tuple *, uint32_t seq,
                    int64_t now);
 
-/* Whether all is known that hosts may have from before this engine began. */
+/* The engine was stopped: if there are other switches, which may have done its
+ * work, all hosts are to be asked anew. */
+void audit_resume(struct migrate *, int64_t now);
+
+/* Whether all is known that hosts may have from before this engine began, or
+ * went on. */
 bool audit_settled(struct migrate *, int64_t now);
 
 /* Whether the host of 'record', a live one, does not have it. */

@@ -200,21 +200,45 @@ gather_note(struct pending *pending, const struct arrival *a)
     }
 }
 
-/* Takes in the 'len' bytes at 'data' at offset 'ofs' of the request, and the
- * FIN behind them if 'fin'. */
-static enum migrate_verdict
-take(struct migrate *m, struct pending *pending, uint32_t ofs,
-     const void *data, uint32_t len, bool fin, int64_t now)
+/* Adds the 'len' bytes at 'data' at offset 'ofs' to the request, and the FIN
+ * behind them if 'fin'.  Returns false if there is no room for them. */
+static bool
+add(struct migrate *m, struct pending *pending, uint32_t ofs,
+    const void *data, uint32_t len, bool fin)
 {
     if (ofs > ASSEMBLY_MAX
         || !assembly_add(&pending->assembly, ofs, data, len)) {
-        return drop(m, COUNTER_DROP_WINDOW);
+        return false;
     }
     if (fin) {
         pending->fin = true;
         pending->fin_ofs = ofs + len;
     }
     charge(m, pending);
+    return true;
+}
+
+void
+gather_keep(struct migrate *m, struct pending *pending,
+            const struct arrival *a)
+{
+    const struct packet *p = a->packet;
+    uint32_t ofs = p->seq - (pending->client_isn + 1);
+
+    if (p->payload_len || p->flags & SEG_FIN) {
+        add(m, pending, ofs, a->frame->data + p->payload, p->payload_len,
+            p->flags & SEG_FIN);
+    }
+}
+
+/* Takes them in, and acts on what the request has become. */
+static enum migrate_verdict
+take(struct migrate *m, struct pending *pending, uint32_t ofs,
+     const void *data, uint32_t len, bool fin, int64_t now)
+{
+    if (!add(m, pending, ofs, data, len, fin)) {
+        return drop(m, COUNTER_DROP_WINDOW);
+    }
     if (pending->record->state == RECORD_GATHER) {
         classify(m, pending, now);
     } else if (pending->assembly.n_ranges) {
@@ -233,6 +257,9 @@ gather_packet(struct migrate *m, struct record *r, struct arrival *a)
     uint32_t old = 0;           /* Bytes from before the first. */
 
     r->touched = a->now;
+    if (!audit_settled(m, a->now)) {
+        return drop(m, COUNTER_DROP_UNSETTLED);
+    }
     if (p->flags & SEG_RST) {
         if (ofs != pending->assembly.len) {     /* RFC 5961 3.2. */
             return drop(m, COUNTER_DROP_WINDOW);
@@ -284,9 +311,9 @@ gather_begin(struct migrate *m, struct arrival *a,
     }
     r->state = RECORD_GATHER;
     r->service_id = a->service->id;
-    r->vlan = vlan_tag_vid(a->frame->tag);
     r->isn = p->ack - 1;
     r->touched = r->made = a->now;
+    note_client(r, a);
     r->pending = pending;
     pending->record = r;
     pending->generation = m->generation;

@@ -163,6 +163,7 @@ offer(struct migrate *m, struct pending *pending, uint16_t index,
     handoff_name(m, r, index, flow_id);
     r->state = RECORD_OFFERED;
     begin(m, r);
+    pending->offers++;
     pending->offered = now;
     pending->transmissions = 0;
     transmit(m, pending, now);
@@ -477,6 +478,8 @@ handoff_host_lost(struct migrate *m, const struct host *host, bool certain,
                 pending_destroy(m, r->pending);
             }
             r->state = RECORD_LOST;
+            r->told = false;
+            r->hints = 0;
             r->touched = now;
             count(m, COUNTER_LOST);
             n++;
@@ -512,6 +515,7 @@ handoff_timeout(struct migrate *m, struct pending *pending, int64_t now)
     count(m, COUNTER_SILENT);
     host->n_silent++;
     control_abort(m, host, r->flow_id);
+    pending->acked = pending->assembly.len;     /* It may have done so. */
     give_up_host(m, pending, MIGRATE_REASON_NONE);
     offer_next(m, pending, now);
 }

@@ -13,6 +13,8 @@
 
 #define HOST_MAX 4096           /* Hosts of one engine. */
 
+#define HOST_HELLOS 4           /* A power of 2, above HELLOS_UNANSWERED. */
+
 /* What is asked of a host in audits: see audit.c. */
 struct host_audit {
     bool running;
@@ -49,6 +51,9 @@ struct host {
     unsigned int unanswered;    /* Hellos since then. */
     uint32_t asked, answered;   /* Sequence numbers of the last question, and
                                  * of the last that was answered. */
+    int64_t said[HOST_HELLOS];  /* ms: when the last questions were sent, by
+                                 * sequence number... */
+    int64_t taken;              /* ...and the last one that the host took. */
     bool anew;                  /* 'epoch' is new: it has met nobody yet. */
     __be64 challenge;           /* What it wants to hear in a hello, to know
                                  * that it is a new one; 0: nothing. */
@@ -60,6 +65,7 @@ struct host {
     struct host_audit audit;
     uint64_t news;              /* Number of the last that was taken. */
     uint32_t load;              /* Live connections, as it says itself. */
+    uint32_t others;            /* Other switches that it hears of: likewise. */
     uint32_t n_connections;     /* That it has, as far as this engine knows. */
     uint32_t n_standby;         /* Of these, standby: see record.h. */
     uint32_t n_records;         /* Of the engine that name it. */

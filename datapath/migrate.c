@@ -363,6 +363,7 @@ sweep(struct migrate *m, int64_t now)
 {
     uint32_t n = (record_capacity(m->records)
                   / (SWEEP_ROUND / SWEEP_INTERVAL) + 1);
+    unsigned int n_hints = 0;
     struct record *r;
 
     while ((r = record_sweep(m->records, &m->sweep_at, &n))) {
@@ -370,8 +371,11 @@ sweep(struct migrate *m, int64_t now)
 
         if ((r->state == RECORD_LINGER && idle > MIGRATE_LINGER)
             || (r->state == RECORD_LOST
-                && idle > (r->told ? MIGRATE_LINGER : IDLE_TIMEOUT))) {
+                && idle > (lost_is_told(r) ? MIGRATE_LINGER
+                           : IDLE_TIMEOUT))) {
             engine_forget(m, r);
+        } else if (r->state == RECORD_LOST) {
+            n_hints += n_hints < SWEEP_HINTS && lost_hint(m, r);
         } else if (r->state == RECORD_LIVE && idle > IDLE_TIMEOUT
                    && !m->hosts[r->host]->up) {
             count(m, COUNTER_IDLE);     /* No audit tells of its end. */
@@ -386,28 +390,49 @@ sweep(struct migrate *m, int64_t now)
     hosts_tidy(m);
 }
 
-/* The engine did not run for 'gap', because its process or its machine was
- * stopped.  What came meanwhile waits to be taken in, so nobody has been
- * silent yet. */
-static void
-resume(struct migrate *m, int64_t gap, int64_t now)
+/* Its process or its machine was stopped.  What came meanwhile waits to be
+ * taken in, so nobody has been silent yet; and other switches may have done
+ * its work. */
+void
+engine_resume(struct migrate *m, int64_t now)
 {
-    struct record *r;
-    uint32_t at = 0;
+    int64_t gap = now - m->last_run;
 
-    m->listen_until = now + LISTEN;
-    while ((r = record_next(m->records, &at))) {
-        /* A frame may have come before this. */
-        if (r->pending && r->pending->decided <= m->last_run) {
-            r->pending->decided += gap;
-            r->pending->offered += gap;
-        }
+    if (!m->stopped) {
+        m->stopped = m->last_run;
     }
+    m->listen_until = now + LISTEN;
     for (size_t i = 0; i < m->n_hosts; i++) {
         if (m->hosts[i]) {
             m->hosts[i]->seen += gap;
         }
     }
+    audit_resume(m, now);
+    m->last_run = now;
+}
+
+/* That is done.  Handoffs go on with the time that they had. */
+static void
+go_on(struct migrate *m, int64_t now)
+{
+    int64_t gap = now - m->stopped;
+    struct record *r;
+    uint32_t at = 0;
+
+    while ((r = record_next(m->records, &at))) {
+        if (r->pending && r->pending->decided <= m->stopped) {
+            r->pending->decided += gap;
+            r->pending->offered += gap;
+        }
+    }
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        const struct host *host = m->hosts[i];
+
+        if (host && host->renewed > m->stopped) {
+            handoff_renew(m, host, now);
+        }
+    }
+    m->stopped = 0;
 }
 
 void
@@ -419,11 +444,14 @@ migrate_run(struct migrate *m, int64_t now, int64_t wall)
         return;
     }
     if (m->last_run && now - m->last_run > STALL) {
-        resume(m, now - m->last_run, now);
+        engine_resume(m, now);
     }
     m->last_run = now;
     cookie_secrets_update(&m->secrets, &m->keys, wall, now);
-    while (now >= m->listen_until && (timer = timers_pop(&m->timers, now))) {
+    if (m->stopped && now >= m->listen_until && audit_settled(m, now)) {
+        go_on(m, now);
+    }
+    while (!m->stopped && (timer = timers_pop(&m->timers, now))) {
         struct pending *pending = (void *)
             ((char *) timer - offsetof(struct pending, timer));
 
@@ -456,8 +484,9 @@ migrate_deadline(const struct migrate *m)
     if (!m->configured) {
         return TIMERS_NEVER;
     }
-    if (deadline < m->listen_until) {
-        deadline = m->listen_until;
+    if (m->stopped) {           /* Then the next hello is not far. */
+        deadline = (m->last_run < m->listen_until ? m->listen_until
+                    : TIMERS_NEVER);
     }
     if (m->next_hello < deadline) {
         deadline = m->next_hello;

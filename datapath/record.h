@@ -67,6 +67,13 @@ struct record {
     uint32_t vlan : 12;         /* That the client is in; 0: none. */
     uint32_t packets;           /* Sent on under the flow ID... */
     uint64_t bytes;             /* ...Ethernet headers included. */
+    uint32_t client_seq;        /* What the client sends next, by its last
+                                 * packet... */
+    uint32_t client_ack;        /* ...and what it expects next... */
+    uint8_t client_mac[6];      /* ...and where that came from... */
+    bool client_known : 1;      /* ...if one came. */
+    uint8_t hints : 3;          /* LOST: so many times it was told unasked: see
+                                 * lost.c. */
     struct pending *pending;    /* What is needed until the host confirmed;
                                  * NULL in LIVE and LINGER. */
 };

@@ -165,7 +165,8 @@ struct migrate_status {
     __be32 connections;         /* Live migrated connections. */
     __be32 capacity;            /* The most it can hold. */
     __be32 epoch;               /* Of the HELLO that this answers. */
-    __be32 reserved;            /* 0. */
+    __be32 others;              /* Other switches of its family that the host
+                                 * hears of. */
     __be64 challenge;           /* 0: the HELLO was taken.  Else it may be an
                                  * old one, and the switch is to say another
                                  * with this in it. */

@@ -363,15 +363,19 @@ admit(struct __sk_buff *skb, const struct packet *p, struct work *w)
     struct mapping *old;
     int verdict;
 
-    if (!peer || peer->epoch != w->mapping.epoch
-        || w->mapping.changed - peer->heard > MIGRATE_STALE * NS_PER_MS) {
+    if (!peer || peer->epoch != w->mapping.epoch) {
         return drop(COUNTER_NO_HELLO);
     }
+    /* What is here is answered at any time: a switch that was stopped would
+     * take silence for a host that has nothing. */
     if (same) {
         verdict = known(skb, p, w, m, w->flow_id);
         if (verdict >= 0) {
             return verdict;
         }
+    }
+    if (w->mapping.changed - peer->heard > MIGRATE_STALE * NS_PER_MS) {
+        return drop(COUNTER_NO_HELLO);
     }
     if (flow_is_older(bpf_ntohl(w->flow_id), peer->floor)) {
         return drop(COUNTER_OLD);

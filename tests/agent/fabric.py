@@ -317,7 +317,7 @@ class Switch:
                                                       24 + 16 * i)
                 self.reports.append(Report(f, e, r, n, k))
         elif type_ == STATUS:
-            connections, capacity, epoch, _, challenge = \
+            connections, capacity, epoch, others, challenge = \
                 struct.unpack_from('!IIII8s', m, 24)
             if (epoch, sequence) != (self.epoch, self.sequence) \
                     or sequence == self.answered:
@@ -330,7 +330,7 @@ class Switch:
             else:
                 self.challenge = b'\0' * 8
                 self.heard = time.monotonic()
-                self.statuses.append((connections, capacity))
+                self.statuses.append((connections, capacity, others))
         elif type_ == MAPPINGS:
             after, last = struct.unpack_from('!IB', m, 24)
             self.slices.append(Slice(sequence, after, last,

@@ -374,7 +374,8 @@ def other_switch():
 def news():
     """switches are told of each other's connections until they have heard"""
     other = other_switch()
-    check(other.hello(), 'hello')
+    check(other.hello()[2] == 1, 'one other')
+    check(sw.hello()[2] == 1, 'one other')
     other.wait(lambda: False, 0.1)      # What ended just before.
     other.listens = False
 

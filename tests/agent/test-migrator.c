@@ -394,6 +394,14 @@ test_late_duplicate(void)
     CU_ASSERT(frame_equals(&out, &expected));
     CHECK_INT(counter(COUNTER_LATE) - n, 1);
 
+    /* The switch has been silent: it may have been stopped, and wait for
+     * this. */
+    say_hello(&cast4, SWITCH_EPOCH, FLOW_ID, MIGRATE_STALE + 1);
+    CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
+    CU_ASSERT(frame_equals(&out, &expected));
+    CHECK_INT(counter(COUNTER_LATE) - n, 2);
+    set_up_switches();
+
     /* The same under another flow ID, which another switch gave it. */
     bpf_map_delete_elem(bpf_map__fd(skel->maps.mappings), &flow_id);
     bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &other, &m,
@@ -402,7 +410,7 @@ test_late_duplicate(void)
                         BPF_ANY);
     CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
     CU_ASSERT(frame_equals(&out, &expected));
-    CHECK_INT(counter(COUNTER_LATE) - n, 2);
+    CHECK_INT(counter(COUNTER_LATE) - n, 3);
     m.state = MAPPING_ABORTED;
     bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &other, &m,
                         BPF_ANY);

@@ -5,6 +5,7 @@ tests_sim_run_sim_SOURCES = \
 	tests/sim/run-sim.c \
 	tests/sim/sim-client.c \
 	tests/sim/sim-controller.c \
+	tests/sim/sim-faults.c \
 	tests/sim/sim-host.c \
 	tests/sim/sim-tcp.c \
 	tests/sim/sim.c \

@@ -97,6 +97,65 @@ client_judge(struct client *c)
     }
 }
 
+static void
+client_ack(struct sim *s, struct client *c)
+{
+    tcp_send(s, &c->tcp, &c->tuple, true, next_hop(s, c), c->mac, SEG_ACK,
+             c->tcp.snd_una, c->tcp.snd_una);
+}
+
+/* How far 'p' begins behind what comes next. */
+static int32_t
+distance(const struct tcp *tcp, const struct packet *p)
+{
+    return p->seq - (tcp->rcv_isn + 1 + tcp->rcv_nxt + tcp->received_fin);
+}
+
+/* Whether 'p' is from before what comes next, as a keepalive probe is, and so
+ * answered (RFC 9293 3.10.7.4). */
+static bool
+is_old(const struct tcp *tcp, const struct packet *p)
+{
+    return distance(tcp, p) < 0;
+}
+
+/* A reset is taken if it is exact, and questioned if it is in the window
+ * (RFC 5961 3.2). */
+static void
+client_reset(struct sim *s, struct client *c, const struct packet *p)
+{
+    int32_t ofs = distance(&c->tcp, p);
+
+    if (c->state == SYN_SENT) {
+        return;
+    } else if (!ofs) {
+        c->reset |= c->state == OPEN && c->infusions > 0;
+        c->state = c->state == OPEN ? REFUSED : c->state;
+        c->tcp.resend = 0;
+        c->dead = true;
+    } else if (ofs > 0) {
+        client_ack(s, c);
+    }
+}
+
+/* Answers 'p', which is of a connection that 'c' has no more. */
+static void
+client_gone(struct sim *s, const struct client *c, const struct packet *p)
+{
+    uint8_t buf[SEGMENT_OVERHEAD];
+    struct segment seg = {
+        .eth_dst = next_hop(s, c), .eth_src = c->mac,
+        .src = &c->tuple.client, .dst = &c->tuple.service,
+        .src_port = c->tuple.client_port, .dst_port = c->tuple.service_port,
+        .seq = p->ack,
+        .flags = SEG_RST,
+    };
+
+    if (!(p->flags & SEG_RST)) {
+        fly(s, &s->config->client_link, buf, segment_build(&seg, buf));
+    }
+}
+
 void
 client_frame(struct sim *s, struct client *c, const struct frame *frame,
              const struct packet *p)
@@ -106,14 +165,10 @@ client_frame(struct sim *s, struct client *c, const struct frame *frame,
     if (p->dst_port != c->tuple.client_port || !frame_csum_ok(frame, p)) {
         return;
     }
-    if (p->flags & SEG_RST) {
-        if (c->state != SYN_SENT        /* RFC 5961 3.2. */
-            && p->seq == (tcp->rcv_isn + 1 + tcp->rcv_nxt
-                          + tcp->received_fin)) {
-            c->reset |= c->state == OPEN && c->infusions > 0;
-            c->state = c->state == OPEN ? REFUSED : c->state;
-            tcp->resend = 0;
-        }
+    if (c->dead) {
+        client_gone(s, c, p);
+    } else if (p->flags & SEG_RST) {
+        client_reset(s, c, p);
     } else if (p->flags & SEG_SYN) {
         if (c->state == SYN_SENT && p->ack == tcp->snd_isn + 1) {
             tcp->rcv_isn = p->seq;
@@ -126,9 +181,8 @@ client_frame(struct sim *s, struct client *c, const struct frame *frame,
     } else if (c->state != SYN_SENT) {
         uint32_t before = tcp->snd_una;
 
-        if (tcp_receive(tcp, frame, p)) {
-            tcp_send(s, tcp, &c->tuple, true, next_hop(s, c), c->mac, SEG_ACK,
-                     tcp->snd_una, tcp->snd_una);
+        if (tcp_receive(tcp, frame, p) || is_old(tcp, p)) {
+            client_ack(s, c);
         }
         if (c->state == OPEN) {
             client_judge(c);

@@ -44,7 +44,7 @@ controller_frame(struct sim *s, const struct sim_switch *sw,
         a.decision.host = s->hosts[host].address;
     }
     memcpy(message, &a, sizeof a);
-    seal(&s->keys.keys[0], &sw->address, &sw->address, (void *) message);
+    seal(&sw->keys.keys.keys[0], &sw->address, &sw->address, (void *) message);
     memcpy(buf + udp_overhead(&sw->address), message, sizeof a);
     fly(s, &s->config->controller_link, buf,
         udp_build(buf, sizeof a, sw->mac, sw->mac, &sw->address,

@@ -10,10 +10,46 @@
 #define CHALLENGE 0x1122334455667788
 #define SLICE 4                 /* Mappings a message. */
 
-static bool
-host_alive(const struct sim *s, const struct sim_host *h)
+void
+host_init(struct sim *s, struct sim_host *h, unsigned int i)
 {
-    return h->mood != HOST_DIES || s->now < h->dies;
+    uint8_t mac[6] = { 2, 0, 0, 0, 2, i };
+
+    address_parse(s->v6 ? "2001:db8::11" : "10.0.0.11", &h->address);
+    h->address.byte[15] += i;
+    memcpy(h->mac, mac, 6);
+    h->mood = s->config->moods[i];
+    h->epoch = 1;
+    keys_init(s, &h->keys);
+    if (h->mood == HOST_DIES || h->mood == HOST_REBOOTS) {
+        h->dies = 800 + rnd_below(s, 1500);
+    }
+    if (h->mood == HOST_REBOOTS) {
+        h->returns = h->dies + 1 + rnd_below(s, 15000);
+    } else if (h->mood == HOST_STOPS) {
+        stop_init(s, &h->stop);
+    } else if (h->mood == HOST_AGENT_STOPS) {
+        stop_init(s, &h->agent_stop);
+    }
+}
+
+void
+host_uninit(struct sim_host *h)
+{
+    for (size_t k = 0; k < HOST_SOCKETS; k++) {
+        tcp_uninit(&h->sockets[k].tcp);
+    }
+}
+
+/* Nothing of what it knew is there any more. */
+static void
+host_reboot(struct sim_host *h)
+{
+    host_uninit(h);
+    memset(h->sockets, 0, sizeof h->sockets);
+    memset(h->peers, 0, sizeof h->peers);
+    h->epoch += 2;
+    h->dead = false;
 }
 
 /* Sends a message to switch number 'to'. */
@@ -30,13 +66,13 @@ host_send(struct sim *s, const struct sim_host *h, unsigned int to,
         .type = type,
         .length = htons(sizeof header + len),
         .count = htons(n),
-        .epoch = htonl(1),
+        .epoch = htonl(h->epoch),
         .sequence = sequence,
     };
 
     memcpy(message, &header, sizeof header);
     memcpy((uint8_t *) message + sizeof header, body, len);
-    seal(&s->keys.keys[0], &h->address, &sw->address, (void *) message);
+    seal(keyring_key(&h->keys.keys, h->peers[to].key_id), &h->address, &sw->address, (void *) message);
     memcpy(buf + udp_overhead(&sw->address), message, sizeof header + len);
     fly(s, &s->config->host_link, buf,
         udp_build(buf, sizeof header + len, sw->mac, h->mac, &h->address,
@@ -148,12 +184,31 @@ news_run(struct sim *s, struct sim_host *h, unsigned int to)
 
 /* 'i' has ended. */
 static void
-host_end(struct sim *s, struct sim_host *h, struct infused *i)
+host_end(struct sim *s, struct infused *i)
 {
     i->closed = true;
     i->since = s->now;
-    host_report(s, h, i->owner, i->flow_id, MIGRATE_RELEASE, 0, 0);
-    news_add(s, h, i);
+    i->news = true;
+}
+
+/* The agent tells what became of connections. */
+static void
+agent_run(struct sim *s, struct sim_host *h)
+{
+    for (size_t k = 0; k < HOST_SOCKETS; k++) {
+        struct infused *i = &h->sockets[k];
+
+        if (i->news) {
+            i->news = false;
+            host_report(s, h, i->owner, i->flow_id,
+                        i->closed ? MIGRATE_RELEASE : MIGRATE_CONFIRM, 0,
+                        i->closed ? 0 : i->tcp.rcv_isn + 1 + i->tcp.rcv_nxt);
+            news_add(s, h, i);
+        }
+    }
+    for (unsigned int k = 0; k < s->n_switches; k++) {
+        news_run(s, h, k);
+    }
 }
 
 /* The server has all of the request, or sees that it will get no more. */
@@ -191,7 +246,7 @@ socket_packet(struct sim *s, struct sim_host *h, struct infused *i,
 
     if (p->flags & SEG_RST) {
         if (!i->closed) {
-            host_end(s, h, i);
+            host_end(s, i);
         }
         return;
     }
@@ -202,7 +257,7 @@ socket_packet(struct sim *s, struct sim_host *h, struct infused *i,
     server_run(s, h, i);
     if (tcp->received_fin && tcp->send_fin
         && tcp->snd_una == tcp->send_len + 1 && !i->closed) {
-        host_end(s, h, i);
+        host_end(s, i);
     }
 }
 
@@ -259,11 +314,7 @@ host_infuse(struct sim *s, struct sim_host *h, unsigned int from,
     tcp_init(&i->tcp);
     i->tcp.rcv_isn = p->seq - 1;
     i->tcp.snd_isn = p->ack - 1;
-    if (h->mood != HOST_STALLS) {
-        host_report(s, h, from, i->flow_id, MIGRATE_CONFIRM, 0,
-                    p->seq + p->payload_len);
-        news_add(s, h, i);
-    }
+    i->news = h->mood != HOST_STALLS;
     socket_packet(s, h, i, frame, p);
 }
 
@@ -291,13 +342,32 @@ host_known(struct sim *s, const struct sim_host *h, unsigned int from,
     }
 }
 
+/* The connection of bundle 'b' with packet 'p', under whatever flow ID. */
+static struct infused *
+host_find(struct sim_host *h, const struct migrate_bundle *b,
+          const struct packet *p)
+{
+    for (size_t k = 0; k < HOST_SOCKETS; k++) {
+        struct infused *i = &h->sockets[k];
+
+        if (i->used && i->tcp.rcv_isn == p->seq - 1
+            && i->tcp.snd_isn == p->ack - 1
+            && address_equals(&i->client->tuple.client, &b->client)) {
+            return i;
+        }
+    }
+    return NULL;
+}
+
 static void
 host_bundle(struct sim *s, struct sim_host *h, unsigned int from,
             const struct migrate_bundle *b)
 {
+    uint32_t flow_id = ntohl(b->flow_id);
     uint8_t buf[2048];
     struct frame frame = { .data = buf };
     struct packet p;
+    struct infused *i;
 
     memset(buf, 0, ETH_LEN);
     buf[12] = s->v6 ? 0x86 : 0x08;
@@ -307,28 +377,36 @@ host_bundle(struct sim *s, struct sim_host *h, unsigned int from,
     if (frame_parse(&frame, &p) != FRAME_TCP || !frame_csum_ok(&frame, &p)) {
         abort();                /* Under a right seal? */
     }
-    for (size_t k = 0; k < HOST_SOCKETS; k++) {
-        const struct infused *i = &h->sockets[k];
-
-        if (i->used && i->tcp.rcv_isn == p.seq - 1
-            && i->tcp.snd_isn == p.ack - 1
-            && address_equals(&i->client->tuple.client, &b->client)) {
-            host_known(s, h, from, i, ntohl(b->flow_id));
-            return;
-        }
-    }
-    if (host_socket(h, ntohl(b->flow_id))) {
-        host_report(s, h, from, ntohl(b->flow_id), MIGRATE_REFUSE,
+    i = host_find(h, b, &p);
+    if (i && i->flow_id == flow_id) {
+        host_known(s, h, from, i, flow_id);
+    } else if (s->now - h->peers[from].said > MIGRATE_STALE) {
+        return;
+    } else if ((int32_t) (flow_id - h->peers[from].floor) < 0) {
+        return;                 /* Too old. */
+    } else if (i) {
+        host_known(s, h, from, i, flow_id);
+    } else if (host_socket(h, flow_id)) {
+        host_report(s, h, from, flow_id, MIGRATE_REFUSE,
                     MIGRATE_REASON_FLOW_ID, 0);
     } else if (h->mood == HOST_REFUSES) {
-        host_report(s, h, from, ntohl(b->flow_id), MIGRATE_REFUSE,
+        host_report(s, h, from, flow_id, MIGRATE_REFUSE,
                     MIGRATE_REASON_NO_LISTENER, 0);
     } else {
         host_infuse(s, h, from, b, &frame, &p);
     }
 }
 
-/* Takes a hello if it is new. */
+/* Whether 'peer' is the sender of 'header', and said hello not long ago. */
+static bool
+is_present(const struct sim *s, const struct peer *peer,
+           const struct migrate_header *header)
+{
+    return (header->epoch == peer->epoch
+            && s->now - peer->said <= MIGRATE_STALE);
+}
+
+/* Takes a hello if it is new, as agent/switches.c does. */
 static void
 host_hello(struct sim *s, struct sim_host *h, unsigned int from,
            const struct migrate_header *header)
@@ -336,20 +414,33 @@ host_hello(struct sim *s, struct sim_host *h, unsigned int from,
     struct peer *peer = &h->peers[from];
     struct migrate_status status = { .epoch = header->epoch };
     uint32_t sequence = ntohl(header->sequence);
+    bool present = is_present(s, peer, header);
     struct migrate_hello hello;
 
     memcpy(&hello, header + 1, sizeof hello);
-    if (hello.challenge == CHALLENGE
-        || (header->epoch == peer->epoch
-            && (int32_t) (sequence - peer->heard) > 0)) {
-        if (header->epoch != peer->epoch) {
-            peer->audit = ntohl(hello.next_audit) - 1;
-        }
+    if (hello.challenge == CHALLENGE && !present) {
         peer->epoch = header->epoch;
+        peer->floor = peer->mark = ntohl(hello.next_flow_id);
+        peer->marked = s->now;
+        peer->audit = ntohl(hello.next_audit) - 1;
+    } else if (hello.challenge != CHALLENGE
+               && (!present || (int32_t) (sequence - peer->heard) <= 0)) {
+        status.challenge = CHALLENGE;
+    }
+    if (!status.challenge) {
+        if (s->now - peer->marked >= MIGRATE_STALE) {
+            peer->floor = peer->mark;
+            peer->mark = ntohl(hello.next_flow_id);
+            peer->marked = s->now;
+        }
         peer->heard = sequence;
         peer->said = s->now;
-    } else {
-        status.challenge = CHALLENGE;
+    }
+    for (unsigned int k = 0; k < s->n_switches; k++) {
+        if (k != from && s->now - h->peers[k].said < MIGRATE_STALE
+            && h->peers[k].epoch) {
+            status.others = htonl(1);
+        }
     }
     host_send(s, h, from, MIGRATE_STATUS, header->sequence, &status,
               sizeof status, 1);
@@ -367,7 +458,7 @@ host_abort(struct sim *s, struct sim_host *h, unsigned int from,
     i = host_socket(h, ntohl(abort_.flow_id));
     if (i && i->owner == from && !i->closed) {
         i->aborted = true;
-        host_end(s, h, i);
+        host_end(s, i);
     } else {
         host_report(s, h, from, ntohl(abort_.flow_id), MIGRATE_RELEASE, 0, 0);
     }
@@ -436,19 +527,26 @@ host_message(struct sim *s, struct sim_host *h, const struct frame *frame,
     struct peer *peer;
 
     memcpy(buffer, frame->data + p->payload, p->payload_len);
-    if (!seal_check(&s->keys, &p->src, &p->dst, buffer, p->payload_len)) {
+    if (!seal_check(&h->keys.keys, &p->src, &p->dst, buffer, p->payload_len)) {
         return;
     }
     while (!address_equals(&s->switches[from].address, &p->src)) {
         from++;
     }
     peer = &h->peers[from];
+    if (header->type != MIGRATE_BUNDLE && is_stopped(s, &h->agent_stop)) {
+        stop_hold(s, &h->agent_stop, frame->data, frame->len);
+        return;
+    }
+    peer->key_id = header->key_id;
     if (header->type == MIGRATE_HELLO) {
         host_hello(s, h, from, header);
     } else if (header->epoch != peer->epoch) {
         return;
     } else if (header->type == MIGRATE_BUNDLE) {
         host_bundle(s, h, from, (void *) buffer);
+    } else if (!is_present(s, peer, header)) {
+        return;
     } else if (header->type == MIGRATE_ABORT) {
         host_abort(s, h, from, header);
     } else if (header->type == MIGRATE_AUDIT
@@ -501,7 +599,7 @@ void
 host_frame(struct sim *s, struct sim_host *h, const struct frame *frame,
            enum frame_kind kind, const struct packet *p)
 {
-    if (!host_alive(s, h)) {
+    if (h->dead || is_stopped(s, &h->stop)) {
         return;
     }
     if (kind == FRAME_ARP) {
@@ -526,13 +624,34 @@ host_frame(struct sim *s, struct sim_host *h, const struct frame *frame,
     }
 }
 
+/* Dies, returns, or stands still.  Returns whether it does anything else. */
+static bool
+host_lives(struct sim *s, struct sim_host *h)
+{
+    if (h->dies && s->now >= h->dies) {
+        h->dies = 0;
+        host_gone(s, h, true);
+        h->dead = true;
+    } else if (h->dead && h->returns && s->now >= h->returns) {
+        host_reboot(h);
+    }
+    if (s->now == h->stop.from) {
+        host_gone(s, h, false);
+    }
+    return !h->dead && !is_stopped(s, &h->stop);
+}
+
 void
 host_run(struct sim *s, struct sim_host *h)
 {
-    for (unsigned int k = 0; k < s->n_switches && host_alive(s, h); k++) {
-        news_run(s, h, k);
+    if (!host_lives(s, h)) {
+        return;
     }
-    for (size_t k = 0; k < HOST_SOCKETS && host_alive(s, h); k++) {
+    keys_run(s, &h->keys);
+    if (!is_stopped(s, &h->agent_stop)) {
+        agent_run(s, h);
+    }
+    for (size_t k = 0; k < HOST_SOCKETS; k++) {
         struct infused *i = &h->sockets[k];
 
         if (!i->used || i->closed) {
@@ -547,4 +666,3 @@ host_run(struct sim *s, struct sim_host *h)
         }
     }
 }
-

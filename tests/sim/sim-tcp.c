@@ -82,10 +82,11 @@ tcp_transmit(struct sim *s, struct tcp *tcp, const struct tuple *tuple,
              bool from_client, const uint8_t *eth_dst, const uint8_t *eth_src)
 {
     size_t segment_max = from_client ? s->config->segment_max : 1400;
-    uint32_t cuts[64], n = 0, at = tcp->snd_una;
+    /* A flight is at most ten segments (RFC 6928), after a timeout one
+     * (RFC 6298 5.4). */
+    uint32_t cuts[11], n = 0, max = tcp->backoff ? 1 : 10, at = tcp->snd_una;
 
-    /* A flight is at most ten segments, as after RFC 6928. */
-    while (at < tcp->send_len && n < 10) {
+    while (at < tcp->send_len && n < max) {
         uint32_t len = 1 + rnd_below(s, segment_max);
 
         cuts[n++] = at;

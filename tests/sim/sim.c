@@ -48,6 +48,41 @@ is_arp(const uint8_t *frame)
     return frame[12] == 0x08 && frame[13] == 0x06;
 }
 
+static struct flight *
+take_off(struct sim *s, int64_t when, const void *data, size_t len)
+{
+    struct flight *f = malloc(sizeof *f + len);
+    struct flight **at = &s->flights;
+
+    f->when = when;
+    f->len = len;
+    memcpy(f->data, data, len);
+    while (*at && (*at)->when <= when) {
+        at = &(*at)->next;
+    }
+    f->next = *at;
+    *at = f;
+    return f;
+}
+
+void
+fly_until(struct sim *s, int64_t when, const void *data, size_t len)
+{
+    take_off(s, when, data, len);
+}
+
+/* Leads a copy of a client's frame to the other switch. */
+static void
+fork_path(const struct sim *s, struct flight *f)
+{
+    for (unsigned int i = 0; i < s->n_switches; i++) {
+        if (!memcmp(f->data, s->switches[i].mac, 6)) {
+            memcpy(f->data, s->switches[!i].mac, 6);
+            return;
+        }
+    }
+}
+
 void
 fly(struct sim *s, const struct sim_link *link, const void *data, size_t len)
 {
@@ -57,21 +92,17 @@ fly(struct sim *s, const struct sim_link *link, const void *data, size_t len)
         copies--;
     }
     while (copies--) {
-        struct flight *f = malloc(sizeof *f + len);
-        struct flight **at = &s->flights;
+        struct flight *f = take_off(s, s->now + rnd_below(s, link->delay_max
+                                                          + 1), data, len);
 
-        f->when = s->now + rnd_below(s, link->delay_max + 1);
-        f->len = len;
-        memcpy(f->data, data, len);
         if (chance(s, link->corruption) && !is_arp(data)) {
             f->data[ETH_LEN + rnd_below(s, len - ETH_LEN)]
                 ^= 1 << rnd_below(s, 8);
         }
-        while (*at && (*at)->when <= f->when) {
-            at = &(*at)->next;
+        if (copies && s->config->copies_fork
+            && link == &s->config->client_link) {
+            fork_path(s, f);
         }
-        f->next = *at;
-        *at = f;
     }
 }
 
@@ -150,10 +181,16 @@ deliver(struct sim *s, struct flight *f)
         return;
     }
     for (unsigned int i = 0; i < s->n_switches; i++) {
-        if (!memcmp(f->data, s->switches[i].mac, 6)) {
-            switch_frame(&s->switches[i], &frame, kind, &p);
-            return;
+        struct sim_switch *sw = &s->switches[i];
+
+        if (memcmp(f->data, sw->mac, 6)) {
+            continue;
+        } else if (is_stopped(s, &sw->stop)) {
+            stop_hold(s, &sw->stop, f->data, f->len);
+        } else {
+            switch_frame(sw, &frame, kind, &p);
         }
+        return;
     }
     if (kind != FRAME_TCP && kind != FRAME_UDP && kind != FRAME_ARP
         && kind != FRAME_ICMP) {
@@ -180,6 +217,8 @@ configure(struct sim_switch *sw)
     struct member_config members[SIM_HOSTS];
     struct pool_config pool = {
         .name = "all", .members = members, .n_members = SIM_HOSTS,
+        .policy = (s->config->by_client ? POOL_SOURCE_HASH
+                   : POOL_ROUND_ROBIN),
     };
     struct service_config service = {
         .name = "web", .id = 1, .protocol = s->config->protocol,
@@ -188,7 +227,7 @@ configure(struct sim_switch *sw)
         .default_pool = 0,
     };
     struct migrate_config config = {
-        .mtu = 1500, .keys = s->keys,
+        .mtu = 1500, .keys = sw->keys.keys,
         .hosts = hosts, .n_hosts = SIM_HOSTS,
         .pools = &pool, .n_pools = 1,
         .services = &service, .n_services = 1,
@@ -221,6 +260,11 @@ switch_begin(struct sim_switch *sw)
 
         memcpy(&seed[i], &word, 8);
     }
+    if (sw->sim->config->wraps) {
+        uint32_t flow_id = -1 - rnd_below(sw->sim, 4);
+
+        memcpy(seed, &flow_id, sizeof flow_id);     /* As migrate_create(). */
+    }
     sw->engine = migrate_create(&ops, sw, 64, seed);
     configure(sw);
 }
@@ -246,8 +290,11 @@ switch_run(struct sim_switch *sw)
     } else if (!sw->engine && sw->returns && now >= sw->returns) {
         switch_begin(sw);
     }
-    if (sw->engine) {
-        migrate_run(sw->engine, now, now);
+    if (sw->engine && !is_stopped(sw->sim, &sw->stop)) {
+        if (keys_run(sw->sim, &sw->keys)) {
+            configure(sw);
+        }
+        migrate_run(sw->engine, now, clock_read(sw->sim, sw));
     }
 }
 
@@ -266,30 +313,25 @@ switch_init(struct sim *s, unsigned int i)
         sw->returns = (s->config->away
                        ? sw->dies + 1 + rnd_below(s, s->config->away) : 0);
     }
+    if (!i && s->config->switch_stops) {
+        stop_init(s, &sw->stop);
+    }
+    keys_init(s, &sw->keys);
+    clock_init(s, sw);
     switch_begin(sw);
 }
 
 static void
 sim_init(struct sim *s, const struct sim_config *config, uint64_t seed)
 {
-    static const uint8_t key[MIGRATE_KEY_LEN] = "0123456789abcdef";
-
     memset(s, 0, sizeof *s);
     s->config = config;
     s->v6 = seed & 1;
     s->random = seed * 0x9e3779b97f4a7c15ULL + 1;
     s->n_switches = config->two_switches ? 2 : 1;
-    seal_key_init(&s->keys.keys[0], key);
-    s->keys.n = 1;
+    faults_init(s);
     for (unsigned int i = 0; i < SIM_HOSTS; i++) {
-        struct sim_host *h = &s->hosts[i];
-        uint8_t host_mac[6] = { 2, 0, 0, 0, 2, i };
-
-        address_parse(s->v6 ? "2001:db8::11" : "10.0.0.11", &h->address);
-        h->address.byte[15] += i;
-        memcpy(h->mac, host_mac, 6);
-        h->mood = config->moods[i];
-        h->dies = 800 + rnd_below(s, 1500);
+        host_init(s, &s->hosts[i], i);
     }
     for (unsigned int i = 0; i < SIM_CLIENTS; i++) {
         client_init(s, &s->clients[i], i);
@@ -366,9 +408,7 @@ sim_uninit(struct sim *s)
         tcp_uninit(&s->clients[i].tcp);
     }
     for (size_t i = 0; i < SIM_HOSTS; i++) {
-        for (size_t k = 0; k < HOST_SOCKETS; k++) {
-            tcp_uninit(&s->hosts[i].sockets[k].tcp);
-        }
+        host_uninit(&s->hosts[i]);
     }
 }
 
@@ -413,6 +453,7 @@ sim_run(const struct sim_config *config, uint64_t seed,
         result->reset += c->reset;
         result->changed += c->changed;
         result->doubled += c->infusions > 1;
+        result->unsure += c->infusions && c->unsure;
     }
     result->leaked = aftermath(&s);
     for (unsigned int i = 0; i < s.n_switches; i++) {

@@ -26,6 +26,10 @@ enum sim_host_mood {
     HOST_REFUSES,               /* As if nothing listened. */
     HOST_DIES,                  /* Silent from a random moment on. */
     HOST_STALLS,                /* Infuses, but its agent never confirms. */
+    HOST_REBOOTS,               /* Dies, and is back without what it had. */
+    HOST_STOPS,                 /* Stands still for 5 seconds, as when it is
+                                 * suspended. */
+    HOST_AGENT_STOPS,           /* Its agent does, not its kernel. */
 };
 
 struct sim_config {
@@ -52,6 +56,13 @@ struct sim_config {
     bool switch_dies;           /* The first one, at a random moment... */
     unsigned int away;          /* ...and is back after so many ms at most; 0:
                                  * never. */
+    bool switch_stops;          /* The first one's process, for 5 seconds. */
+    bool copies_fork;           /* What is doubled on a client's path reaches
+                                 * both switches. */
+    bool by_client;             /* Hosts are chosen by the client's address. */
+    bool keys_change;           /* By steps, in the middle. */
+    bool clock_set;             /* So is the time of day. */
+    bool wraps;                 /* Flow IDs run over. */
 };
 
 /* What became of the clients of one run. */
@@ -64,6 +75,8 @@ struct sim_result {
     unsigned int reset;         /* Although a host had their connection. */
     unsigned int changed;       /* Got or delivered a wrong byte. */
     unsigned int doubled;       /* Were infused into more than one stack. */
+    unsigned int unsure;        /* Were infused into one, and into another that
+                                 * died or stopped before it could say so. */
     unsigned int leaked;        /* Records left when all was over. */
     uint64_t counters[N_COUNTERS];
 };

@@ -3,8 +3,8 @@
 #define WORLD_H 1
 
 /* What the parts of the simulator share: sim.c (the world: links, switches,
- * time), sim-client.c, sim-host.c, sim-tcp.c, which is in both of these, and
- * sim-controller.c. */
+ * time), sim-faults.c, sim-client.c, sim-host.c, sim-tcp.c, which is in both of
+ * these, and sim-controller.c. */
 
 #include "seal.h"
 #include "sim.h"
@@ -12,6 +12,20 @@
 #define END 30000               /* ms that a run may take. */
 #define RTO 200                 /* ms */
 #define REQUEST_MAX 32768       /* Bytes. */
+
+/* A time in which a machine, or a process, stands still.  What comes for a
+ * machine is lost; for a process, it waits. */
+struct stop {
+    int64_t from, until;
+    unsigned int held;          /* Frames that wait. */
+};
+
+/* The keys of a machine, which change by steps: see operations.md 3. */
+#define KEY_STEPS 3
+struct key_file {
+    struct keyring keys;
+    int64_t when[KEY_STEPS];    /* The next steps; 0: no more. */
+};
 
 /* One end of a TCP connection: just enough of RFC 9293 to notice what the
  * other end does wrong. */
@@ -42,7 +56,10 @@ struct client {
     bool rude;                  /* Leaves before it is heard to close. */
     bool gone;                  /* Another has its address and port. */
     bool reset;                 /* Although a host had the connection. */
-    unsigned int infusions;
+    bool dead;                  /* It has been reset. */
+    unsigned int infusions;     /* Into hosts that live... */
+    unsigned int unsure;        /* ...and into such as died, or were stopped,
+                                 * before any switch knew. */
 };
 
 /* A connection in a host's stack, or of the past. */
@@ -55,6 +72,7 @@ struct infused {
     int64_t since;              /* Infused, or ended. */
     int64_t answer_at;          /* When the server has its answer. */
     bool closed, aborted;
+    bool news;                  /* Its agent has not told the switches yet. */
 };
 
 #define HOST_SOCKETS 32
@@ -66,6 +84,10 @@ struct peer {
     int64_t said;               /* When it last said hello... */
     uint32_t heard;             /* ...with this sequence number... */
     uint32_t audit;             /* ...and question in an audit. */
+    uint8_t key_id;             /* Of its last message. */
+    uint32_t floor;             /* Flow IDs from before are too old... */
+    uint32_t mark;              /* ...and will be from before this... */
+    int64_t marked;             /* ...which it said then. */
     uint32_t line[HOST_LINE];   /* Flow IDs that it is to be told of... */
     unsigned int first, last;   /* ...from there to there. */
     uint64_t number;            /* Of the last NEWS. */
@@ -77,7 +99,11 @@ struct sim_host {
     struct migrate_address address;
     uint8_t mac[6];
     enum sim_host_mood mood;
-    int64_t dies;
+    struct key_file keys;
+    uint32_t epoch;
+    int64_t dies, returns;      /* 0: it does not. */
+    bool dead;
+    struct stop stop, agent_stop;
     struct peer peers[SIM_SWITCHES];
     struct infused sockets[HOST_SOCKETS];
 };
@@ -88,6 +114,10 @@ struct sim_switch {
     struct migrate_address address;
     uint8_t mac[6];
     int64_t dies, returns;      /* 0: it does not. */
+    struct stop stop;
+    struct key_file keys;
+    int64_t wall;               /* How far its clock is ahead of 'now'... */
+    int64_t clock_set;          /* ...until it is set, then; 0: it is not. */
 };
 
 struct sim {
@@ -95,7 +125,8 @@ struct sim {
     bool v6;
     uint64_t random;
     int64_t now;
-    struct keyring keys;
+    int64_t keys_change;        /* When the first machine gets another key. */
+    int64_t wall;               /* The time of day was that, at 0. */
     struct sim_switch switches[SIM_SWITCHES];
     unsigned int n_switches;
     uint64_t counters[N_COUNTERS];  /* Of dead engines. */
@@ -113,6 +144,34 @@ bool chance(struct sim *, unsigned int per_mille);
 
 /* Puts a frame on its way over 'link'. */
 void fly(struct sim *, const struct sim_link *, const void *data, size_t len);
+
+/* The same, to be there at 'when' for certain. */
+void fly_until(struct sim *, int64_t when, const void *data, size_t len);
+
+/* sim-faults.c. */
+
+/* Begins the faults of 's', before those of its machines. */
+void faults_init(struct sim *);
+
+/* Lets it stand still for 5 seconds, when there are handoffs. */
+void stop_init(struct sim *, struct stop *);
+bool is_stopped(const struct sim *, const struct stop *);
+
+/* Keeps a frame for who is stopped, if there is room. */
+void stop_hold(struct sim *, struct stop *, const void *data, size_t len);
+
+/* Gives a machine its first keys, and others in the middle if the scenario has
+ * it so.  keys_run() returns whether they have changed. */
+void keys_init(struct sim *, struct key_file *);
+bool keys_run(struct sim *, struct key_file *);
+
+/* The time of day at 'sw'. */
+void clock_init(struct sim *, struct sim_switch *);
+int64_t clock_read(struct sim *, struct sim_switch *sw);
+
+/* 'h' dies, if it is 'dead', or stands still: its connections are not there any
+ * more, or those of which only it knows. */
+void host_gone(struct sim *, struct sim_host *h, bool dead);
 
 /* sim-tcp.c. */
 
@@ -145,6 +204,10 @@ void client_frame(struct sim *, struct client *, const struct frame *,
 void client_run(struct sim *, struct client *);
 
 /* sim-host.c. */
+
+/* Makes host number 'i'. */
+void host_init(struct sim *, struct sim_host *, unsigned int i);
+void host_uninit(struct sim_host *);
 
 void host_frame(struct sim *, struct sim_host *, const struct frame *,
                 enum frame_kind, const struct packet *);

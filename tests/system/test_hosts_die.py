@@ -10,7 +10,8 @@ What a client sees, with another host there:
     during      served by another,      served              reset, or an end
                 late by 0.4 s
     after       nothing for 10 s,       goes on             reset, or an end
-                then a reset
+                then a reset, even
+                if it only waits
 
 From a second after its death at the latest a host gets nothing new, and it
 gets new connections again by itself when it is back."""
@@ -31,6 +32,8 @@ IN_TIME = 1.5                   # Seconds for any request: a handoff takes one
 DOWN = 1.0                      # Seconds after which nothing new goes to the
                                 # dead.
 LOST = 10                       # Seconds after which its connections are lost.
+TOLD = 3                        # Seconds from then on in which a client that
+                                # only waits is told.
 
 
 class Die(LabTest):
@@ -191,8 +194,9 @@ class Die(LabTest):
         self._during(self.cable_out)
 
     def test_cable_after(self):
-        """A short outage harms no connection, a long one ends it."""
-        sock, short = self.connect(), self.connect()
+        """A short outage harms no connection, a long one ends it, whether its
+        client speaks or waits."""
+        sock, short, waiting = (self.connect() for _ in range(3))
         with self.cable_out():
             short.sendall(REQUEST)
             time.sleep(2)
@@ -204,6 +208,7 @@ class Die(LabTest):
             start = time.monotonic()
             self.expect_end(sock, LOST + 10)
             self.assertGreater(time.monotonic() - start, LOST - 2)
+            self.expect_end(waiting, TOLD)
         self.both_again()
 
     # The power.
@@ -217,15 +222,33 @@ class Die(LabTest):
         self._during(self.power_off)
 
     def test_power_after(self):
-        """When it is back, it knows nothing of its connections: they end with
-        their next packet."""
-        sock = self.connect()
+        """When it is back, it knows nothing of its connections: they end."""
+        sock, waiting = self.connect(), self.connect()
         with self.power_off():
             self.by_the_other()
         self.lab.wait_host(self.host, "up")
         with contextlib.suppress(OSError):
             sock.sendall(REQUEST)
         self.expect_end(sock, 2)
+        self.expect_end(waiting, TOLD)
+        self.both_again()
+
+    def test_power_flow(self):
+        """The same, where a flow has taken its packets past the engine."""
+        self.switch.vsctl("set", "Migration_Service", "web", "placement=flow")
+        try:
+            waiting = self.connect()
+            wait_until(lambda: any(
+                line["placement"] == "flow"
+                for line in self.switch.all_connections()), "a flow")
+            waiting.sendall(REQUEST)
+            self.assertEqual(self.answer(waiting), self.host.name)
+            with self.power_off():
+                self.by_the_other()
+            self.expect_end(waiting, TOLD)
+        finally:
+            self.switch.vsctl("set", "Migration_Service", "web",
+                              "placement=table")
         self.both_again()
 
     # The agent.

@@ -19,6 +19,7 @@ UNIT_TESTS = \
 	tests/unit/test-http \
 	tests/unit/test-icmp \
 	tests/unit/test-list \
+	tests/unit/test-lost \
 	tests/unit/test-maglev \
 	tests/unit/test-migrate \
 	tests/unit/test-neighbor \
@@ -121,6 +122,10 @@ tests_unit_test_icmp_LDADD = $(UNIT_LDADD)
 tests_unit_test_list_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_list_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_list_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_lost_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_lost_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_lost_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_maglev_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_maglev_CFLAGS = $(UNIT_CFLAGS)

@@ -195,6 +195,7 @@ bed_status(unsigned int host)
     struct migrate_status status = {
         .capacity = htonl(1000),
         .epoch = htonl(bed.engine->epoch),
+        .others = htonl(bed.others),
         .challenge = bed.hosts[host].challenge,
     };
 

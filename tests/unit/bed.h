@@ -85,6 +85,7 @@ struct bed {
     TAILQ_HEAD(, bed_frame) frames;
     size_t n_sent;              /* Frames, those not kept included. */
     bool discard;               /* Frames are counted, not kept. */
+    uint32_t others;            /* Switches, as hosts say. */
     bool keep_hellos;           /* HELLO, ARP and ND frames are kept too. */
     bool keep_audits;           /* So are AUDITs, which otherwise hosts answer
                                  * with what the engine knows. */

@@ -930,6 +930,36 @@ test_forward(void)
     }
 }
 
+/* A client port is used again, and the new connection's SYN went to another
+ * switch: its first data are far from where the old connection is, and prove
+ * the cookie. */
+static void
+test_far(void)
+{
+    const struct syn_options options = { .mss = 1460 };
+    struct bed_client c, again;
+    uint32_t flow_id;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    flow_id = bed_live(&c, NULL);
+    again = c;
+    again.isn += 1u << 30;
+    again.seq = again.isn + 1;
+    again.ack = cookie_make(&bed.engine->secrets, &c.tuple, again.isn,
+                            &options) + 1;
+    /* What is behind them proves nothing, and is not taken for the old
+     * connection's progress. */
+    CHECK_INT(bed_segment(&again, SEG_ACK, again.seq + 100, "x", 1),
+              MIGRATE_FORWARD);
+    CHECK_INT(bed_record(&c)->flow_id, flow_id);
+    CHECK_INT(bed_record(&c)->client_seq, c.seq);
+    bed_text(&again, "GET / HTTP/1.1\r\n");
+    CHECK_STR(bed_state(&c), "gather");
+    CHECK_INT(BED_COUNT(REPLACED), 1);
+    bed_close();
+}
+
 static const struct unit_test tests[] = {
     { "SYN-ACK and cookie hold the options", test_syn },
     { "SYN without options", test_syn_without_options },
@@ -959,6 +989,7 @@ static const struct unit_test tests[] = {
     { "hosts that do not keep up", test_hosts_do_not_keep_up },
     { "table full", test_table_full },
     { "packets carry the flow ID", test_forward },
+    { "data of a connection that began elsewhere", test_far },
     { NULL, NULL }
 };
 const struct unit_suite unit_suite = { "client", tests };

@@ -972,6 +972,71 @@ test_replaced(void)
     bed_close();
 }
 
+/* When several hosts were offered the connection, the client's ACK does not
+ * tell which of them has it. */
+static void
+test_ambiguous_ack(void)
+{
+    struct bed_client c;
+    const struct record *r;
+    unsigned int host;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_request(&c, NULL);
+    bundle_flow(&host);
+    bed.hosts[host].alive = false;
+    bed_wait(600);
+    r = bed_record(&c);
+    CU_ASSERT_FATAL(r && r->host != host);
+    c.ack += 10;
+    CHECK_INT(bed_segment(&c, SEG_ACK, c.seq, NULL, 0), MIGRATE_FORWARD);
+    CHECK_STR(bed_state(&c), "offered");
+    bed_report(r->host, r->flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_STR(bed_state(&c), "live");
+    bed_close();
+}
+
+/* What a host may have acknowledged before it died, and it alone, the next one
+ * is given, until it has all of it. */
+static void
+test_acknowledged_by_the_dead(void)
+{
+    static const char body[] = "12345678";
+    struct bed_client c;
+    struct bed_bundle b, next;
+    struct bed_frame *f;
+    uint32_t head;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    bed_text(&c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n");
+    head = c.seq;
+    b = bed_expect_bundle();
+    CHECK_INT(bed_text(&c, body), MIGRATE_FORWARD);
+    bed.hosts[b.host].alive = false;
+    do {
+        bed_wait(1);
+        f = TAILQ_FIRST(&bed.frames);
+        if (f && f->packet.dst.byte[15] == bed.hosts[b.host].address.byte[15]) {
+            free(bed_take());
+            f = NULL;
+        }
+    } while (!f);
+    next = bed_expect_bundle();
+    CU_ASSERT(next.host != b.host);
+    CU_ASSERT(bed_holds(next.inner, body));
+
+    bed_report(next.host, next.flow_id, MIGRATE_CONFIRM, 0, head);
+    CHECK_STR(bed_state(&c), "offered");
+    bed_report(next.host, next.flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_STR(bed_state(&c), "live");
+    bed_bundle_free(&b);
+    bed_bundle_free(&next);
+    bed_close();
+}
+
 static const struct unit_test tests[] = {
     { "host is chosen by the request", test_chosen_by_request },
     { "host is chosen in other protocols", test_chosen_in_other_protocols },
@@ -990,6 +1055,8 @@ static const struct unit_test tests[] = {
     { "engine that was stopped in the middle", test_stopped },
     { "host that takes no older flow IDs", test_renewed },
     { "host that begins anew", test_begun_anew },
+    { "ambiguous ACK", test_ambiguous_ack },
+    { "what a dead host acknowledged", test_acknowledged_by_the_dead },
     { "hosts that stall: refused in time", test_all_stall },
     { "late CONFIRM is answered by ABORT", test_late_confirm },
     { "RELEASE lingers", test_release },
