@@ -150,22 +150,34 @@ controller_libcontroller_a_SOURCES += \
 	controller/fabric.h \
 	controller/fleet.c \
 	controller/fleet.h \
+	controller/flow-entry.c \
+	controller/flow-entry.h \
+	controller/flow-mods.c \
+	controller/flow-mods.h \
 	controller/flow-table.c \
 	controller/flow-table.h \
 	controller/flows.c \
 	controller/flows.h \
 	controller/graph.c \
 	controller/graph.h \
+	controller/intern.c \
+	controller/intern.h \
 	controller/live.c \
 	controller/live.h \
 	controller/health.c \
 	controller/health.h \
+	controller/mirror-private.h \
+	controller/mirror-txn.c \
+	controller/mirror.c \
+	controller/mirror.h \
 	controller/openflow.c \
 	controller/openflow.h \
 	controller/paths.c \
 	controller/paths.h \
 	controller/probe.c \
 	controller/probe.h \
+	controller/pool-weights.c \
+	controller/pool-weights.h \
 	controller/question.c \
 	controller/question.h \
 	controller/report-hosts.c \

@@ -416,6 +416,25 @@ balance_run(struct balance *b, const struct tally *tally, struct sset *pools)
     b->begun = true;
 }
 
+void
+balance_run_pools(struct balance *b, const struct tally *tally,
+                  struct sset *pools)
+{
+    const struct omrec_pool *row;
+
+    OMREC_POOL_FOR_EACH (row, b->idl) {
+        if (!sset_contains(pools, row->name)) {
+            continue;
+        }
+        for (size_t i = 0; i < row->n_hosts; i++) {
+            const struct omrec_host *host = row->key_hosts[i];
+
+            update_host(b, host, shash_find_data(&tally->hosts, host->name));
+        }
+        update_pool(b, row, pools);
+    }
+}
+
 /* Tells of hosts whose check has another result. */
 static void
 report_checks(const struct balance *b, const struct balance_pool *pool,
@@ -506,7 +525,7 @@ distance(const struct balance *b, const struct fabric *f,
             ? fabric_hops(routes, sw, station->sw)->distance : WEIGHTS_FAR);
 }
 
-void
+bool
 balance_weights(const struct balance *b, const struct omrec_pool *row,
                 const struct fabric *f, const struct fabric_routes *routes,
                 size_t sw, int64_t weights[])
@@ -517,7 +536,7 @@ balance_weights(const struct balance *b, const struct omrec_pool *row,
 
     if (pool && pool->weights && pool->n_weights == row->n_hosts) {
         memcpy(weights, pool->weights, row->n_hosts * sizeof *weights);
-        return;
+        return true;
     }
     members = xcalloc(row->n_hosts, sizeof *members);
     for (size_t i = 0; i < row->n_hosts; i++) {
@@ -527,4 +546,5 @@ balance_weights(const struct balance *b, const struct omrec_pool *row,
     }
     weights_compute(&options, members, row->n_hosts, weights);
     free(members);
+    return false;
 }

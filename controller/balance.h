@@ -39,10 +39,14 @@ void balance_init(struct balance *, const struct ovsdb_idl *,
 void balance_uninit(struct balance *);
 
 /* Looks at everything again; 'tally' is what switches have said.  To be called
- * a few times a second, and when pools or hosts have changed.  Adds to 'pools'
- * the names of those with other weights than before. */
+ * a few times a second, and when pools or hosts have come or gone.  Adds to
+ * 'pools' the names of those with other weights than before. */
 void balance_run(struct balance *, const struct tally *tally,
                  struct sset *pools);
+
+/* Looks again at the pools with these names, and their hosts, alone. */
+void balance_run_pools(struct balance *, const struct tally *tally,
+                       struct sset *pools);
 
 /* Adds events about what has changed since the last time. */
 void balance_report(struct balance *, struct events *);
@@ -52,8 +56,8 @@ void balance_report(struct balance *, struct events *);
 void balance_add_places(const struct balance *, struct sset *pools);
 
 /* Stores in 'weights' the weight in switch 'sw' of 'fabric' of each of
- * 'pool->key_hosts'. */
-void balance_weights(const struct balance *, const struct omrec_pool *pool,
+ * 'pool->key_hosts'.  Returns whether they are the same in all switches. */
+bool balance_weights(const struct balance *, const struct omrec_pool *pool,
                      const struct fabric *, const struct fabric_routes *,
                      size_t sw, int64_t weights[]);
 

@@ -36,6 +36,8 @@ fleet_init(struct fleet *f, struct ovsdb_idl *idl, struct topology *topology,
     f->aux = aux;
     hmap_init(&f->switches);
     f->patient_until = time_msec() + PATIENCE_MSEC;
+    f->links_seqno = topology_seqno(topology);
+    pool_weights_init(&f->weights);
 }
 
 static void
@@ -60,6 +62,7 @@ fleet_uninit(struct fleet *f)
         switch_destroy(sw);
     }
     hmap_destroy(&f->switches);
+    pool_weights_uninit(&f->weights);
 }
 
 static struct fleet_switch *
@@ -97,11 +100,12 @@ switch_create(struct fleet *f, const struct omrec_switch *row)
     }
 }
 
-void
+bool
 fleet_update(struct fleet *f)
 {
     const struct omrec_switch *row;
     struct fleet_switch *sw;
+    bool changed = false;
 
     HMAP_FOR_EACH_SAFE (sw, node, &f->switches) {
         row = omrec_switch_get_for_uuid(f->idl, &sw->uuid);
@@ -109,13 +113,16 @@ fleet_update(struct fleet *f)
             || !nullable_string_is_equal(row->openflow, sw->openflow)
             || !nullable_string_is_equal(row->ovsdb, sw->ovsdb)) {
             switch_destroy(sw);
+            changed = true;
         }
     }
     OMREC_SWITCH_FOR_EACH (row, f->idl) {
         if (!find_switch(f, &row->header_.uuid)) {
             switch_create(f, row);
+            changed = true;
         }
     }
+    return changed;
 }
 
 /* OpenFlow. */
@@ -280,7 +287,7 @@ fleet_wait(const struct fleet *f)
 /* OVSDB. */
 
 static void
-update_links(struct fleet_switch *sw)
+update_switch_links(struct fleet_switch *sw)
 {
     struct sset links = SSET_INITIALIZER(&links);
 
@@ -293,11 +300,24 @@ update_links(struct fleet_switch *sw)
 }
 
 static void
+update_links(struct fleet *f)
+{
+    struct fleet_switch *sw;
+
+    if (f->links_seqno != topology_seqno(f->topology)) {
+        f->links_seqno = topology_seqno(f->topology);
+        HMAP_FOR_EACH (sw, node, &f->switches) {
+            update_switch_links(sw);
+        }
+    }
+}
+
+static bool
 get_weights(const void *sw_, const struct omrec_pool *pool, int64_t weights[])
 {
     const struct fleet_switch *sw = sw_;
 
-    sw->fleet->ops->weights(sw->fleet->aux, sw, pool, weights);
+    return sw->fleet->ops->weights(sw->fleet->aux, sw, pool, weights);
 }
 
 static void
@@ -310,7 +330,7 @@ run_db(struct fleet_switch *sw, const struct sset *pools)
         .sw = omrec_switch_get_for_uuid(idl, &sw->uuid),
         .links = &sw->links,
         .pools = pools,
-        .weights = { get_weights, sw },
+        .weights = { &sw->fleet->weights, get_weights, sw },
     };
 
     if (wanted.sw && wanted.fabric) {
@@ -326,13 +346,30 @@ fleet_run_db(struct fleet *f, bool changed, const struct sset *pools)
 {
     struct fleet_switch *sw;
 
+    if (changed || !sset_is_empty(pools)) {
+        pool_weights_clear(&f->weights);
+    }
+    update_links(f);
     HMAP_FOR_EACH (sw, node, &f->switches) {
         if (sw->db) {
             sw->db_changed |= changed;
-            update_links(sw);
             run_db(sw, pools);
         }
     }
+}
+
+bool
+fleet_is_synced(const struct fleet *f)
+{
+    const struct fleet_switch *sw;
+
+    HMAP_FOR_EACH (sw, node, &f->switches) {
+        if (sw->db && switch_db_is_connected(sw->db)
+            && !switch_db_is_synced(sw->db)) {
+            return false;
+        }
+    }
+    return fleet_has_flows(f);
 }
 
 bool

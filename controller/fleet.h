@@ -12,6 +12,7 @@
 #include "flows.h"
 #include "openvswitch/hmap.h"
 #include "openvswitch/ofp-port.h"
+#include "pool-weights.h"
 #include "sset.h"
 #include "uuid.h"
 
@@ -51,8 +52,9 @@ struct fleet_ops {
     void (*wanted)(void *aux, const struct fleet_switch *, enum flows_section,
                    struct flow_table *);
 
-    /* Stores the weights in the switch of 'pool->key_hosts'. */
-    void (*weights)(void *aux, const struct fleet_switch *,
+    /* Stores the weights in the switch of 'pool->key_hosts'.  Returns whether
+     * they are the same in all switches. */
+    bool (*weights)(void *aux, const struct fleet_switch *,
                     const struct omrec_pool *pool, int64_t weights[]);
 
     /* The switch has sent a frame to the controller, which is no probe. */
@@ -67,6 +69,8 @@ struct fleet {
     void *aux;
     struct hmap switches;       /* Of "struct fleet_switch"es. */
     long long int patient_until;
+    unsigned int links_seqno;   /* Of 'topology', that 'links' are of. */
+    struct pool_weights_cache weights;
 };
 
 /* A fleet without switches.  It tells 'topology' what switches say. */
@@ -74,8 +78,9 @@ void fleet_init(struct fleet *, struct ovsdb_idl *, struct topology *,
                 const struct fleet_ops *, void *aux);
 void fleet_uninit(struct fleet *);
 
-/* Makes the switches those of the database. */
-void fleet_update(struct fleet *);
+/* Makes the switches those of the database.  Returns whether some have come or
+ * gone. */
+bool fleet_update(struct fleet *);
 
 /* Something has changed that 'section' of the wanted flows follows from. */
 void fleet_touch(struct fleet *, enum flows_section section);
@@ -92,8 +97,9 @@ void fleet_submit(struct fleet *, uint64_t dpid, const void *frame,
 /* Hears what switches say, and changes the flows of those that may be. */
 void fleet_run_openflow(struct fleet *);
 
-/* Gives leave to change flows.  A switch that has some goes on with them until
- * enough is known for better ones. */
+/* Gives leave to change flows, as those that are wanted follow from what is
+ * known now.  A switch that has some goes on with them until enough is known
+ * for better ones. */
 void fleet_permit(struct fleet *);
 
 /* Whether each switch that is connected has the flows it is to have. */
@@ -102,6 +108,9 @@ bool fleet_has_flows(const struct fleet *);
 /* Brings the databases of switches up to date.  'changed' tells that the
  * configuration is not what it was, 'pools' of which pools alone it is not. */
 void fleet_run_db(struct fleet *, bool changed, const struct sset *pools);
+
+/* Whether each switch that is connected has all that it is to have. */
+bool fleet_is_synced(const struct fleet *);
 
 /* Adds to 'tally' what 'n' switches say, from '*at' on, which is zeros at
  * first.  Returns whether there are no more. */

@@ -338,26 +338,25 @@ add_near(const struct fabric_station *s, struct flow_table *ft)
     }
 }
 
-/* A station at another switch. */
-static void
-add_far(const struct fabric_station *s, uint32_t group, struct flow_table *ft)
-{
-    flow_table_add_flow(ft, COOKIE_STATIONS "table=3,priority=100,"
-                        "dl_dst="ETH_ADDR_FMT",actions=group:%"PRIu32,
-                        ETH_ADDR_ARGS(s->mac), group);
-}
-
 static void
 add_stations(const struct fabric *f, size_t sw, struct flow_table *ft)
 {
     for (size_t i = 0; i < f->n_stations; i++) {
+        if (f->stations[i].sw == sw) {
+            add_near(&f->stations[i], ft);
+        }
+    }
+}
+
+void
+flows_add_far(const struct fabric *f, struct flow_table *ft)
+{
+    for (size_t i = 0; i < f->n_stations; i++) {
         const struct fabric_station *s = &f->stations[i];
 
-        if (s->sw == sw) {
-            add_near(s, ft);
-        } else {
-            add_far(s, f->switches[s->sw].group, ft);
-        }
+        flow_table_add_flow(ft, COOKIE_STATIONS "table=3,priority=100,"
+                            "dl_dst="ETH_ADDR_FMT",actions=group:%"PRIu32,
+                            ETH_ADDR_ARGS(s->mac), f->switches[s->sw].group);
     }
 }
 

@@ -68,8 +68,14 @@ enum flows_section flows_section_from_cookie(ovs_be64 cookie);
 /* The group that floods. */
 #define FLOWS_GROUP_FLOOD 1
 
-/* Adds 'section' of switch 'sw' to 'ft'. */
+/* Adds 'section' of switch 'sw' to 'ft'.  Of FLOWS_STATIONS, that is what is
+ * to be done differently there from what flows_add_far() has, which is to be
+ * the base of 'ft'. */
 void flows_add(enum flows_section section, const struct fabric *,
                const struct fabric_routes *, size_t sw, struct flow_table *ft);
+
+/* Adds to 'ft' the flows to stations that are at other switches: all stations,
+ * as they look from a switch that has none. */
+void flows_add_far(const struct fabric *, struct flow_table *ft);
 
 #endif /* flows.h */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow-entry.h"
+#include "flow-mods.h"
 #include "flow-table.h"
 #include "flow.h"
 #include "hash.h"
@@ -40,6 +42,8 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(20, 20);
 #define MAX_BACKOFF_SECONDS 1
 #define MESSAGES_PER_RUN 200    /* Others have something to do as well. */
 #define RETRY_MSEC 1000         /* After the switch has refused something. */
+#define QUEUE_MAX 1000          /* Messages that wait to be sent: what the
+                                 * switch has not taken yet takes memory. */
 
 enum state {
     S_DISCONNECTED,
@@ -70,8 +74,10 @@ struct openflow {
     bool dirty[FLOWS_N_SECTIONS];
     ovs_be32 groups_xid;        /* Of the list of groups that is under way. */
 
-    /* What was sent and is not answered yet, or nothing. */
+    /* What is being sent, or was and is not answered yet, or nothing. */
     struct flow_mods mods;
+    size_t n_sent;
+    struct rconn_packet_counter *queued;
     uint32_t bundle_id;         /* Of the last one. */
 };
 
@@ -82,7 +88,7 @@ send_message(struct openflow *of, struct ofpbuf *msg)
     const struct ofp_header *oh = msg->data;
     ovs_be32 xid = oh->xid;
 
-    rconn_send(of->rconn, msg, NULL);
+    rconn_send(of->rconn, msg, of->queued);
     return xid;
 }
 
@@ -151,6 +157,7 @@ openflow_create(const char *remote, uint64_t dpid,
     of->dpid = dpid;
     of->ops = ops;
     of->aux = aux;
+    of->queued = rconn_packet_counter_create();
     hmap_init(&of->ports);
     for (int i = 0; i < FLOWS_N_SECTIONS; i++) {
         flow_table_init(&of->there[i]);
@@ -163,6 +170,7 @@ openflow_destroy(struct openflow *of)
 {
     if (of) {
         rconn_destroy(of->rconn);
+        rconn_packet_counter_destroy(of->queued);
         clear_ports(of);
         hmap_destroy(&of->ports);
         for (int i = 0; i < FLOWS_N_SECTIONS; i++) {
@@ -339,20 +347,22 @@ static void
 got_flow_update(struct openflow *of, const struct ofputil_flow_update *u)
 {
     enum flows_section section = flows_section_from_cookie(u->cookie);
+    struct flow_entry *flow
+        = flow_entry_create(u->table_id, u->priority, &u->match, u->cookie,
+                            u->ofpacts, u->ofpacts_len);
     bool there = u->event != OFPFME_REMOVED;
 
     /* It may be another one's instead of ours, or the other way round. */
     for (int i = 0; i < FLOWS_N_SECTIONS; i++) {
         if (!there || section != i) {
-            of->dirty[i] |= flow_table_remove_flow(&of->there[i], u->table_id,
-                                                   u->priority, &u->match);
+            of->dirty[i] |= flow_table_remove_flow(&of->there[i], flow);
         }
     }
     if (there && section < FLOWS_N_SECTIONS) {
-        flow_table_put_flow(&of->there[section], u->table_id, u->priority,
-                            &u->match, u->cookie, u->ofpacts,
-                            u->ofpacts_len);
+        flow_table_put_flow(&of->there[section], flow);
         of->dirty[section] = true;
+    } else {
+        flow_entry_unref(flow);
     }
 }
 
@@ -386,8 +396,9 @@ got_groups(struct openflow *of, const struct ofp_header *oh)
         return;                 /* It was asked for again meanwhile. */
     }
     while (!ofputil_decode_group_desc_reply(&gd, &b, oh->version)) {
-        flow_table_put_group(&of->there[FLOWS_PORTS], gd.group_id, gd.type,
-                             &gd.buckets);
+        flow_table_put_group(&of->there[FLOWS_PORTS],
+                             group_entry_create(gd.group_id, gd.type,
+                                                &gd.buckets));
         ofputil_uninit_group_desc(&gd);
     }
     if (!ofpmp_more(oh)) {
@@ -439,30 +450,24 @@ bundle_control(struct openflow *of, uint16_t type)
 }
 
 static void
-bundle_add(struct openflow *of, const struct ofputil_bundle_msg *mod)
+bundle_add(struct openflow *of, const struct flow_mod *mod)
 {
+    struct ofpbuf *msg = flow_mod_encode(mod, protocol(of));
     struct ofputil_bundle_add_msg add = {
         .bundle_id = of->bundle_id,
         .flags = OFPBF_ATOMIC | OFPBF_ORDERED,
+        .msg = msg->data,
     };
-    struct ovs_list list = OVS_LIST_INITIALIZER(&list);
-    struct ofpbuf *msg;
 
-    ofputil_encode_bundle_msgs(mod, 1, &list, protocol(of));
-    LIST_FOR_EACH_POP (msg, list_node, &list) {
-        add.msg = msg->data;
-        send_message(of, ofputil_encode_bundle_add(version(of), &add));
-        ofpbuf_delete(msg);
-    }
+    send_message(of, ofputil_encode_bundle_add(version(of), &add));
+    ofpbuf_delete(msg);
 }
 
 static enum flows_section
-section_of(const struct ofputil_bundle_msg *mod)
+section_of(const struct flow_mod *mod)
 {
-    return (mod->type == OFPTYPE_GROUP_MOD ? FLOWS_PORTS
-            : flows_section_from_cookie(mod->fm.command == OFPFC_ADD
-                                        ? mod->fm.new_cookie
-                                        : mod->fm.cookie));
+    return (mod->group ? FLOWS_PORTS
+            : flows_section_from_cookie(mod->flow->cookie));
 }
 
 static void
@@ -475,16 +480,34 @@ got_bundle_reply(struct openflow *of, const struct ofp_header *oh)
         /* What others have changed before was reported before, and what they
          * will change will be. */
         for (size_t i = 0; i < of->mods.n; i++) {
-            const struct ofputil_bundle_msg *mod = of->mods.msgs[i];
+            const struct flow_mod *mod = &of->mods.mods[i];
 
-            flow_table_apply(&of->there[section_of(mod)], mod);
+            flow_mod_apply(mod, &of->there[section_of(mod)]);
         }
         flow_mods_uninit(&of->mods);
         clear_error(of);
     }
 }
 
-/* Sends what makes the switch as it is wanted, unless that is under way. */
+/* Goes on with the bundle that is being sent, if one is. */
+static void
+send_mods(struct openflow *of)
+{
+    if (of->n_sent >= of->mods.n) {
+        return;
+    }
+    while (of->n_sent < of->mods.n
+           && rconn_packet_counter_n_packets(of->queued) < QUEUE_MAX) {
+        bundle_add(of, &of->mods.mods[of->n_sent++]);
+    }
+    if (of->n_sent == of->mods.n) {
+        bundle_control(of, OFPBCT_CLOSE_REQUEST);
+        bundle_control(of, OFPBCT_COMMIT_REQUEST);
+    }
+}
+
+/* Begins to send what makes the switch as it is wanted, unless that is under
+ * way. */
 static void
 sync_flows(struct openflow *of)
 {
@@ -497,7 +520,7 @@ sync_flows(struct openflow *of)
         if (of->dirty[i]) {
             flow_table_init(&wanted);
             of->ops->wanted(of->aux, i, &wanted);
-            flow_table_diff(&wanted, &of->there[i], &of->mods);
+            flow_mods_diff(&wanted, &of->there[i], &of->mods);
             flow_table_destroy(&wanted);
             of->dirty[i] = false;
         }
@@ -506,13 +529,9 @@ sync_flows(struct openflow *of)
         VLOG_DBG("%s: %"PRIuSIZE" changes", rconn_get_name(of->rconn),
                  of->mods.n);
         flow_mods_sort(&of->mods);
+        of->n_sent = 0;
         of->bundle_id++;
         bundle_control(of, OFPBCT_OPEN_REQUEST);
-        for (size_t i = 0; i < of->mods.n; i++) {
-            bundle_add(of, of->mods.msgs[i]);
-        }
-        bundle_control(of, OFPBCT_CLOSE_REQUEST);
-        bundle_control(of, OFPBCT_COMMIT_REQUEST);
     }
 }
 
@@ -613,6 +632,7 @@ openflow_run(struct openflow *of, bool may_program)
     }
     if (of->state == S_READY && may_program) {
         sync_flows(of);
+        send_mods(of);
     }
 }
 

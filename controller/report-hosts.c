@@ -22,12 +22,20 @@
 /* What agents say changes all the time.  So often at most it is written. */
 #define WORDS_MSEC 3000
 
+/* Where machines are. */
+struct places {
+    const struct fabric *f;
+    const struct topology *t;
+    const struct omrec_switch **switches;       /* Of 'f'. */
+};
+
 /* Adds where the machine with address 'mac_text' is plugged in, if that is
  * known. */
 static void
-put_place(const struct ovsdb_idl *idl, const struct fabric *f,
-          const struct topology *t, const char *mac_text, struct smap *status)
+put_place(const struct places *places, const char *mac_text,
+          struct smap *status)
 {
+    const struct fabric *f = places->f;
     const struct fabric_station *station;
     const struct topology_switch *ts;
     const struct topology_port *port;
@@ -42,8 +50,8 @@ put_place(const struct ovsdb_idl *idl, const struct fabric *f,
     if (!station) {
         return;
     }
-    ts = topology_find_switch(t, f->switches[station->sw].dpid);
-    sw = ts ? report_find_switch(idl, ts->dpid) : NULL;
+    ts = topology_find_switch(places->t, f->switches[station->sw].dpid);
+    sw = places->switches[station->sw];
     port = ts ? topology_find_port(ts, station->port) : NULL;
     if (sw && port) {
         smap_add(status, "switch", sw->name);
@@ -157,7 +165,7 @@ put_agent(struct events *events, const struct omrec_host *row,
 static void
 write_host(struct events *events, const struct omrec_host *row,
            const struct tally_host *host, const struct agents *agents,
-           const struct health *health, const struct fabric *f, const struct topology *t)
+           const struct health *health, const struct places *places)
 {
     struct smap status = SMAP_INITIALIZER(&status);
     const char *mac = row->mac ? row->mac : host ? host->mac : NULL;
@@ -172,20 +180,33 @@ write_host(struct events *events, const struct omrec_host *row,
         smap_add(&status, "failing", ds_cstr(&failing));
     }
     ds_destroy(&failing);
-    put_place(events->idl, f, t, mac, &status);
+    put_place(places, mac, &status);
     omrec_host_set_status(row, &status);
     smap_destroy(&status);
 }
 
 void
-report_hosts(struct events *events, const struct tally *tally,
+report_hosts(struct events *events, int part, const struct tally *tally,
              const struct agents *agents, const struct health *health,
              const struct fabric *f, const struct topology *t)
 {
+    struct places places = {
+        .f = f,
+        .t = t,
+        .switches = xmalloc(f->n_switches * sizeof *places.switches),
+    };
     const struct omrec_host *row;
 
-    OMREC_HOST_FOR_EACH (row, events->idl) {
-        write_host(events, row, shash_find_data(&tally->hosts, row->name),
-                   agents, health, f, t);
+    for (size_t i = 0; i < f->n_switches; i++) {
+        places.switches[i] = report_find_switch(events->idl,
+                                                f->switches[i].dpid);
     }
+    OMREC_HOST_FOR_EACH (row, events->idl) {
+        if (uuid_hash(&row->header_.uuid) % REPORT_PARTS == part) {
+            write_host(events, row,
+                       shash_find_data(&tally->hosts, row->name), agents,
+                       health, &places);
+        }
+    }
+    free(places.switches);
 }

@@ -2,9 +2,9 @@
 #ifndef REPORT_H
 #define REPORT_H 1
 
-/* Writes what was learned about switches, links, hosts and services into the database
- * OVS_Migrate: all columns titled "Status" there, and events about what has
- * changed there. */
+/* Writes what was learned about switches, links, hosts and services into the
+ * database OVS_Migrate: all columns titled "Status" there, and events about
+ * what has changed there. */
 
 #include <stdint.h>
 
@@ -31,11 +31,15 @@ void report_links(struct events *, const struct topology *);
 void report_switches(struct events *, const struct fleet *,
                      const struct omrec_fabric *);
 
-/* Writes into the rows of services and hosts what switches say of them; of
- * hosts, also what their agents and checks say, and where they are plugged in. */
+/* Writes into the rows of services what switches say of them. */
 void report_services(const struct ovsdb_idl *, const struct tally *);
-void report_hosts(struct events *, const struct tally *,
-                  const struct agents *, const struct health *, const struct fabric *,
-                  const struct topology *);
+
+/* Writes into the rows of hosts what switches, their agents and checks say of
+ * them, and where they are plugged in: of part 0, 1, ... REPORT_PARTS - 1 of
+ * the hosts, as that of many takes a while. */
+#define REPORT_PARTS 10
+void report_hosts(struct events *, int part, const struct tally *,
+                  const struct agents *, const struct health *,
+                  const struct fabric *, const struct topology *);
 
 #endif /* report.h */

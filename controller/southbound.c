@@ -3,6 +3,7 @@
 
 #include "southbound.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "events.h"
 #include "fabric.h"
 #include "fleet.h"
+#include "flow-table.h"
 #include "flows.h"
 #include "health.h"
 #include "live.h"
@@ -52,6 +54,13 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 #define TALLY_MSEC 1000
 #define TALLY_SWITCHES 2
 
+/* Between two times that flows are made anew because of what switches say of
+ * their ports: while a fabric comes up, that is all the time. */
+#define FABRIC_MSEC 100
+
+/* When memory that a start has taken is given back. */
+#define START_MSEC 10000
+
 /* Between two times that weights are computed, unless operators change
  * something. */
 #define BALANCE_MSEC 250
@@ -73,15 +82,23 @@ struct southbound {
     struct decider *decider;
     struct live live;
     struct topology *topology;
-    unsigned int topology_seqno;        /* That 'fabric' is of. */
+    unsigned int places_seqno;          /* Of 'places', ... */
+    unsigned int topology_seqno;        /* ... and this, at the last look. */
+    bool fabric_is_old;
+    long long int next_fabric;          /* When to make it anew if it is. */
     long long int next_report, next_tally, next_balance;
-    struct tally tally;         /* What switches have said last. */
+    unsigned int report;        /* Number of the next one. */
+    long long int start_ends;   /* LLONG_MAX if it has. */
+    bool links_are_told;
+    struct tally tally;         /* What switches have said last, ... */
+    bool has_tally;             /* ... if all have been asked once. */
     struct tally counting;      /* What those up to 'counted' say now. */
     struct hmap_position counted;
     struct health *health;
     struct balance balance;
     struct fabric fabric;
     struct fabric_routes routes;
+    struct flow_table far;      /* flows_add_far() of 'fabric'. */
 
     struct tree tree;
     long long int tree_until;   /* When its links join at the latest. */
@@ -89,7 +106,7 @@ struct southbound {
 
 static void fleet_wanted(void *sb_, const struct fleet_switch *,
                          enum flows_section, struct flow_table *);
-static void fleet_weights(void *sb_, const struct fleet_switch *,
+static bool fleet_weights(void *sb_, const struct fleet_switch *,
                           const struct omrec_pool *, int64_t weights[]);
 static void fleet_packet_in(void *sb_, struct fleet_switch *,
                             ofp_port_t in_port, const void *frame, size_t len);
@@ -107,6 +124,8 @@ static const struct ovsdb_idl_column *const config_columns[] = {
     &omrec_fabric_col_mtu,
     &omrec_service_col_name,
     &omrec_service_col_id,
+    &omrec_service_col_address,
+    &omrec_service_col_port,
     &omrec_service_col_protocol,
     &omrec_service_col_placement,
     &omrec_service_col_decide,
@@ -133,6 +152,14 @@ static const struct ovsdb_idl_column *const config_columns[] = {
     &omrec_host_col_capacity,
     &omrec_switch_col_bridge,
     &omrec_switch_col_migrate_address,
+};
+
+/* What the fabric is made from, besides services. */
+static const struct ovsdb_idl_table_class *const places[] = {
+    &omrec_table_switch,
+    &omrec_table_link,
+    &omrec_table_host,
+    &omrec_table_station,
 };
 
 /* What is written here, and read by others. */
@@ -193,23 +220,39 @@ fleet_wanted(void *sb_, const struct fleet_switch *sw,
 {
     const struct southbound *sb = sb_;
 
+    if (section == FLOWS_STATIONS) {
+        ft->base = &sb->far;
+    }
     flows_add(section, &sb->fabric, &sb->routes, sw->index, ft);
 }
 
-static void
+static bool
 fleet_weights(void *sb_, const struct fleet_switch *sw,
               const struct omrec_pool *pool, int64_t weights[])
 {
     const struct southbound *sb = sb_;
 
-    balance_weights(&sb->balance, pool, &sb->fabric, &sb->routes, sw->index,
-                    weights);
+    return balance_weights(&sb->balance, pool, &sb->fabric, &sb->routes,
+                           sw->index, weights);
+}
+
+static void
+update_far(struct southbound *sb, const struct fabric *fabric)
+{
+    struct flow_table far;
+
+    flow_table_init(&far);
+    flows_add_far(fabric, &far);
+    flow_table_destroy(&sb->far);       /* Last: it shares most of them. */
+    sb->far = far;
+    hmap_moved(&sb->far.flows);
+    hmap_moved(&sb->far.groups);
 }
 
 /* Makes the fabric and the ways through it anew, and has those flows compared
  * that follow from what has changed. */
 static void
-update_fabric(struct southbound *sb)
+make_fabric(struct southbound *sb)
 {
     struct fabric_routes routes;
     bool topology, switches;
@@ -235,6 +278,7 @@ update_fabric(struct southbound *sb)
         fleet_touch(&sb->fleet, FLOWS_ADDRESSES);
     }
     if (switches || !fabric_same_stations(&fabric, &sb->fabric)) {
+        update_far(sb, &fabric);
         fleet_touch(&sb->fleet, FLOWS_STATIONS);
     }
 
@@ -245,6 +289,40 @@ update_fabric(struct southbound *sb)
     HMAP_FOR_EACH (sw, node, &sb->fleet.switches) {
         sw->index = fabric_find_switch(&fabric, sw->dpid);
     }
+}
+
+/* Brings the fabric up to date, unless that was done just before; at once if
+ * 'hurry'.  Returns whether it has another one. */
+static bool
+update_fabric(struct southbound *sb, bool hurry)
+{
+    unsigned int places_seqno = tracking_seqno(sb->loop.idl, places,
+                                               ARRAY_SIZE(places));
+
+    sb->fabric_is_old |= tracking_has_changed(sb->loop.idl,
+                                              &omrec_table_service);
+    if (sb->places_seqno != places_seqno) {
+        sb->places_seqno = places_seqno;
+        survey_links(sb->loop.idl, sb->topology, time_msec());
+        sb->fabric_is_old = true;
+        sb->links_are_told = false;
+    }
+    if (sb->topology_seqno != topology_seqno(sb->topology)) {
+        sb->topology_seqno = topology_seqno(sb->topology);
+        sb->fabric_is_old = true;
+        sb->links_are_told = false;
+    }
+    sb->fabric_is_old |= stations_run(sb->stations);
+    if (!sb->fabric_is_old) {
+        return false;
+    } else if (!hurry && time_msec() < sb->next_fabric) {
+        poll_timer_wait_until(sb->next_fabric);
+        return false;
+    }
+    sb->fabric_is_old = false;
+    make_fabric(sb);
+    sb->next_fabric = time_msec() + FABRIC_MSEC;
+    return true;
 }
 
 /* What switches say. */
@@ -299,7 +377,7 @@ run_tree(struct southbound *sb)
     }
     if (fleet_has_flows(&sb->fleet) || time_msec() >= sb->tree_until) {
         tree_settle(&sb->tree);
-        update_fabric(sb);
+        make_fabric(sb);
     } else {
         poll_timer_wait_until(sb->tree_until);
     }
@@ -320,45 +398,65 @@ report_active(const struct southbound *sb, const struct omrec_fabric *fabric)
     smap_destroy(&active);
 }
 
-/* Sums up what some more switches say about hosts and services; after the
- * last, writes what there is to tell about those. */
+/* Sums up what some more switches say about hosts and services. */
 static void
-report_tally(struct southbound *sb, struct events *events)
+run_tally(struct southbound *sb)
 {
-    if (!fleet_count(&sb->fleet, &sb->counted, TALLY_SWITCHES,
-                     &sb->counting)) {
+    if (time_msec() < sb->next_tally
+        || !fleet_count(&sb->fleet, &sb->counted, TALLY_SWITCHES,
+                        &sb->counting)) {
         return;
     }
     tally_swap(&sb->tally, &sb->counting);
     tally_destroy(&sb->counting);
     tally_init(&sb->counting);
     memset(&sb->counted, 0, sizeof sb->counted);
-    report_services(sb->loop.idl, &sb->tally);
-    report_hosts(events, &sb->tally, sb->agents, sb->health, &sb->fabric,
-                 sb->topology);
-    balance_report(&sb->balance, events);
+    sb->has_tally = true;
     sb->next_tally = time_msec() + TALLY_MSEC;
+}
+
+/* To read what all switches have, and to send what they have not, takes more
+ * memory than it takes to go on with that. */
+static void
+run_start(struct southbound *sb)
+{
+    if (time_msec() < sb->start_ends) {
+        return;
+    } else if (fleet_is_synced(&sb->fleet)) {
+        malloc_trim(0);
+        sb->start_ends = LLONG_MAX;
+    } else {
+        sb->start_ends = time_msec() + START_MSEC;
+    }
 }
 
 static void
 run_reports(struct southbound *sb, struct ovsdb_idl_txn *txn,
             const struct omrec_fabric *fabric)
 {
-    if (time_msec() < sb->next_report) {
-        poll_timer_wait_until(sb->next_report);
-    } else if (txn && fabric) {
+    if (time_msec() >= sb->next_report && txn && fabric) {
         struct events events = EVENTS_INITIALIZER(sb->loop.idl, txn);
 
         report_active(sb, fabric);
         decider_report(sb->decider, &events);
-        report_links(&events, sb->topology);
+        if (!sb->links_are_told && !sb->fabric_is_old) {
+            sb->links_are_told = true;
+            report_links(&events, sb->topology);
+        }
         report_switches(&events, &sb->fleet, fabric);
-        if (time_msec() >= sb->next_tally) {
-            report_tally(sb, &events);
+        run_start(sb);
+        run_tally(sb);
+        if (sb->has_tally) {
+            report_services(sb->loop.idl, &sb->tally);
+            report_hosts(&events, sb->report++ % REPORT_PARTS, &sb->tally,
+                         sb->agents, sb->health, &sb->fabric, sb->topology);
+            balance_report(&sb->balance, &events);
         }
         sb->next_report = time_msec() + REPORT_MSEC;
     }
-    poll_timer_wait_until(MAX(sb->next_report, sb->next_tally));
+    if (time_msec() < sb->next_report) {
+        poll_timer_wait_until(sb->next_report);
+    }
 }
 
 /* All of it. */
@@ -373,6 +471,8 @@ activate(struct southbound *sb)
     sb->decider = decider_create(sb->loop.idl, send_decision, sb);
     fleet_init(&sb->fleet, sb->loop.idl, sb->topology, &fleet_ops, sb);
     sb->next_report = sb->next_tally = sb->next_balance = 0;
+    sb->links_are_told = sb->has_tally = false;
+    sb->start_ends = time_msec() + START_MSEC;
     tally_init(&sb->tally);
     tally_init(&sb->counting);
     memset(&sb->counted, 0, sizeof sb->counted);
@@ -390,9 +490,13 @@ activate(struct southbound *sb)
     sb->seqno = 0;
     sb->checked_probes = false;
     stations_begin(sb->stations);
+    sb->places_seqno = 0;
+    sb->fabric_is_old = true;
+    sb->next_fabric = 0;
     tree_init(&sb->tree);
     fabric_init(&sb->fabric);
     fabric_route(&sb->fabric, &sb->routes);
+    flow_table_init(&sb->far);
 }
 
 static void
@@ -410,6 +514,7 @@ deactivate(struct southbound *sb)
     tree_uninit(&sb->tree);
     fabric_destroy(&sb->fabric);
     fabric_routes_uninit(&sb->routes);
+    flow_table_destroy(&sb->far);
 }
 
 static void
@@ -456,10 +561,15 @@ run_databases(struct southbound *sb, bool moved)
     };
     struct sset pools = SSET_INITIALIZER(&pools);
     const struct omrec_pool *pool;
+    const struct omrec_host *host;
     bool changed = false;
 
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
         changed |= tracking_has_changed(sb->loop.idl, tables[i]);
+    }
+    OMREC_HOST_FOR_EACH_TRACKED (host, sb->loop.idl) {
+        changed |= ovsdb_idl_track_is_updated(&host->header_,
+                                              &omrec_host_col_ip);
     }
     /* What hosts say of themselves changes the pools that refer to them. */
     OMREC_POOL_FOR_EACH_TRACKED (pool, sb->loop.idl) {
@@ -469,10 +579,12 @@ run_databases(struct southbound *sb, bool moved)
             sset_add(&pools, pool->name);
         }
     }
-    if (health_run(sb->health) || changed || !sset_is_empty(&pools)
+    if (health_run(sb->health) || changed
         || time_msec() >= sb->next_balance) {
         balance_run(&sb->balance, &sb->tally, &pools);
         sb->next_balance = time_msec() + BALANCE_MSEC;
+    } else if (!sset_is_empty(&pools)) {
+        balance_run_pools(&sb->balance, &sb->tally, &pools);
     }
     if (moved) {
         balance_add_places(&sb->balance, &pools);
@@ -496,27 +608,23 @@ static void
 run_active(struct southbound *sb, struct ovsdb_idl_txn *txn)
 {
     struct ovsdb_idl *idl = sb->loop.idl;
-    bool changed = sb->seqno != ovsdb_idl_get_seqno(idl);
-    bool moved = false;
+    bool hurry = false;
+    bool moved;
 
-    if (changed) {
+    if (sb->seqno != ovsdb_idl_get_seqno(idl)) {
         sb->seqno = ovsdb_idl_get_seqno(idl);
-        fleet_update(&sb->fleet);
+        hurry = fleet_update(&sb->fleet);
         health_update(sb->health);
-        survey_links(idl, sb->topology, time_msec());
     }
     fleet_run_openflow(&sb->fleet);
     decider_run(sb->decider);
     census_run(sb->live.census);
     topology_run(sb->topology, time_msec());
-    if (changed || sb->topology_seqno != topology_seqno(sb->topology)
-        || stations_run(sb->stations)) {
-        sb->topology_seqno = topology_seqno(sb->topology);
-        update_fabric(sb);
-        moved = true;
-    }
+    moved = update_fabric(sb, hurry);
     run_tree(sb);
-    fleet_permit(&sb->fleet);
+    if (!sb->fabric_is_old) {
+        fleet_permit(&sb->fleet);
+    }
     run_databases(sb, moved);
     if (txn) {
         stations_write(sb->stations, txn);
@@ -542,7 +650,9 @@ southbound_run(struct southbound *sb)
         run_active(sb, txn);
     }
     ovsdb_idl_track_clear(sb->loop.idl);
-    ovsdb_idl_loop_commit_and_wait(&sb->loop);
+    if (!ovsdb_idl_loop_commit_and_wait(&sb->loop)) {
+        sb->links_are_told = false;
+    }
 }
 
 bool

@@ -8,76 +8,113 @@
 
 #include "controller/ovs-migrate-idl.h"
 #include "flows.h"
+#include "openvswitch/json.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
+#include "ovsdb-data.h"
+#include "mirror.h"
 #include "smap.h"
 #include "sset.h"
 #include "timeval.h"
-#include "tracking.h"
 #include "util.h"
 #include "vswitch-idl.h"
 
 VLOG_DEFINE_THIS_MODULE(switch_db);
 
 #define RECONNECT_MSEC 1000
+#define RETRY_MSEC 100          /* After the database has refused something. */
 #define BFD_MSEC "200"          /* Three times this, and a link is down. */
 
 struct switch_db {
     char *remote;
-    struct ovsdb_idl_loop loop;
+    struct mirror *mirror;
     bool dirty;                 /* All of it is to be compared again. */
     struct sset pools;          /* Names of those that are to be, if not. */
     long long int retry;        /* When to try to connect again. */
+    long long int retry_write;  /* ... and to write. */
     char *error;
 };
 
-static void
-add_columns(struct ovsdb_idl *idl)
-{
-    static const struct ovsdb_idl_column *const columns[] = {
-        &ovsrec_open_vswitch_col_bridges,
-        &ovsrec_bridge_col_name,
-        &ovsrec_bridge_col_datapath_type,
-        &ovsrec_bridge_col_fail_mode,
-        &ovsrec_bridge_col_other_config,
-        &ovsrec_bridge_col_ports,
-        &ovsrec_bridge_col_migration_services,
-        &ovsrec_port_col_interfaces,
-        &ovsrec_interface_col_name,
-        &ovsrec_interface_col_bfd,
-        &ovsrec_migration_service_col_name,
-        &ovsrec_migration_service_col_id,
-        &ovsrec_migration_service_col_protocol,
-        &ovsrec_migration_service_col_placement,
-        &ovsrec_migration_service_col_rules,
-        &ovsrec_migration_service_col_default_pool,
-        &ovsrec_migration_service_col_other_config,
-        &ovsrec_migration_rule_col_priority,
-        &ovsrec_migration_rule_col_match,
-        &ovsrec_migration_rule_col_pool,
-        &ovsrec_migration_rule_col_external_ids,
-        &ovsrec_migration_pool_col_name,
-        &ovsrec_migration_pool_col_hosts,
-        &ovsrec_migration_pool_col_policy,
-        &ovsrec_migration_pool_col_affinity,
-        &ovsrec_migration_pool_col_weights,
-        &ovsrec_migration_host_col_name,
-        &ovsrec_migration_host_col_ip,
-    };
-    /* What the switch says, which nothing is made from. */
-    static const struct ovsdb_idl_column *const reports[] = {
-        &ovsrec_migration_service_col_statistics,
-        &ovsrec_migration_host_col_status,
-    };
+#define COLUMN(TABLE, COLUMN) { &ovsrec_##TABLE##_col_##COLUMN, false }
+#define REPORT(TABLE, COLUMN) { &ovsrec_##TABLE##_col_##COLUMN, true }
 
-    for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
-        ovsdb_idl_track_add_column(idl, columns[i]);
-    }
-    ovsdb_idl_add_column(idl, &ovsrec_open_vswitch_col_next_cfg);
-    ovsdb_idl_add_column(idl, &ovsrec_open_vswitch_col_cur_cfg);
-    for (size_t i = 0; i < ARRAY_SIZE(reports); i++) {
-        ovsdb_idl_add_column(idl, reports[i]);
-        ovsdb_idl_omit_alert(idl, reports[i]);
+static const struct mirror_column open_vswitch_columns[] = {
+    COLUMN(open_vswitch, bridges),
+    REPORT(open_vswitch, next_cfg),
+    REPORT(open_vswitch, cur_cfg),
+};
+static const struct mirror_column bridge_columns[] = {
+    COLUMN(bridge, name),
+    COLUMN(bridge, datapath_type),
+    COLUMN(bridge, fail_mode),
+    COLUMN(bridge, other_config),
+    COLUMN(bridge, ports),
+    COLUMN(bridge, migration_services),
+};
+static const struct mirror_column port_columns[] = {
+    COLUMN(port, interfaces),
+};
+static const struct mirror_column interface_columns[] = {
+    COLUMN(interface, name),
+    COLUMN(interface, bfd),
+};
+static const struct mirror_column service_columns[] = {
+    COLUMN(migration_service, name),
+    COLUMN(migration_service, id),
+    COLUMN(migration_service, protocol),
+    COLUMN(migration_service, placement),
+    COLUMN(migration_service, rules),
+    COLUMN(migration_service, default_pool),
+    COLUMN(migration_service, other_config),
+    REPORT(migration_service, statistics),
+};
+static const struct mirror_column rule_columns[] = {
+    COLUMN(migration_rule, priority),
+    COLUMN(migration_rule, match),
+    COLUMN(migration_rule, pool),
+    COLUMN(migration_rule, external_ids),
+};
+static const struct mirror_column pool_columns[] = {
+    COLUMN(migration_pool, name),
+    COLUMN(migration_pool, hosts),
+    COLUMN(migration_pool, policy),
+    COLUMN(migration_pool, affinity),
+    COLUMN(migration_pool, weights),
+};
+static const struct mirror_column host_columns[] = {
+    COLUMN(migration_host, name),
+    COLUMN(migration_host, ip),
+    REPORT(migration_host, status),
+};
+
+#define CLASS(TABLE, COLUMNS) \
+    { &ovsrec_table_##TABLE, COLUMNS, ARRAY_SIZE(COLUMNS) }
+static const struct mirror_class classes[] = {
+    CLASS(open_vswitch, open_vswitch_columns),
+    CLASS(bridge, bridge_columns),
+    CLASS(port, port_columns),
+    CLASS(interface, interface_columns),
+    CLASS(migration_service, service_columns),
+    CLASS(migration_rule, rule_columns),
+    CLASS(migration_pool, pool_columns),
+    CLASS(migration_host, host_columns),
+};
+
+/* Notes what is to be compared because somebody has changed it: others, or
+ * we, which may have come out differently. */
+static void
+mirror_changed(void *db_, const struct mirror_row *row,
+                const struct ovsdb_idl_column *column)
+{
+    struct switch_db *db = db_;
+
+    if (column == &ovsrec_migration_pool_col_weights
+        || column == &ovsrec_migration_pool_col_policy
+        || column == &ovsrec_migration_pool_col_affinity) {
+        sset_add(&db->pools,
+                 mirror_string(row, &ovsrec_migration_pool_col_name));
+    } else {
+        db->dirty = true;
     }
 }
 
@@ -85,16 +122,14 @@ struct switch_db *
 switch_db_create(const char *remote)
 {
     struct switch_db *db = xzalloc(sizeof *db);
-    struct ovsdb_idl *idl = ovsdb_idl_create(remote, &ovsrec_idl_class,
-                                             false, true);
 
-    add_columns(idl);
-    ovsdb_idl_set_write_changed_only_all(idl, true);
-    db->loop = (struct ovsdb_idl_loop) OVSDB_IDL_LOOP_INITIALIZER(idl);
+    sset_init(&db->pools);
     db->remote = xstrdup(remote);
+    db->mirror = mirror_create("Open_vSwitch", classes, ARRAY_SIZE(classes),
+                                 mirror_changed, db);
+    mirror_connect(db->mirror, remote);
     db->retry = time_msec() + RECONNECT_MSEC;
     db->dirty = true;
-    sset_init(&db->pools);
     return db;
 }
 
@@ -102,7 +137,7 @@ void
 switch_db_destroy(struct switch_db *db)
 {
     if (db) {
-        ovsdb_idl_loop_destroy(&db->loop);
+        mirror_destroy(db->mirror);
         sset_destroy(&db->pools);
         free(db->remote);
         free(db->error);
@@ -118,20 +153,31 @@ add_optional(struct smap *config, const char *key, const int64_t *value)
     }
 }
 
+/* The keys of other_config that are not the controller's. */
 static void
-write_config(const struct ovsrec_bridge *br,
+keep_config(const struct mirror_row *br, struct smap *config)
+{
+    const struct ovsdb_datum *there
+        = mirror_read(br, &ovsrec_bridge_col_other_config);
+
+    for (size_t i = 0; i < there->n; i++) {
+        const char *key = json_string(there->keys[i].s);
+
+        if (strncmp(key, "migrate-", 8)) {
+            smap_add(config, key, json_string(there->values[i].s));
+        }
+    }
+}
+
+static void
+write_config(struct mirror *mirror, const struct mirror_row *br,
              const struct switch_db_wanted *wanted)
 {
     const struct omrec_fabric *fabric = wanted->fabric;
     const char *address = wanted->sw->migrate_address;
     struct smap config = SMAP_INITIALIZER(&config);
-    const struct smap_node *node;
 
-    SMAP_FOR_EACH (node, &br->other_config) {
-        if (strncmp(node->key, "migrate-", 8)) {
-            smap_add(&config, node->key, node->value);
-        }
-    }
+    keep_config(br, &config);
     if (address) {
         smap_add(&config, "migrate-address", address);
         smap_add_format(&config, "migrate-table", "%d", FLOWS_TABLE_WAYS);
@@ -143,27 +189,30 @@ write_config(const struct ovsrec_bridge *br,
                             fabric->accepted_key ? fabric->accepted_key : "");
         }
     }
-    ovsrec_bridge_set_other_config(br, &config);
+    mirror_set_smap(mirror, br, &ovsrec_bridge_col_other_config, &config);
     smap_destroy(&config);
-    ovsrec_bridge_set_fail_mode(br, "secure");
+    mirror_set_string(mirror, br, &ovsrec_bridge_col_fail_mode, "secure");
 }
 
 static void
-write_links(const struct ovsrec_bridge *br, const struct sset *links)
+write_links(struct mirror *mirror, const struct mirror_row *br,
+            const struct sset *links)
 {
     struct smap on = SMAP_INITIALIZER(&on), off = SMAP_INITIALIZER(&off);
+    const struct mirror_row *port, *iface;
 
     smap_add(&on, "enable", "true");
     smap_add(&on, "min_rx", BFD_MSEC);
     smap_add(&on, "min_tx", BFD_MSEC);
-    for (size_t i = 0; i < br->n_ports; i++) {
-        const struct ovsrec_port *port = br->ports[i];
+    for (size_t i = 0; (port = mirror_ref(
+             mirror, br, &ovsrec_bridge_col_ports, i)); i++) {
+        for (size_t j = 0; (iface = mirror_ref(
+                 mirror, port, &ovsrec_port_col_interfaces, j)); j++) {
+            const char *name = mirror_string(iface,
+                                              &ovsrec_interface_col_name);
 
-        for (size_t j = 0; j < port->n_interfaces; j++) {
-            const struct ovsrec_interface *iface = port->interfaces[j];
-
-            ovsrec_interface_set_bfd(iface, sset_contains(links, iface->name)
-                                     ? &on : &off);
+            mirror_set_smap(mirror, iface, &ovsrec_interface_col_bfd,
+                             sset_contains(links, name) ? &on : &off);
         }
     }
     smap_destroy(&on);
@@ -176,17 +225,25 @@ bridge_name(const struct omrec_switch *sw)
     return sw->bridge ? sw->bridge : "br0";
 }
 
-static const struct ovsrec_bridge *
-find_bridge(const struct switch_db *db, const char *name)
+static const struct mirror_row *
+find_bridge(const struct switch_db *db, const struct omrec_switch *sw)
 {
-    const struct ovsrec_bridge *br;
+    const struct mirror_row *br;
 
-    OVSREC_BRIDGE_FOR_EACH (br, db->loop.idl) {
-        if (!strcmp(br->name, name)) {
+    for (br = mirror_first(db->mirror, &ovsrec_table_bridge); br;
+         br = mirror_next(br)) {
+        if (!strcmp(mirror_string(br, &ovsrec_bridge_col_name),
+                    bridge_name(sw))) {
             return br;
         }
     }
     return NULL;
+}
+
+static const struct mirror_row *
+find_open_vswitch(const struct switch_db *db)
+{
+    return mirror_first(db->mirror, &ovsrec_table_open_vswitch);
 }
 
 static void
@@ -200,7 +257,7 @@ set_error(struct switch_db *db, char *error)
 }
 
 static char *
-check_bridge(const struct switch_db *db, const struct ovsrec_bridge *br,
+check_bridge(const struct switch_db *db, const struct mirror_row *br,
              const struct omrec_switch *sw)
 {
     if (!br) {
@@ -208,58 +265,53 @@ check_bridge(const struct switch_db *db, const struct ovsrec_bridge *br,
                          "name", bridge_name(sw));
     } else if (!sw->migrate_address) {
         return NULL;
-    } else if (!ovsdb_idl_server_has_table(db->loop.idl,
-                                           &ovsrec_table_migration_service)) {
+    } else if (!mirror_has_table(db->mirror,
+                                  &ovsrec_table_migration_service)) {
         return xasprintf("this Open vSwitch cannot migrate; install a "
                          "patched one, or empty migrate_address");
-    } else if (strcmp(br->datapath_type, "netdev")) {
+    } else if (strcmp(mirror_string(br, &ovsrec_bridge_col_datapath_type),
+                      "netdev")) {
         return xasprintf("bridge \"%s\" cannot migrate: set its datapath_type "
-                         "to netdev", br->name);
+                         "to netdev", bridge_name(sw));
     }
     return NULL;
 }
 
-/* Tells the switch of what is written into 'txn', if it is anything. */
+/* Sends what was written, if it is anything, and has ovs-vswitchd told. */
 static void
-notify(struct ovsdb_idl_txn *txn, const struct ovsrec_open_vswitch *ovs)
+commit(struct switch_db *db, const struct mirror_row *ovs)
 {
-    ovsdb_idl_txn_add_comment(txn, "ovs-migrate-controller");
-    ovsdb_idl_txn_increment(txn, &ovs->header_,
-                            &ovsrec_open_vswitch_col_next_cfg, false);
+    mirror_commit(db->mirror, "ovs-migrate-controller", ovs,
+                   &ovsrec_open_vswitch_col_next_cfg);
 }
 
-/* Writes what differs into 'txn'. */
+/* Writes what differs. */
 static void
-write_all(struct switch_db *db, struct ovsdb_idl_txn *txn,
-          const struct switch_db_wanted *wanted)
+write_all(struct switch_db *db, const struct switch_db_wanted *wanted)
 {
-    const struct ovsrec_open_vswitch *ovs
-        = ovsrec_open_vswitch_first(db->loop.idl);
-    const struct ovsrec_bridge *br = find_bridge(db, bridge_name(wanted->sw));
+    const struct mirror_row *ovs = find_open_vswitch(db);
+    const struct mirror_row *br = find_bridge(db, wanted->sw);
 
     set_error(db, check_bridge(db, br, wanted->sw));
     if (!ovs || !br) {
         return;
     }
-    if (ovsdb_idl_server_has_table(db->loop.idl,
-                                   &ovsrec_table_migration_service)) {
-        switch_rows_write(txn, br, wanted->idl, &wanted->weights,
+    if (mirror_has_table(db->mirror, &ovsrec_table_migration_service)) {
+        switch_rows_write(db->mirror, br, wanted->idl, &wanted->weights,
                           wanted->sw->migrate_address != NULL);
     }
-    write_config(br, wanted);
-    write_links(br, wanted->links);
-    notify(txn, ovs);
+    write_config(db->mirror, br, wanted);
+    write_links(db->mirror, br, wanted->links);
+    commit(db, ovs);
 }
 
 /* Writes what differs of the pools that are to be compared.  Returns false if
  * there is more to it. */
 static bool
-write_pools(struct switch_db *db, struct ovsdb_idl_txn *txn,
-            const struct switch_db_wanted *wanted)
+write_pools(struct switch_db *db, const struct switch_db_wanted *wanted)
 {
-    const struct ovsrec_open_vswitch *ovs
-        = ovsrec_open_vswitch_first(db->loop.idl);
-    const struct ovsrec_bridge *br = find_bridge(db, bridge_name(wanted->sw));
+    const struct mirror_row *ovs = find_open_vswitch(db);
+    const struct mirror_row *br = find_bridge(db, wanted->sw);
     const struct omrec_pool *pool;
 
     if (!ovs || !br) {
@@ -267,53 +319,25 @@ write_pools(struct switch_db *db, struct ovsdb_idl_txn *txn,
     }
     OMREC_POOL_FOR_EACH (pool, wanted->idl) {
         if (sset_contains(&db->pools, pool->name)
-            && !switch_rows_write_pool(br, &wanted->weights, pool)) {
+            && !switch_rows_write_pool(db->mirror, br, &wanted->weights,
+                                       pool)) {
             return false;
         }
     }
-    notify(txn, ovs);
+    commit(db, ovs);
     return true;
 }
 
-/* Finds out what is to be compared because somebody has changed it: others, or
- * we, which may have come out differently. */
-static void
-take_changes(struct switch_db *db)
-{
-    static const struct ovsdb_idl_table_class *const tables[] = {
-        &ovsrec_table_open_vswitch,
-        &ovsrec_table_bridge,
-        &ovsrec_table_port,
-        &ovsrec_table_interface,
-        &ovsrec_table_migration_service,
-        &ovsrec_table_migration_rule,
-        &ovsrec_table_migration_host,
-    };
-    const struct ovsrec_migration_pool *pool;
-
-    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
-        db->dirty |= tracking_has_changed(db->loop.idl, tables[i]);
-    }
-    OVSREC_MIGRATION_POOL_FOR_EACH_TRACKED (pool, db->loop.idl) {
-        if (tracking_is_modified(&pool->header_)) {
-            sset_add(&db->pools, pool->name);
-        } else {
-            db->dirty |= tracking_comes_or_goes(&pool->header_);
-        }
-    }
-    ovsdb_idl_track_clear(db->loop.idl);
-}
-
-/* The IDL waits longer after each failed attempt; we do not. */
+/* By itself it would wait longer after each failed attempt; we do not.  What
+ * there is to copy may take its time, once it is connected. */
 static void
 reconnect(struct switch_db *db)
 {
-    if (switch_db_is_connected(db)) {
+    if (mirror_is_open(db->mirror)) {
         db->retry = time_msec() + RECONNECT_MSEC;
     } else if (time_msec() >= db->retry) {
         db->retry = time_msec() + RECONNECT_MSEC;
-        ovsdb_idl_set_remote(db->loop.idl, NULL, true);
-        ovsdb_idl_set_remote(db->loop.idl, db->remote, true);
+        mirror_connect(db->mirror, db->remote);
     }
     poll_timer_wait_until(db->retry);
 }
@@ -322,55 +346,57 @@ void
 switch_db_run(struct switch_db *db, const struct switch_db_wanted *wanted,
               bool changed)
 {
-    struct ovsdb_idl_txn *txn = ovsdb_idl_loop_run(&db->loop);
     const char *name;
 
-    take_changes(db);
+    mirror_run(db->mirror);
     db->dirty |= changed;
+    if (mirror_has_failed(db->mirror)) {
+        db->dirty = true;
+        db->retry_write = time_msec() + RETRY_MSEC;
+    }
     SSET_FOR_EACH (name, wanted->pools) {
         sset_add(&db->pools, name);
     }
-    if (txn && switch_db_is_connected(db)) {
+    if (time_msec() < db->retry_write) {
+        poll_timer_wait_until(db->retry_write);
+    } else if (switch_db_is_connected(db) && !mirror_is_busy(db->mirror)) {
         if (db->dirty || (!sset_is_empty(&db->pools)
-                          && !write_pools(db, txn, wanted))) {
-            write_all(db, txn, wanted);
+                          && !write_pools(db, wanted))) {
+            write_all(db, wanted);
         }
         db->dirty = false;
         sset_clear(&db->pools);
     }
-    if (!ovsdb_idl_loop_commit_and_wait(&db->loop)) {
-        db->dirty = true;
-    }
+    mirror_wait(db->mirror);
     reconnect(db);
 }
 
 bool
 switch_db_is_connected(const struct switch_db *db)
 {
-    return (ovsdb_idl_is_connected(db->loop.idl)
-            && ovsdb_idl_has_ever_connected(db->loop.idl));
+    return mirror_is_connected(db->mirror);
 }
 
 bool
 switch_db_is_synced(const struct switch_db *db)
 {
-    const struct ovsrec_open_vswitch *ovs
-        = ovsrec_open_vswitch_first(db->loop.idl);
+    const struct mirror_row *ovs = find_open_vswitch(db);
 
     return (switch_db_is_connected(db) && !db->dirty
-            && sset_is_empty(&db->pools)
-            && !db->loop.committing_txn && !db->error
-            && ovs && ovs->cur_cfg >= ovs->next_cfg);
+            && sset_is_empty(&db->pools) && !mirror_is_busy(db->mirror)
+            && !db->error && ovs
+            && mirror_integer(ovs, &ovsrec_open_vswitch_col_cur_cfg)
+               >= mirror_integer(ovs, &ovsrec_open_vswitch_col_next_cfg));
 }
 
 void
 switch_db_count(const struct switch_db *db, const struct omrec_switch *sw,
                 struct tally *tally)
 {
-    const struct ovsrec_bridge *br = find_bridge(db, bridge_name(sw));
+    const struct mirror_row *br = find_bridge(db, sw);
 
     if (br && switch_db_is_connected(db)) {
-        switch_rows_count(br, tally);
+        switch_rows_count(db->mirror, br, tally);
     }
 }
 

@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "controller/ovs-migrate-idl.h"
+#include "openvswitch/json.h"
 #include "openvswitch/shash.h"
+#include "ovsdb-data.h"
+#include "mirror.h"
 #include "smap.h"
 #include "tally.h"
 #include "util.h"
@@ -15,30 +18,48 @@
 
 #define DECIDE_TIMEOUT_DEFAULT 50       /* ms, as ovs-migrate(5) says. */
 
+#define COLUMN(TABLE, COLUMN) &ovsrec_migration_##TABLE##_col_##COLUMN
+
 /* The rows that a bridge has, by name, and those that it is to have.  A row
  * that it has is used again for what has the same name. */
 struct rows {
-    struct ovsdb_idl_txn *txn;
+    struct mirror *mirror;
     const struct switch_weights *weights;
     struct shash services, rules, pools, hosts; /* There. */
     struct shash new_pools, new_hosts;          /* Wanted, already written. */
 };
 
-static void
-rows_add_pool(struct rows *r, struct ovsrec_migration_pool *pool)
+static const char *
+rule_name(const struct mirror_row *rule)
 {
-    if (pool && shash_add_once(&r->pools, pool->name, pool)) {
-        for (size_t i = 0; i < pool->n_hosts; i++) {
-            shash_add_once(&r->hosts, pool->hosts[i]->name, pool->hosts[i]);
+    const char *name = mirror_get(rule, COLUMN(rule, external_ids), "name");
+
+    return name ? name : "";
+}
+
+static void
+rows_add_pool(struct rows *r, const struct mirror_row *pool)
+{
+    const struct mirror_row *host;
+
+    if (pool && shash_add_once(&r->pools,
+                               mirror_string(pool, COLUMN(pool, name)),
+                               pool)) {
+        for (size_t i = 0; (host = mirror_ref(r->mirror, pool,
+                                               COLUMN(pool, hosts), i)); i++) {
+            shash_add_once(&r->hosts, mirror_string(host, COLUMN(host, name)),
+                           host);
         }
     }
 }
 
 static void
-rows_init_empty(struct rows *r, struct ovsdb_idl_txn *txn,
-                const struct switch_weights *weights)
+rows_init(struct rows *r, struct mirror *mirror,
+          const struct switch_weights *weights, const struct mirror_row *br)
 {
-    r->txn = txn;
+    const struct mirror_row *s, *rule;
+
+    r->mirror = mirror;
     r->weights = weights;
     shash_init(&r->services);
     shash_init(&r->rules);
@@ -46,25 +67,17 @@ rows_init_empty(struct rows *r, struct ovsdb_idl_txn *txn,
     shash_init(&r->hosts);
     shash_init(&r->new_pools);
     shash_init(&r->new_hosts);
-}
-
-static void
-rows_init(struct rows *r, struct ovsdb_idl_txn *txn,
-          const struct switch_weights *weights,
-          const struct ovsrec_bridge *br)
-{
-    rows_init_empty(r, txn, weights);
-    for (size_t i = 0; i < br->n_migration_services; i++) {
-        struct ovsrec_migration_service *s = br->migration_services[i];
-
-        shash_add_once(&r->services, s->name, s);
-        rows_add_pool(r, s->default_pool);
-        for (size_t j = 0; j < s->n_rules; j++) {
-            const char *name = smap_get_def(&s->rules[j]->external_ids,
-                                            "name", "");
-
-            shash_add_once(&r->rules, name, s->rules[j]);
-            rows_add_pool(r, s->rules[j]->pool);
+    for (size_t i = 0; (s = mirror_ref(
+             mirror, br, &ovsrec_bridge_col_migration_services, i)); i++) {
+        shash_add_once(&r->services, mirror_string(s, COLUMN(service, name)),
+                       s);
+        rows_add_pool(r, mirror_ref(mirror, s, COLUMN(service, default_pool),
+                                     0));
+        for (size_t j = 0; (rule = mirror_ref(
+                 mirror, s, COLUMN(service, rules), j)); j++) {
+            shash_add_once(&r->rules, rule_name(rule), rule);
+            rows_add_pool(r, mirror_ref(mirror, rule, COLUMN(rule, pool),
+                                         0));
         }
     }
 }
@@ -80,70 +93,71 @@ rows_uninit(struct rows *r)
     shash_destroy(&r->new_hosts);
 }
 
-static struct ovsrec_migration_host *
+static const struct mirror_row *
 put_host(struct rows *r, const struct omrec_host *host)
 {
-    struct ovsrec_migration_host *row = shash_find_data(&r->new_hosts,
-                                                        host->name);
+    const struct mirror_row *row = shash_find_data(&r->new_hosts, host->name);
 
     if (row) {
         return row;
     }
     row = shash_find_data(&r->hosts, host->name);
     if (!row) {
-        row = ovsrec_migration_host_insert(r->txn);
-        ovsrec_migration_host_set_name(row, host->name);
+        row = mirror_insert(r->mirror, &ovsrec_table_migration_host);
+        mirror_set_string(r->mirror, row, COLUMN(host, name), host->name);
     }
-    ovsrec_migration_host_set_ip(row, host->ip);
+    mirror_set_string(r->mirror, row, COLUMN(host, ip), host->ip);
     shash_add(&r->new_hosts, host->name, row);
     return row;
 }
 
-static bool
-host_is_down(const struct omrec_host *host)
+static const struct pool_weights *
+wanted_weights(const struct switch_weights *weights,
+               const struct omrec_pool *pool)
 {
-    return host->state && !strcmp(host->state, "down");
+    return pool_weights_get(weights->cache, pool, weights->get, weights->aux);
 }
 
 static void
-set_members(struct rows *r, const struct ovsrec_migration_pool *row,
-            const struct omrec_pool *pool)
+set_policy_and_weights(struct mirror *mirror, const struct mirror_row *row,
+                       const struct omrec_pool *pool,
+                       const struct pool_weights *pw)
 {
-    struct ovsrec_migration_host **hosts
+    mirror_set_string(mirror, row, COLUMN(pool, policy), pool->policy);
+    mirror_set_string(mirror, row, COLUMN(pool, affinity), pool->affinity);
+    mirror_set_shared(mirror, row, COLUMN(pool, weights), &pw->datum,
+                       pw->json);
+}
+
+static void
+set_hosts(struct rows *r, const struct mirror_row *row,
+          const struct omrec_pool *pool)
+{
+    const struct mirror_row **hosts
         = xmalloc(pool->n_hosts * sizeof *hosts);
-    const char **names = xmalloc(pool->n_hosts * sizeof *names);
-    int64_t *weights = xmalloc(pool->n_hosts * sizeof *weights);
     size_t n = 0;
 
-    r->weights->get(r->weights->aux, pool, weights);
     for (size_t i = 0; i < pool->n_hosts; i++) {
-        const struct omrec_host *host = pool->key_hosts[i];
-
-        if (!host_is_down(host)) {
-            hosts[n] = put_host(r, host);
-            names[n] = host->name;
-            weights[n++] = weights[i];
+        if (!pool_weights_host_is_down(pool->key_hosts[i])) {
+            hosts[n++] = put_host(r, pool->key_hosts[i]);
         }
     }
-    ovsrec_migration_pool_set_hosts(row, hosts, n);
-    ovsrec_migration_pool_set_weights(row, names, weights, n);
+    mirror_set_refs(r->mirror, row, COLUMN(pool, hosts), hosts, n);
     free(hosts);
-    free(names);
-    free(weights);
 }
 
+/* Refers to 'to', if that is not NULL. */
 static void
-set_policy(const struct ovsrec_migration_pool *row,
-           const struct omrec_pool *pool)
+set_ref(struct rows *r, const struct mirror_row *row,
+        const struct ovsdb_idl_column *column, const struct mirror_row *to)
 {
-    ovsrec_migration_pool_set_policy(row, pool->policy);
-    ovsrec_migration_pool_set_affinity(row, pool->affinity);
+    mirror_set_refs(r->mirror, row, column, &to, to != NULL);
 }
 
-static struct ovsrec_migration_pool *
+static const struct mirror_row *
 put_pool(struct rows *r, const struct omrec_pool *pool)
 {
-    struct ovsrec_migration_pool *row;
+    const struct mirror_row *row;
 
     if (!pool) {
         return NULL;
@@ -154,32 +168,33 @@ put_pool(struct rows *r, const struct omrec_pool *pool)
     }
     row = shash_find_data(&r->pools, pool->name);
     if (!row) {
-        row = ovsrec_migration_pool_insert(r->txn);
-        ovsrec_migration_pool_set_name(row, pool->name);
+        row = mirror_insert(r->mirror, &ovsrec_table_migration_pool);
+        mirror_set_string(r->mirror, row, COLUMN(pool, name), pool->name);
     }
-    set_policy(row, pool);
-    set_members(r, row, pool);
+    set_hosts(r, row, pool);
+    set_policy_and_weights(r->mirror, row, pool,
+                           wanted_weights(r->weights, pool));
     shash_add(&r->new_pools, pool->name, row);
     return row;
 }
 
-static struct ovsrec_migration_rule *
+static const struct mirror_row *
 put_rule(struct rows *r, const struct omrec_rule *rule)
 {
-    struct ovsrec_migration_rule *row = shash_find_data(&r->rules,
-                                                        rule->name);
+    const struct mirror_row *row = shash_find_data(&r->rules, rule->name);
     struct smap ids;
 
     if (!row) {
-        row = ovsrec_migration_rule_insert(r->txn);
+        row = mirror_insert(r->mirror, &ovsrec_table_migration_rule);
     }
     smap_init(&ids);
     smap_add(&ids, "name", rule->name);
-    ovsrec_migration_rule_set_external_ids(row, &ids);
+    mirror_set_smap(r->mirror, row, COLUMN(rule, external_ids), &ids);
     smap_destroy(&ids);
-    ovsrec_migration_rule_set_priority(row, rule->priority);
-    ovsrec_migration_rule_set_match(row, &rule->match);
-    ovsrec_migration_rule_set_pool(row, put_pool(r, rule->pool));
+    mirror_set_integer(r->mirror, row, COLUMN(rule, priority),
+                        rule->priority);
+    mirror_set_smap(r->mirror, row, COLUMN(rule, match), &rule->match);
+    set_ref(r, row, COLUMN(rule, pool), put_pool(r, rule->pool));
     return row;
 }
 
@@ -191,22 +206,12 @@ add_optional(struct smap *config, const char *key, const int64_t *value)
     }
 }
 
-static struct ovsrec_migration_service *
-put_service(struct rows *r, const struct omrec_service *service)
+static void
+set_service_config(struct rows *r, const struct mirror_row *row,
+                   const struct omrec_service *service)
 {
-    struct ovsrec_migration_service *row = shash_find_data(&r->services,
-                                                           service->name);
-    struct ovsrec_migration_rule **rules
-        = xmalloc(service->n_rules * sizeof *rules);
     struct smap config = SMAP_INITIALIZER(&config);
 
-    if (!row) {
-        row = ovsrec_migration_service_insert(r->txn);
-        ovsrec_migration_service_set_name(row, service->name);
-    }
-    ovsrec_migration_service_set_id(row, service->id);
-    ovsrec_migration_service_set_protocol(row, service->protocol);
-    ovsrec_migration_service_set_placement(row, service->placement);
     add_optional(&config, "request-timeout", service->request_timeout);
     if (service->decide && !strcmp(service->decide, "controller")) {
         smap_add_format(&config, "decide-timeout", "%"PRId64,
@@ -215,29 +220,51 @@ put_service(struct rows *r, const struct omrec_service *service)
     }
     add_optional(&config, "flow-limit", service->flow_limit);
     add_optional(&config, "flow-idle-timeout", service->flow_idle_timeout);
-    ovsrec_migration_service_set_other_config(row, &config);
+    mirror_set_smap(r->mirror, row, COLUMN(service, other_config), &config);
     smap_destroy(&config);
+}
+
+static const struct mirror_row *
+put_service(struct rows *r, const struct omrec_service *service)
+{
+    const struct mirror_row *row = shash_find_data(&r->services,
+                                                    service->name);
+    const struct mirror_row **rules
+        = xmalloc(service->n_rules * sizeof *rules);
+
+    if (!row) {
+        row = mirror_insert(r->mirror, &ovsrec_table_migration_service);
+        mirror_set_string(r->mirror, row, COLUMN(service, name),
+                           service->name);
+    }
+    mirror_set_integer(r->mirror, row, COLUMN(service, id), service->id);
+    mirror_set_string(r->mirror, row, COLUMN(service, protocol),
+                       service->protocol);
+    mirror_set_string(r->mirror, row, COLUMN(service, placement),
+                       service->placement);
+    set_service_config(r, row, service);
     for (size_t i = 0; i < service->n_rules; i++) {
         rules[i] = put_rule(r, service->rules[i]);
     }
-    ovsrec_migration_service_set_rules(row, rules, service->n_rules);
+    mirror_set_refs(r->mirror, row, COLUMN(service, rules), rules,
+                     service->n_rules);
     free(rules);
-    ovsrec_migration_service_set_default_pool(
-        row, put_pool(r, service->default_pool));
+    set_ref(r, row, COLUMN(service, default_pool),
+            put_pool(r, service->default_pool));
     return row;
 }
 
 void
-switch_rows_write(struct ovsdb_idl_txn *txn, const struct ovsrec_bridge *br,
+switch_rows_write(struct mirror *mirror, const struct mirror_row *br,
                   const struct ovsdb_idl *idl,
                   const struct switch_weights *weights, bool migrates)
 {
-    struct ovsrec_migration_service **services = NULL;
+    const struct mirror_row **services = NULL;
     const struct omrec_service *service;
     size_t n = 0, allocated = 0;
     struct rows r;
 
-    rows_init(&r, txn, weights, br);
+    rows_init(&r, mirror, weights, br);
     OMREC_SERVICE_FOR_EACH (service, idl) {
         if (!migrates) {
             break;
@@ -247,23 +274,35 @@ switch_rows_write(struct ovsdb_idl_txn *txn, const struct ovsrec_bridge *br,
         }
         services[n++] = put_service(&r, service);
     }
-    ovsrec_bridge_set_migration_services(br, services, n);
+    mirror_set_refs(mirror, br, &ovsrec_bridge_col_migration_services,
+                     services, n);
     free(services);
     rows_uninit(&r);
 }
 
-static struct ovsrec_migration_pool *
-find_pool(const struct ovsrec_bridge *br, const char *name)
+static bool
+is_called(const struct mirror_row *pool, const char *name)
 {
-    for (size_t i = 0; i < br->n_migration_services; i++) {
-        const struct ovsrec_migration_service *s = br->migration_services[i];
+    return pool && !strcmp(mirror_string(pool, COLUMN(pool, name)), name);
+}
 
-        if (s->default_pool && !strcmp(s->default_pool->name, name)) {
-            return s->default_pool;
+static const struct mirror_row *
+find_pool(const struct mirror *mirror, const struct mirror_row *br,
+          const char *name)
+{
+    const struct mirror_row *s, *rule, *pool;
+
+    for (size_t i = 0; (s = mirror_ref(
+             mirror, br, &ovsrec_bridge_col_migration_services, i)); i++) {
+        pool = mirror_ref(mirror, s, COLUMN(service, default_pool), 0);
+        if (is_called(pool, name)) {
+            return pool;
         }
-        for (size_t j = 0; j < s->n_rules; j++) {
-            if (s->rules[j]->pool && !strcmp(s->rules[j]->pool->name, name)) {
-                return s->rules[j]->pool;
+        for (size_t j = 0; (rule = mirror_ref(
+                 mirror, s, COLUMN(service, rules), j)); j++) {
+            pool = mirror_ref(mirror, rule, COLUMN(rule, pool), 0);
+            if (is_called(pool, name)) {
+                return pool;
             }
         }
     }
@@ -271,77 +310,119 @@ find_pool(const struct ovsrec_bridge *br, const char *name)
 }
 
 bool
-switch_rows_write_pool(const struct ovsrec_bridge *br,
+switch_rows_write_pool(struct mirror *mirror, const struct mirror_row *br,
                        const struct switch_weights *weights,
                        const struct omrec_pool *pool)
 {
-    struct ovsrec_migration_pool *row = find_pool(br, pool->name);
-    bool ok = true;
-    struct rows r;
+    const struct mirror_row *row = find_pool(mirror, br, pool->name);
+    const struct pool_weights *pw;
 
     if (!row) {
         return true;            /* No service uses it. */
     }
-    rows_init_empty(&r, NULL, weights);
-    rows_add_pool(&r, row);
-    for (size_t i = 0; i < pool->n_hosts; i++) {
-        ok &= (host_is_down(pool->key_hosts[i])
-               || shash_find(&r.hosts, pool->key_hosts[i]->name));
+    pw = wanted_weights(weights, pool);
+    if (!pool_weights_same_hosts(pw, mirror_read(row,
+                                                  COLUMN(pool, weights)))) {
+        return false;
     }
-    if (ok) {
-        set_policy(row, pool);
-        set_members(&r, row, pool);
-    }
-    rows_uninit(&r);
-    return ok;
+    set_policy_and_weights(mirror, row, pool, pw);
+    return true;
 }
 
 /* Reports. */
 
 static void
-count_host(const struct ovsrec_migration_host *row, struct tally *tally)
+count_host(const struct mirror_row *row, struct tally *tally)
 {
-    struct tally_host *host = tally_host(tally, row->name);
-    const char *state = smap_get(&row->status, "state");
-    const char *mac = smap_get(&row->status, "mac");
+    const struct ovsdb_idl_column *status = COLUMN(host, status);
+    struct tally_host *host;
+    const char *state = mirror_get(row, status, "state");
+    const char *mac = mirror_get(row, status, "mac");
+    const char *connections = mirror_get(row, status, "connections");
+    const char *handoffs = mirror_get(row, status, "handoffs");
 
+    if (!mirror_read(row, status)->n) {
+        return;                 /* Nothing yet. */
+    }
+    host = tally_host(tally, mirror_string(row, COLUMN(host, name)));
     if (state) {
         host->n_up += !strcmp(state, "up");
         host->n_down += !strcmp(state, "down");
     }
-    host->connections += smap_get_ullong(&row->status, "connections", 0);
-    host->handoffs += smap_get_ullong(&row->status, "handoffs", 0);
+    host->connections += connections ? strtoull(connections, NULL, 10) : 0;
+    host->handoffs += handoffs ? strtoull(handoffs, NULL, 10) : 0;
     if (mac && !host->mac) {
         host->mac = xstrdup(mac);
     }
 }
 
 static void
-count_service(const struct ovsrec_migration_service *row, struct tally *tally)
+count_service(const struct mirror_row *row, struct tally *tally)
 {
-    struct tally_service *service = tally_service(tally, row->name);
+    const struct ovsdb_datum *statistics
+        = mirror_read(row, COLUMN(service, statistics));
+    struct tally_service *service
+        = tally_service(tally, mirror_string(row, COLUMN(service, name)));
 
-    for (size_t i = 0; i < row->n_statistics; i++) {
-        if (!strcmp(row->key_statistics[i], "connections")) {
-            service->connections += row->value_statistics[i];
-        } else if (!strcmp(row->key_statistics[i], "handoffs")) {
-            service->handoffs += row->value_statistics[i];
+    for (size_t i = 0; i < statistics->n; i++) {
+        const char *key = json_string(statistics->keys[i].s);
+
+        if (!strcmp(key, "connections")) {
+            service->connections += statistics->values[i].integer;
+        } else if (!strcmp(key, "handoffs")) {
+            service->handoffs += statistics->values[i].integer;
+        }
+    }
+}
+
+/* Whether this is the first time that 'mark' is left at 'row', if there is
+ * such. */
+static bool
+mark_row(struct mirror_row *row, unsigned int mark)
+{
+    bool first = row && row->mark != mark;
+
+    if (first) {
+        row->mark = mark;
+    }
+    return first;
+}
+
+static void
+count_pool(const struct mirror *mirror, struct mirror_row *pool,
+           unsigned int mark, struct tally *tally)
+{
+    struct mirror_row *host;
+
+    if (!mark_row(pool, mark)) {
+        return;
+    }
+    for (size_t i = 0; (host = mirror_ref(mirror, pool,
+                                           COLUMN(pool, hosts), i)); i++) {
+        if (mark_row(host, mark)) {
+            count_host(host, tally);
         }
     }
 }
 
 void
-switch_rows_count(const struct ovsrec_bridge *br, struct tally *tally)
+switch_rows_count(const struct mirror *mirror, const struct mirror_row *br,
+                  struct tally *tally)
 {
-    struct shash_node *node;
-    struct rows r;
+    static unsigned int mark;
+    const struct mirror_row *s, *rule;
 
-    rows_init(&r, NULL, NULL, br);
-    SHASH_FOR_EACH (node, &r.services) {
-        count_service(node->data, tally);
+    mark++;
+    for (size_t i = 0; (s = mirror_ref(
+             mirror, br, &ovsrec_bridge_col_migration_services, i)); i++) {
+        count_service(s, tally);
+        count_pool(mirror, mirror_ref(mirror, s,
+                                        COLUMN(service, default_pool), 0),
+                   mark, tally);
+        for (size_t j = 0; (rule = mirror_ref(
+                 mirror, s, COLUMN(service, rules), j)); j++) {
+            count_pool(mirror, mirror_ref(mirror, rule, COLUMN(rule, pool),
+                                            0), mark, tally);
+        }
     }
-    SHASH_FOR_EACH (node, &r.hosts) {
-        count_host(node->data, tally);
-    }
-    rows_uninit(&r);
 }

@@ -16,7 +16,9 @@
 
 #define PROBES 3                /* Unheard, and a port is an edge port. */
 #define PROBE_MSEC 150          /* Between these, and after the last one. */
-#define REPEAT_MSEC 5000        /* Between all later ones. */
+#define REPEAT_MSEC 5000        /* Between all later ones, ... */
+#define STEP_MSEC 100           /* ... which are sent together, a part at a
+                                 * time. */
 
 struct topology {
     struct siphash_key key;
@@ -24,6 +26,7 @@ struct topology {
     void *aux;
     struct hmap switches;       /* Of "struct topology_switch"s. */
     unsigned int seqno;
+    long long int deadline;     /* No probe is due before. */
 };
 
 struct topology *
@@ -35,6 +38,7 @@ topology_create(const struct siphash_key *key, topology_send_cb *send,
     t->key = *key;
     t->send = send;
     t->aux = aux;
+    t->deadline = LLONG_MAX;
     hmap_init(&t->switches);
     return t;
 }
@@ -147,6 +151,7 @@ probe_anew(struct topology_port *port, long long int now)
 {
     port->n_probes = 0;
     port->next_probe = now;
+    port->sw->topology->deadline = LLONG_MIN;
 }
 
 static void
@@ -217,6 +222,7 @@ set_port(struct topology_switch *sw, const struct ofputil_phy_port *pp,
         port->mac = pp->hw_addr;
         port->up = up;
         port->live = live;
+        sw->topology->deadline = LLONG_MIN;
         sw->topology->seqno++;
     }
     if (port->number == OFPP_LOCAL) {
@@ -411,10 +417,22 @@ is_probed(const struct topology_port *port)
             && port->number != OFPP_LOCAL);
 }
 
+/* When to probe a port again that was probed for the first time: in its own
+ * part of the time between two later probes, as very many ports may come up at
+ * once. */
+static long long int
+first_repeat(const struct topology_port *port, long long int now)
+{
+    uint32_t hash = hash_2words(hash_uint64(port->sw->dpid),
+                                ofp_to_u16(port->number));
+
+    return ROUND_UP(now + hash % REPEAT_MSEC, STEP_MSEC);
+}
+
 static void
 run_port(struct topology_port *port, long long int now)
 {
-    if (!is_probed(port) || now < port->next_probe) {
+    if (now < port->next_probe) {
         return;
     }
     if (port->n_probes >= PROBES && port->role == TOPOLOGY_UNKNOWN) {
@@ -422,11 +440,13 @@ run_port(struct topology_port *port, long long int now)
     }
     send_probe(port);
     if (port->n_probes < PROBES) {
-        port->n_probes++;
         port->next_probe = now + PROBE_MSEC;
+    } else if (port->n_probes == PROBES) {
+        port->next_probe = first_repeat(port, now);
     } else {
-        port->next_probe = now + REPEAT_MSEC;
+        port->next_probe = ROUND_UP(now + REPEAT_MSEC, STEP_MSEC);
     }
+    port->n_probes = MIN(port->n_probes + 1, PROBES + 1);
 }
 
 void
@@ -434,11 +454,20 @@ topology_run(struct topology *t, long long int now)
 {
     struct topology_switch *sw;
 
+    if (now < t->deadline) {
+        return;
+    }
+    t->deadline = LLONG_MAX;
     HMAP_FOR_EACH (sw, node, &t->switches) {
         struct shash_node *node;
 
         SHASH_FOR_EACH (node, &sw->ports) {
-            run_port(node->data, now);
+            struct topology_port *port = node->data;
+
+            if (is_probed(port)) {
+                run_port(port, now);
+                t->deadline = MIN(t->deadline, port->next_probe);
+            }
         }
     }
 }
@@ -446,21 +475,7 @@ topology_run(struct topology *t, long long int now)
 long long int
 topology_deadline(const struct topology *t)
 {
-    const struct topology_switch *sw;
-    long long int deadline = LLONG_MAX;
-
-    HMAP_FOR_EACH (sw, node, &t->switches) {
-        struct shash_node *node;
-
-        SHASH_FOR_EACH (node, &sw->ports) {
-            const struct topology_port *port = node->data;
-
-            if (is_probed(port)) {
-                deadline = MIN(deadline, port->next_probe);
-            }
-        }
-    }
-    return deadline;
+    return t->deadline;
 }
 
 bool

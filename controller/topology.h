@@ -63,7 +63,7 @@ struct topology_port {
     } given;
     bool given_again;
 
-    int n_probes;               /* Since it came up, up to 3. */
+    int n_probes;               /* Since it came up, up to 4. */
     long long int next_probe;   /* When. */
 };
 
@@ -124,7 +124,8 @@ bool topology_receive(struct topology_switch *, ofp_port_t port,
 /* Sends the probes that are due. */
 void topology_run(struct topology *, long long int now);
 
-/* When topology_run() is to be called the next time, or LLONG_MAX. */
+/* When topology_run() is to be called the next time, or LLONG_MAX; in the past
+ * if that is at once. */
 long long int topology_deadline(const struct topology *);
 
 /* Whether it is known of each port of the switch that is up what it is. */

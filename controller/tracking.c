@@ -33,3 +33,15 @@ tracking_has_changed(const struct ovsdb_idl *idl,
     }
     return false;
 }
+
+unsigned int
+tracking_seqno(const struct ovsdb_idl *idl,
+               const struct ovsdb_idl_table_class *const tables[], size_t n)
+{
+    unsigned int seqno = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        seqno += ovsdb_idl_table_get_seqno(idl, tables[i]);
+    }
+    return seqno;
+}

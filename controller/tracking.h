@@ -7,6 +7,7 @@
  * have not changed. */
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct ovsdb_idl;
 struct ovsdb_idl_row;
@@ -22,5 +23,11 @@ bool tracking_comes_or_goes(const struct ovsdb_idl_row *);
 /* Whether any row of 'table' has changed in one of these ways. */
 bool tracking_has_changed(const struct ovsdb_idl *,
                           const struct ovsdb_idl_table_class *table);
+
+/* Changes whenever a row of one of the 'n' tables has come or gone, or has
+ * changed in a column that is not omitted from alerts. */
+unsigned int tracking_seqno(const struct ovsdb_idl *,
+                            const struct ovsdb_idl_table_class *const tables[],
+                            size_t n);
 
 #endif /* tracking.h */

@@ -14,10 +14,13 @@ and draws it in controller-growth.svg there:
 start     from the start of the controller, whose database has all of it, until
           all switches, which have nothing, are programmed
 restart   the same when they have it all
-change    from the request that changes a weight until all switches have the
-          new one, 100 times: half of them, and 99 of them, took no longer
-cpu       the controller's processor time of the start, and of a change
-memory    of the controller, and of its database
+change    from the request that changes a weight until the databases of all
+          switches have the new one, 100 times: half of them, and 99 of them,
+          took no longer
+cpu       processor time of the start, of a second when nothing happens, and of
+          a change beyond that: the controller's, and that of all that stands
+          for switches, the simulator and their databases
+memory    of the controller, in the end and at most, and of its database
 """
 
 import argparse
@@ -39,6 +42,8 @@ from workspace import Workspace, run, wait_until    # noqa: E402
 import tables                                       # noqa: E402
 
 CHANGES = 100
+SETTLE_SECONDS = 12             # Until memory of the start is given back.
+IDLE_SECONDS = 5
 START_SECONDS = 300             # At most.
 BATCH = 500                     # Changes of a request.
 
@@ -61,11 +66,15 @@ class Result:
     services: int
     start: float = 0            # Seconds.
     start_cpu: float = 0
+    start_others: float = 0
     restart: float = 0
+    idle: float = 0             # Percent.
     half: float = 0             # Milliseconds.
     most: float = 0
     change_cpu: float = 0
+    change_others: float = 0
     memory: float = 0           # MB
+    peak: float = 0
     database: float = 0
     flows: int = 0
 
@@ -81,6 +90,7 @@ class Fabric:
         self.n_services = services
         self.n_ports = -(-hosts // self.n_leaves)
         self.dir = workspace.mkdir("switches")
+        self.databases = []
         self.sim = None
 
     def switch(self, i):
@@ -117,9 +127,9 @@ class Fabric:
         for i in range(1, self.n_spines + self.n_leaves + 1):
             shutil.copy(spine if i <= self.n_spines else leaf,
                         f"{self.dir}/{i}.db")
-            self.workspace.start(f"db{i}", [
+            self.databases.append(self.workspace.start(f"db{i}", [
                 "ovsdb-server", f"--remote=punix:{self.dir}/{i}.sock",
-                f"--unixctl={self.dir}/{i}.ctl", f"{self.dir}/{i}.db"])
+                f"--unixctl={self.dir}/{i}.ctl", f"{self.dir}/{i}.db"]))
         self.sim = subprocess.Popen(
             [TOOLS.find("fabric-sim"), self.dir, str(self.n_spines),
              str(self.n_leaves), str(self.n_ports)],
@@ -128,6 +138,10 @@ class Fabric:
     def order(self, text):
         self.sim.stdin.write(text + "\n")
         self.sim.stdin.flush()
+
+    def cpu(self):
+        """The processor time of all of it so far, in seconds."""
+        return sum(cpu(process.pid) for process in [self.sim, *self.databases])
 
     def count(self):
         """Flows, groups, changes of databases."""
@@ -236,12 +250,28 @@ def cpu(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def memory(pid):
+def memory(pid, what="VmRSS"):
     """Of a process, in MB."""
     with open(f"/proc/{pid}/status") as status:
         for line in status:
-            if line.startswith("VmRSS:"):
+            if line.startswith(what):
                 return int(line.split()[1]) / 1000
+
+
+class Clock:
+    """What has passed since it was made: seconds, and processor time of the
+    controller and of all that stands for switches."""
+
+    def __init__(self, controller, fabric):
+        self.controller, self.fabric = controller, fabric
+        self.begun = self._now()
+
+    def _now(self):
+        return (time.monotonic(), cpu(self.controller.process.pid),
+                self.fabric.cpu())
+
+    def read(self):
+        return [now - begun for now, begun in zip(self._now(), self.begun)]
 
 
 def measure(switches, hosts, services):
@@ -253,15 +283,29 @@ def measure(switches, hosts, services):
         put_all(controller.wait_ready(), fabric)
         controller.kill()
         fabric.start()
+        begun = fabric.cpu()
         result.start, client = start(controller, fabric)
-        result.start_cpu = cpu(controller.process.pid)
+        pid = controller.process.pid
+        result.start_cpu = cpu(pid)
+        result.start_others = fabric.cpu() - begun
+
+        time.sleep(SETTLE_SECONDS)
+        clock = Clock(controller, fabric)
+        time.sleep(IDLE_SECONDS)
+        seconds, idle, idle_others = clock.read()
+        idle, idle_others = idle / seconds, idle_others / seconds
+        result.idle = 100 * idle
+
+        clock = Clock(controller, fabric)
         took = change_weights(client, fabric)
+        seconds, mine, others = clock.read()
         result.half = took[len(took) // 2]
         result.most = took[len(took) * 99 // 100 - 1]
-        result.change_cpu = ((cpu(controller.process.pid) - result.start_cpu)
-                             * 1e3 / CHANGES)
+        result.change_cpu = (mine - seconds * idle) * 1e3 / CHANGES
+        result.change_others = ((others - seconds * idle_others)
+                                * 1e3 / CHANGES)
         result.flows = fabric.count()[0]
-        result.memory = memory(controller.process.pid)
+        result.memory, result.peak = memory(pid), memory(pid, "VmHWM")
         result.database = memory(controller.server()[0])
         controller.kill()
         result.restart, _ = start(controller, fabric)
@@ -278,11 +322,15 @@ COLUMNS = {
     "flows": ("flows", "{:,d}"),
     "start": ("start, s", "{:.1f}"),
     "start_cpu": ("cpu, s", "{:.1f}"),
+    "start_others": ("switches', s", "{:.1f}"),
     "restart": ("restart, s", "{:.1f}"),
     "half": ("change, half: ms", "{:.0f}"),
     "most": ("99 %: ms", "{:.0f}"),
     "change_cpu": ("cpu, ms", "{:.0f}"),
+    "change_others": ("switches', ms", "{:.0f}"),
+    "idle": ("idle, %", "{:.0f}"),
     "memory": ("memory, MB", "{:,.0f}"),
+    "peak": ("at most, MB", "{:,.0f}"),
     "database": ("database, MB", "{:.0f}"),
 }
 

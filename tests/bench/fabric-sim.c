@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "fatal-signal.h"
+#include "flow-entry.h"
 #include "flow-table.h"
 #include "flow.h"
 #include "openflow/openflow.h"
@@ -163,11 +164,12 @@ send_groups(struct sim_switch *sw, const struct ofp_header *oh)
     ofpmp_init(&replies, oh);
     HMAP_FOR_EACH (group, node, &sw->flows.groups) {
         struct ofputil_group_desc gd = {
-            .type = group->type,
-            .group_id = group->id,
+            .type = group->entry->type,
+            .group_id = group->entry->id,
         };
 
-        ofputil_append_group_desc_reply(&gd, &group->buckets, &replies);
+        ofputil_append_group_desc_reply(&gd, &group->entry->buckets,
+                                        &replies);
     }
     send_all(sw, &replies);
 }
@@ -175,11 +177,12 @@ send_groups(struct sim_switch *sw, const struct ofp_header *oh)
 static void
 send_flows(struct sim_switch *sw, const struct ofp_header *oh)
 {
-    const struct flow_table_flow *flow;
+    const struct flow_table_flow *f;
     struct ovs_list replies;
 
     ofpmp_init(&replies, oh);
-    HMAP_FOR_EACH (flow, node, &sw->flows.flows) {
+    HMAP_FOR_EACH (f, node, &sw->flows.flows) {
+        const struct flow_entry *flow = f->entry;
         struct ofputil_flow_update update = {
             .event = OFPFME_INITIAL,
             .table_id = flow->table,
@@ -193,6 +196,35 @@ send_flows(struct sim_switch *sw, const struct ofp_header *oh)
         ofputil_append_flow_update(&update, &replies, NULL);
     }
     send_all(sw, &replies);
+}
+
+static void
+take_flow_mod(struct sim_switch *sw, const struct ofputil_flow_mod *fm)
+{
+    struct flow_entry *flow;
+    struct match match;
+
+    minimatch_expand(&fm->match, &match);
+    flow = flow_entry_create(fm->table_id, fm->priority, &match,
+                             fm->new_cookie, fm->ofpacts, fm->ofpacts_len);
+    if (fm->command == OFPFC_ADD) {
+        flow_table_put_flow(&sw->flows, flow);
+    } else {
+        flow_table_remove_flow(&sw->flows, flow);
+        flow_entry_unref(flow);
+    }
+}
+
+static void
+take_group_mod(struct sim_switch *sw, const struct ofputil_group_mod *gm)
+{
+    if (gm->command == OFPGC11_DELETE) {
+        flow_table_remove_group(&sw->flows, gm->group_id);
+    } else {
+        flow_table_put_group(&sw->flows,
+                             group_entry_create(gm->group_id, gm->type,
+                                                &gm->buckets));
+    }
 }
 
 /* It takes effect at once, not when the bundle is committed: nobody looks. */
@@ -209,13 +241,13 @@ take_bundled(struct sim_switch *sw, const struct ofp_header *oh)
         error = ofputil_decode_flow_mod(&msg.fm, add.msg, protocol(), NULL,
                                         NULL, &ofpacts, OFPP_MAX, 255);
         if (!error) {
-            flow_table_apply(&sw->flows, &msg);
+            take_flow_mod(sw, &msg.fm);
             minimatch_destroy(&msg.fm.match);
         }
     } else if (!error) {
         error = ofputil_decode_group_mod(add.msg, &msg.gm);
         if (!error) {
-            flow_table_apply(&sw->flows, &msg);
+            take_group_mod(sw, &msg.gm);
             ofputil_uninit_group_mod(&msg.gm);
         }
     }
@@ -417,7 +449,8 @@ open_switch(struct sim *sim, int number, const char *dir, int n_ports)
     sw->n_ports = (is_leaf(sw) ? sim->n_spines + n_ports : sim->n_leaves);
     sw->db = (struct ovsdb_idl_loop) OVSDB_IDL_LOOP_INITIALIZER(idl);
     flow_table_init(&sw->flows);
-    error = pvconn_open(name, 1u << OPENFLOW_VERSION, DSCP_DEFAULT, &sw->listener);
+    error = pvconn_open(name, 1u << OPENFLOW_VERSION, DSCP_DEFAULT,
+                        &sw->listener);
     if (error) {
         ovs_fatal(error, "%s", name);
     }

@@ -3,10 +3,14 @@
 its dummy datapath.  Their ports are connected by sockets instead of cables.
 """
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
+import threading
+import time
 
 from controllers import TOOLS, Controller, ControllerTest
 from workspace import run, wait_until
@@ -131,9 +135,51 @@ class Switch:
 
 def connect(a, a_port, b, b_port):
     """Lays a cable between two switches."""
-    socket = a.workspace.path(f"{a.name}-{a_port}.sock")
-    a.add_port(a_port, f"pstream=punix:{socket}")
-    b.add_port(b_port, f"stream=unix:{socket}")
+    path = a.workspace.path(f"{a.name}-{a_port}.sock")
+    a.add_port(a_port, f"pstream=punix:{path}")
+    b.add_port(b_port, f"stream=unix:{path}")
+
+
+class SlowRelay:
+    """Listens at the socket 'path', and connects who comes to the one at 'to'.
+    What that sends goes on only 'seconds' after it has begun to."""
+
+    def __init__(self, path, to, seconds):
+        self.path, self.to, self.seconds = path, to, seconds
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(self.to)
+            for args in ((client, server, 0), (server, client, self.seconds)):
+                threading.Thread(target=self._forward, args=args,
+                                 daemon=True).start()
+
+    @staticmethod
+    def _forward(source, destination, seconds):
+        try:
+            data = source.recv(65536)
+            time.sleep(seconds)
+            while data:
+                destination.sendall(data)
+                data = source.recv(65536)
+        except OSError:
+            pass
+        for sock in source, destination:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
 
 
 class SwitchesTest(ControllerTest):

@@ -9,7 +9,7 @@ import struct
 import time
 
 from controllers import Controller, ControllerTest, Server, transact
-from switches import Switch, SwitchesTest, connect
+from switches import SlowRelay, Switch, SwitchesTest, connect
 from workspace import wait_until
 import tap
 
@@ -121,8 +121,10 @@ class OneSwitch(SwitchesTest):
         rows = self.rows()
         for command in (["clear", "bridge", "br0", "migration_services"],
                         ["set", "Migration_Host", "h1", "ip=10.9.9.9"],
-                        ["set", "Migration_Pool", "all", "weights:h1=7",
+                        ["set", "Migration_Pool", "all", "weights:h1=7"],
+                        ["set", "Migration_Pool", "all",
                          "policy=source-hash", "affinity=cookie.x"],
+                        ["clear", "Migration_Pool", "all", "hosts"],
                         ["set", "Migration_Service", "web", "id=4"],
                         ["set", "bridge", "br0", "fail_mode=standalone"],
                         ["remove", "bridge", "br0", "other_config",
@@ -164,6 +166,18 @@ class OneSwitch(SwitchesTest):
                           "migration_services")
         self.within(3, lambda: self.rows() == rows,
                     "rows to be as they were")
+
+    def test_slow_database(self):
+        """It takes longer until its contents have come than until an attempt
+        to connect is given up."""
+        relay = SlowRelay(f"{self.switch.dir}/slow.sock",
+                          self.switch.db[len("unix:"):], 2)
+        self.addCleanup(relay.close)
+        self.put("switches/s1", dpid=self.switch.dpid,
+                 ovsdb=f"unix:{relay.path}", openflow=self.switch.openflow,
+                 migrate_address="10.0.0.253")
+        self.wait_synced(self.switch)
+        self.assertIn("10.0.0.253", self.switch.bridge("other_config"))
 
     def test_controller_restarts(self):
         """What was right before is not touched, what was not is mended."""

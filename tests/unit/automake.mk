@@ -205,6 +205,7 @@ UNIT_CONTROLLER_TESTS = \
 	tests/unit/test-flow-table \
 	tests/unit/test-flows \
 	tests/unit/test-graph \
+	tests/unit/test-intern \
 	tests/unit/test-probe \
 	tests/unit/test-topology \
 	tests/unit/test-tree \
@@ -236,6 +237,12 @@ tests_unit_test_graph_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_graph_LDADD = $(UNIT_CONTROLLER_LDADD)
 tests_unit_test_graph_LINK = $(CONTROLLER_LINK)
 $(tests_unit_test_graph_OBJECTS): $(OVS_GENERATED)
+
+tests_unit_test_intern_CPPFLAGS = $(UNIT_CONTROLLER_CPPFLAGS)
+tests_unit_test_intern_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_intern_LDADD = $(UNIT_CONTROLLER_LDADD)
+tests_unit_test_intern_LINK = $(CONTROLLER_LINK)
+$(tests_unit_test_intern_OBJECTS): $(OVS_GENERATED)
 
 tests_unit_test_probe_CPPFLAGS = $(UNIT_CONTROLLER_CPPFLAGS)
 tests_unit_test_probe_CFLAGS = $(UNIT_CFLAGS)

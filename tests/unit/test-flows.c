@@ -8,6 +8,7 @@
 #include "byte-order.h"
 #include "fabric.h"
 #include "flow.h"
+#include "flow-entry.h"
 #include "flow-text.h"
 #include "packets.h"
 #include "unit.h"
@@ -71,11 +72,16 @@ check(const struct fabric *f, size_t sw, enum flows_section section,
       const char *expected)
 {
     struct fabric_routes routes;
-    struct flow_table ft, want;
+    struct flow_table ft, far, want;
     char *got, *wanted;
 
     fabric_route(f, &routes);
     flow_table_init(&ft);
+    flow_table_init(&far);
+    if (section == FLOWS_STATIONS) {
+        flows_add_far(f, &far);
+        ft.base = &far;
+    }
     flows_add(section, f, &routes, sw, &ft);
     got = flow_text_lines(&ft);
     flow_text_read(&want, expected);
@@ -84,6 +90,7 @@ check(const struct fabric *f, size_t sw, enum flows_section section,
     free(got);
     free(wanted);
     flow_table_destroy(&ft);
+    flow_table_destroy(&far);
     flow_table_destroy(&want);
     fabric_routes_uninit(&routes);
 }
@@ -395,10 +402,14 @@ test_cookies(void)
 
         flow_table_init(&ft);
         flows_add(section, &f, &routes, 2, &ft);
+        if (section == FLOWS_STATIONS) {
+            flows_add_far(&f, &ft);
+        }
         CU_ASSERT(hmap_count(&ft.flows) > 0);
         HMAP_FOR_EACH (flow, node, &ft.flows) {
-            CHECK_INT(ntohll(flow->cookie), FLOWS_COOKIE(section));
-            CHECK_INT(flows_section_from_cookie(flow->cookie), section);
+            CHECK_INT(ntohll(flow->entry->cookie), FLOWS_COOKIE(section));
+            CHECK_INT(flows_section_from_cookie(flow->entry->cookie),
+                      section);
         }
         flow_table_destroy(&ft);
     }
