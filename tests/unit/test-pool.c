@@ -452,7 +452,7 @@ test_affinity(void)
         f.pool_config.affinity = (char *) "cookie.session";
         pool = create();
         for (int session = 0; session < 100; session++) {
-            char value[10];
+            char value[16];
             int host, other;
 
             snprintf(value, sizeof value, "s%d", session);
