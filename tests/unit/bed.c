@@ -119,7 +119,9 @@ bed_build_message(unsigned int host, uint8_t type, const void *body,
     uint64_t message[MIGRATE_MESSAGE_MAX / 8];
 
     memcpy(message, &header, sizeof header);
-    memcpy((uint8_t *) message + sizeof header, body, len);
+    if (len) {
+        memcpy((uint8_t *) message + sizeof header, body, len);
+    }
     seal(&bed.keys.keys[0], &h->address, &bed.address, (void *) message);
     memcpy(buf + udp_overhead(&bed.address), message, sizeof header + len);
     return udp_build(buf, sizeof header + len, bed.mac, h->mac, &h->address,
