@@ -120,10 +120,9 @@ transmit(struct migrate *m, struct pending *pending, int64_t now)
     count(m, pending->transmissions ? COUNTER_BUNDLE_RETRANSMIT
           : COUNTER_BUNDLE);
     m->counters[COUNTER_BUNDLE_BYTES] += udp_overhead(&host->address) + len;
-    if (pending->host_has > taken) {
-        taken = pending->host_has;
-    }
-    send_continuation(m, pending, taken, now);
+    /* Another switch's bundle may have had less in it. */
+    send_continuation(m, pending,
+                      pending->confirmed ? pending->host_has : taken, now);
     timers_set(&m->timers, &pending->timer,
                now + (pending->transmissions
                       ? MIGRATE_RETRANSMIT : MIGRATE_CONFIRM_WAIT));
@@ -433,6 +432,9 @@ handoff_known(struct migrate *m, struct record *r, const struct host *host,
         pending->decided = now;
     } else {
         handoff_end(m, r);
+        if (r->host != host->index) {
+            pending->acked = pending->assembly.len;     /* By that one. */
+        }
     }
     /* CONFIRM will answer, and say what the host has. */
     offer(m, pending, host->index, flow_id, now);

@@ -785,6 +785,42 @@ test_full(void)
     bed_close();
 }
 
+/* The host that it was on its way to may have acknowledged more than the one
+ * that has it. */
+static void
+test_on_its_way_and_acknowledged(void)
+{
+    struct migrate_mapping map;
+    struct bed_client c;
+    struct bed_bundle b;
+    struct bed_frame *f;
+    unsigned int other;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_request(&c, NULL);
+    b = bed_expect_bundle();
+    other = (b.host + 1) % BED_HOSTS;
+    map = bed_mapping(&c, FLOW);
+    audit(other, &map, 1);
+    bed_expect_abort(b.host, b.flow_id);
+    bed_report(other, FLOW, MIGRATE_CONFIRM, 0, c.seq - 5);
+    CHECK_STR(bed_state(&c), "offered");
+    bed_clear();
+    bed_wait(MIGRATE_CONFIRM_WAIT);
+    bed_bundle_free(&b);
+    b = bed_expect_bundle();
+    f = bed_take();             /* What is missing. */
+    CU_ASSERT_FATAL(f && f->kind == FRAME_TCP);
+    CHECK_INT(f->packet.seq, c.seq - 5);
+    CHECK_INT(f->packet.payload_len, 5);
+    free(f);
+    bed_report(other, FLOW, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_STR(bed_state(&c), "live");
+    bed_bundle_free(&b);
+    bed_close();
+}
+
 /* Whatever was asked is answered: 'host' has 'map', the others have nothing. */
 static void
 answer(unsigned int host, const struct migrate_mapping *map)
@@ -874,6 +910,8 @@ static const struct unit_test tests[] = {
     { "connections from one client port", test_conflict },
     { "connection that two hosts have", test_double },
     { "connection on its way elsewhere", test_on_its_way },
+    { "connection on its way that another host acknowledged",
+      test_on_its_way_and_acknowledged },
     { "connection with an incomplete request", test_gathering },
     { "flow ID of another connection", test_flow_id_of_another },
     { "no ABORT of what may be an earlier engine's", test_no_abort_before },
