@@ -245,6 +245,7 @@ record_prefetch(const struct record_table *t, uint32_t bucket)
         const char *r = (const char *) at_index(t, index);
 
         __builtin_prefetch(r);
+        __builtin_prefetch(r + sizeof(struct record) / 2);
         __builtin_prefetch(r + sizeof(struct record) - 1);
     }
 }
