@@ -351,13 +351,14 @@ ask(struct decider *d, const struct keyring *keys, struct question *q)
 void
 decider_receive(struct decider *d, const struct keyring *keys,
                 const struct channel_end *end, const char *sw,
+                const struct switch_weights *weights,
                 const struct migrate_header *header)
 {
     const char *why = NULL;
     struct question q;
 
     decider_statistics.asked++;
-    if (!question_init(&q, d->idl, end, sw, header)) {
+    if (!question_init(&q, d->idl, end, sw, weights, header)) {
         decider_statistics.malformed++;
         return;
     }

@@ -4,7 +4,7 @@
 
 /* Answers switches that ask for the host of a connection: what the service's
  * webhook says, if it has one, or one of the pool's hosts, so that over all
- * switches each gets new connections by its weight.
+ * switches each gets new connections by its weight in the switch that asks.
  *
  * Whoever fails, the switch is answered in time, or decides itself. */
 
@@ -19,6 +19,7 @@ struct json;
 struct keyring;
 struct migrate_header;
 struct ovsdb_idl;
+struct switch_weights;
 
 /* Has the switch 'dpid' take in 'frame', which goes to its engine. */
 typedef void decider_send_cb(void *aux, uint64_t dpid, const void *frame,
@@ -29,9 +30,10 @@ struct decider *decider_create(const struct ovsdb_idl *, decider_send_cb *,
 void decider_destroy(struct decider *);
 
 /* Takes the DECIDE that starts at 'header', which is followed by as much as it
- * says, from 'end', the switch 'sw'. */
+ * says, from 'end', the switch 'sw', where hosts have 'weights'. */
 void decider_receive(struct decider *, const struct keyring *,
                      const struct channel_end *end, const char *sw,
+                     const struct switch_weights *weights,
                      const struct migrate_header *header);
 
 void decider_run(struct decider *);

@@ -320,6 +320,12 @@ get_weights(const void *sw_, const struct omrec_pool *pool, int64_t weights[])
     return sw->fleet->ops->weights(sw->fleet->aux, sw, pool, weights);
 }
 
+struct switch_weights
+fleet_weights(const struct fleet_switch *sw)
+{
+    return (struct switch_weights) { &sw->fleet->weights, get_weights, sw };
+}
+
 static void
 run_db(struct fleet_switch *sw, const struct sset *pools)
 {
@@ -330,7 +336,7 @@ run_db(struct fleet_switch *sw, const struct sset *pools)
         .sw = omrec_switch_get_for_uuid(idl, &sw->uuid),
         .links = &sw->links,
         .pools = pools,
-        .weights = { &sw->fleet->weights, get_weights, sw },
+        .weights = fleet_weights(sw),
     };
 
     if (wanted.sw && wanted.fabric) {

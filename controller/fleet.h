@@ -14,6 +14,7 @@
 #include "openvswitch/ofp-port.h"
 #include "pool-weights.h"
 #include "sset.h"
+#include "switch-rows.h"
 #include "uuid.h"
 
 struct fleet;
@@ -77,6 +78,9 @@ struct fleet {
 void fleet_init(struct fleet *, struct ovsdb_idl *, struct topology *,
                 const struct fleet_ops *, void *aux);
 void fleet_uninit(struct fleet *);
+
+/* The weights of hosts in the switch, which lives longer than these. */
+struct switch_weights fleet_weights(const struct fleet_switch *);
 
 /* Makes the switches those of the database.  Returns whether some have come or
  * gone. */

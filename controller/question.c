@@ -11,6 +11,7 @@
 #include "controller/ovs-migrate-idl.h"
 #include "openvswitch/json.h"
 #include "smap.h"
+#include "switch-rows.h"
 #include "timeval.h"
 #include "utf8.h"
 #include "util.h"
@@ -131,38 +132,56 @@ parse(struct question *q, const struct migrate_header *header)
     return q->pool && q->rule;
 }
 
-/* Whether new connections of 'q' may be given to 'host', of which nobody says
- * that it is down, unless 'down' is set. */
+/* Whether connections of 'q' can be moved to 'host', of which nobody says that
+ * it is down, unless 'down' is set. */
 static bool
-may_have(const struct question *q, const struct omrec_host *host, bool down,
+can_have(const struct question *q, const struct omrec_host *host, bool down,
          struct migrate_address *address)
 {
-    return ((!host->state || !strcmp(host->state, "ready"))
-            && (down || strcmp(smap_get_def(&host->status, "state", "up"),
-                               "down"))
+    return ((down || strcmp(smap_get_def(&host->status, "state", "up"),
+                            "down"))
             && address_parse(host->ip, address)
             && (address_is_v4(address)
                 == address_is_v4(&q->decide.client)));
 }
 
 static void
-add_candidates(struct question *q, const struct omrec_pool *pool, bool down)
+add_candidates(struct question *q, const struct omrec_pool *pool,
+               const int64_t weights[], bool down)
 {
     for (size_t i = 0; i < pool->n_hosts; i++) {
         const struct omrec_host *host = pool->key_hosts[i];
         struct candidate *c = &q->candidates[q->n_candidates];
 
-        if (pool->value_hosts[i] && may_have(q, host, down, &c->address)) {
+        if (weights[i] && can_have(q, host, down, &c->address)) {
             c->name = xstrdup(host->name);
-            c->weight = pool->value_hosts[i];
+            c->weight = weights[i];
             q->n_candidates++;
         }
     }
 }
 
+/* Notes who of 'pool' may have new connections of 'q'. */
+static void
+find_candidates(struct question *q, const struct omrec_pool *pool,
+                const struct switch_weights *weights)
+{
+    int64_t *values = xcalloc(pool->n_hosts, sizeof *values);
+
+    weights->get(weights->aux, pool, values);
+    q->candidates = xcalloc(pool->n_hosts, sizeof *q->candidates);
+    add_candidates(q, pool, values, false);
+    if (!q->n_candidates) {
+        /* The switch, which has asked, may know better. */
+        add_candidates(q, pool, values, true);
+    }
+    free(values);
+}
+
 /* Looks up in the database what 'q' is about. */
 static bool
-look_up(struct question *q, const struct ovsdb_idl *idl)
+look_up(struct question *q, const struct ovsdb_idl *idl,
+        const struct switch_weights *weights)
 {
     const struct omrec_service *service;
     const struct omrec_pool *pool;
@@ -176,12 +195,7 @@ look_up(struct question *q, const struct ovsdb_idl *idl)
     }
     OMREC_POOL_FOR_EACH (pool, idl) {
         if (!strcmp(pool->name, q->pool)) {
-            q->candidates = xcalloc(pool->n_hosts, sizeof *q->candidates);
-            add_candidates(q, pool, false);
-            if (!q->n_candidates) {
-                /* The switch, which has asked, may know better. */
-                add_candidates(q, pool, true);
-            }
+            find_candidates(q, pool, weights);
             return q->service != NULL;
         }
     }
@@ -191,6 +205,7 @@ look_up(struct question *q, const struct ovsdb_idl *idl)
 bool
 question_init(struct question *q, const struct ovsdb_idl *idl,
               const struct channel_end *end, const char *sw,
+              const struct switch_weights *weights,
               const struct migrate_header *header)
 {
     memset(q, 0, sizeof *q);
@@ -199,7 +214,7 @@ question_init(struct question *q, const struct ovsdb_idl *idl,
     q->request = json_object_create();
     q->begun = time_msec();
     q->wall = time_wall_msec();
-    if (!parse(q, header) || !look_up(q, idl)) {
+    if (!parse(q, header) || !look_up(q, idl, weights)) {
         question_uninit(q);
         return false;
     }

@@ -13,12 +13,13 @@
 
 struct json;
 struct ovsdb_idl;
+struct switch_weights;
 
 /* A host that may be chosen. */
 struct candidate {
     char *name;
     struct migrate_address address;
-    int64_t weight;             /* Not 0. */
+    int64_t weight;             /* In the switch; not 0. */
 };
 
 struct question {
@@ -37,10 +38,12 @@ struct question {
 };
 
 /* Reads the DECIDE that starts at 'header', which is followed by as much as it
- * says, of the switch 'sw' at 'end'.  Returns false if it is malformed, or
- * about a service or pool that the database does not have. */
+ * says, of the switch 'sw' at 'end', where hosts have 'weights'.  Returns
+ * false if it is malformed, or about a service or pool that the database does
+ * not have. */
 bool question_init(struct question *, const struct ovsdb_idl *,
                    const struct channel_end *end, const char *sw,
+                   const struct switch_weights *weights,
                    const struct migrate_header *header);
 void question_uninit(struct question *);
 

@@ -106,14 +106,14 @@ struct southbound {
 
 static void fleet_wanted(void *sb_, const struct fleet_switch *,
                          enum flows_section, struct flow_table *);
-static bool fleet_weights(void *sb_, const struct fleet_switch *,
-                          const struct omrec_pool *, int64_t weights[]);
+static bool host_weights(void *sb_, const struct fleet_switch *,
+                         const struct omrec_pool *, int64_t weights[]);
 static void fleet_packet_in(void *sb_, struct fleet_switch *,
                             ofp_port_t in_port, const void *frame, size_t len);
 
 static const struct fleet_ops fleet_ops = {
     .wanted = fleet_wanted,
-    .weights = fleet_weights,
+    .weights = host_weights,
     .packet_in = fleet_packet_in,
 };
 
@@ -227,8 +227,8 @@ fleet_wanted(void *sb_, const struct fleet_switch *sw,
 }
 
 static bool
-fleet_weights(void *sb_, const struct fleet_switch *sw,
-              const struct omrec_pool *pool, int64_t weights[])
+host_weights(void *sb_, const struct fleet_switch *sw,
+             const struct omrec_pool *pool, int64_t weights[])
 {
     const struct southbound *sb = sb_;
 
@@ -344,7 +344,10 @@ receive_message(struct southbound *sb, const struct fleet_switch *sw,
         const struct migrate_header *header = channel_header(&message);
 
         if (header->type == MIGRATE_DECIDE) {
-            decider_receive(sb->decider, &keys, &end, row->name, header);
+            const struct switch_weights weights = fleet_weights(sw);
+
+            decider_receive(sb->decider, &keys, &end, row->name, &weights,
+                            header);
         } else if (header->type == MIGRATE_LISTING) {
             census_receive(sb->live.census, sw->dpid, header);
         }

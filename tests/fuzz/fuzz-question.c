@@ -11,6 +11,7 @@
 #include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
 #include "smap.h"
+#include "switch-rows.h"
 #include "unicode.h"
 #include "util.h"
 
@@ -36,6 +37,15 @@ add_host(struct ovsdb_idl_txn *txn, const char *name, const char *ip,
     omrec_host_set_ip(host, ip);
     omrec_host_set_status(host, &status);
     return host;
+}
+
+/* The switch has the weights that the database has. */
+static bool
+get_weights(const void *aux OVS_UNUSED, const struct omrec_pool *pool,
+            int64_t weights[])
+{
+    memcpy(weights, pool->value_hosts, pool->n_hosts * sizeof *weights);
+    return true;
 }
 
 /* Fills the database, in a transaction that is never committed. */
@@ -145,6 +155,7 @@ check_json(const struct question *q)
 static void
 ask(const struct migrate_header *header, size_t body_len)
 {
+    static const struct switch_weights weights = { .get = get_weights };
     const uint8_t *body = (const uint8_t *) (header + 1);
     struct channel_end end = { .dpid = 1 };
     struct text fields[256];
@@ -158,7 +169,8 @@ ask(const struct migrate_header *header, size_t body_len)
             && text_is(&fields[MIGRATE_FIELD_POOL], POOL)
             && fields[MIGRATE_FIELD_RULE].s
             && !memcmp(body + 8, &(__be32) { htonl(SERVICE_ID) }, 4));
-    FUZZ_CHECK(question_init(&q, idl, &end, "sw", header) == good);
+    FUZZ_CHECK(question_init(&q, idl, &end, "sw", &weights, header)
+               == good);
     if (good) {
         check_field(&q, "method", &fields[MIGRATE_FIELD_METHOD]);
         check_field(&q, "host", &fields[MIGRATE_FIELD_HOST]);

@@ -12,7 +12,7 @@ import threading
 import time
 
 import tap
-from fabrictest import URL, FabricTest
+from fabrictest import SERVICE_ADDRESS, URL, FabricTest
 from labtest import curl
 from workspace import wait_until
 
@@ -75,7 +75,8 @@ class Decide(FabricTest):
     def tearDown(self):
         self.net.patch("services/web", decide=None, decide_timeout=None,
                        decide_webhook=None)
-        self.net.patch("hosts/h5", state=None)
+        self.net.patch("hosts/h5", state=None, capacity=None)
+        self.net.patch("pools/web", spill_over=None)
         super().tearDown()
 
     def decide(self, **members):
@@ -149,6 +150,33 @@ class Decide(FabricTest):
         self.decide(decide_timeout=1000, decide_webhook=self.hook.url)
         self.assertNotIn("h5", self.answered(4))
         self.assertNotIn("h5", self.hook.questions[0]["candidates"])
+
+    def test_near(self):
+        """Weights are those of the switch that asks: where the nearest hosts
+        are to take everything, they do."""
+        self.net.patch("pools/web", spill_over=80)
+        self.decide(decide_timeout=1000)
+        before = self.counters()
+        self.assertEqual(set(self.answered(8)), {"h1", "h2"})
+        self.assertEqual((self.counters() - before)["decided"], 8)
+
+    def test_full(self):
+        """A host at its capacity is no candidate."""
+        self.hook.answer = host("h5")
+        self.decide(decide_timeout=1000, decide_webhook=self.hook.url)
+        sock = self.client.connect((SERVICE_ADDRESS, 80))
+        self.addCleanup(sock.close)
+        sock.sendall(b"GET /name HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.assertIn(b"h5", sock.recv(4096))
+        self.net.patch("hosts/h5", capacity=1)
+
+        def is_full():
+            self.answered(1)
+            return "h5" not in self.hook.questions[-1]["candidates"]
+        wait_until(is_full, "h5 to be full", 20, 0.5)
+        self.assertNotIn("h5", self.answered(4))
+        sock.close()
+        wait_until(lambda: not is_full(), "h5 to be free", 40, 0.5)
 
     def test_webhook_hangs(self):
         """Nobody waits longer than the service allows, and after a few not at
