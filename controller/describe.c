@@ -214,6 +214,9 @@ describe_decision(const struct ovsdb_idl *idl, const char *sw,
     if (o.pool && !strcmp(chooser(c), "switch")) {
         json_object_put_string(item, "policy", o.pool->policy
                                ? o.pool->policy : "round-robin");
+        if (o.pool->affinity) {
+            json_object_put_string(item, "affinity", o.pool->affinity);
+        }
     }
     why = explain(&o, c);
     if (why) {

@@ -145,6 +145,22 @@ class Fabric(FabricTest):
             self.client = client.machine
             self.assertEqual(len(self.served()), len(self.net.servers))
 
+    def test_affinity(self):
+        """A cookie leads to one host, whichever switch the client comes
+        to."""
+        self.net.patch("pools/web", affinity="cookie.session")
+        self.addCleanup(self.net.patch, "pools/web", affinity=None)
+        self.net.wait_synced()
+        hosts = {}
+        for session in [*map(str, range(16)), "5d41.h6"]:
+            answers = [curl(client.machine, URL + "/name", "-b",
+                            f"session={session}").body.strip()
+                       for client in self.net.clients for _ in range(2)]
+            hosts[session] = answers[0]
+            self.assertEqual(set(answers), {hosts[session]}, session)
+        self.assertEqual(hosts["5d41.h6"], "h6")
+        self.assertGreater(len(set(hosts.values())), 4, hosts)
+
     def test_flows_deleted(self):
         """By hand, under load: they are back within two seconds."""
         for name in "leaf1", "leaf3", "spine1":

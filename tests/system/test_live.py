@@ -161,6 +161,10 @@ class Live(FabricTest):
         self.net.wait_synced()
         self.assertEqual(self.decision(sock)["rule"], "path-prefix=/name")
 
+        self.net.patch("pools/web", affinity="cookie.session")
+        self.assertEqual(self.decision(sock)["affinity"], "cookie.session")
+        self.net.patch("pools/web", affinity=None)
+
         server = self.net["h3"].server
         server.process.stop()
         decisions = [self.decision(sock)
