@@ -2,6 +2,7 @@
 #include <config.h>
 #include "maglev.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,7 @@
 #define NOBODY UINT16_MAX
 
 struct maglev {
-    unsigned int refs;
+    atomic_uint refs;
     struct maglev_node *nodes;
     size_t n_nodes;
     uint32_t size;
@@ -113,7 +114,7 @@ maglev_create(const struct maglev_node nodes[], size_t n)
         return NULL;
     }
     table = xcalloc(1, sizeof *table + size * sizeof *table->entries);
-    table->refs = 1;
+    atomic_init(&table->refs, 1);
     table->nodes = xcalloc(n, sizeof *nodes);
     memcpy(table->nodes, nodes, n * sizeof *nodes);
     table->n_nodes = n;
@@ -135,14 +136,14 @@ maglev_create(const struct maglev_node nodes[], size_t n)
 struct maglev *
 maglev_ref(struct maglev *table)
 {
-    table->refs++;
+    atomic_fetch_add(&table->refs, 1);
     return table;
 }
 
 void
 maglev_unref(struct maglev *table)
 {
-    if (table && !--table->refs) {
+    if (table && atomic_fetch_sub(&table->refs, 1) == 1) {
         free(table->nodes);
         free(table);
     }

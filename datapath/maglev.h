@@ -47,7 +47,8 @@ struct maglev_node {
  * if it has a weight. */
 struct maglev *maglev_create(const struct maglev_node[], size_t n);
 
-/* The same table once more, for maglev_unref(). */
+/* The same table once more, for maglev_unref().  Any thread may call these,
+ * and others use the table meanwhile. */
 struct maglev *maglev_ref(struct maglev *);
 
 /* Frees 'table', which may be NULL, if this was the last reference. */

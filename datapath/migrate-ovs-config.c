@@ -417,16 +417,21 @@ static void
 reconfigure_bridge(struct ovs_engine *engine, const struct ovsrec_bridge *row)
 {
     struct builder b = { .error = NULL };
+    const struct migrate *migrate;
+    struct policy *policy;
 
     ovs_mutex_lock(&engine->mutex);
     b.table = engine->table;
+    migrate = engine->migrate;
     ovs_mutex_unlock(&engine->mutex);
     build(&b, row);
+    policy = b.error ? NULL : migrate_compile(migrate, &b.config, &b.error);
     if (!b.error) {
         ovs_mutex_lock(&engine->mutex);
         engine->table = b.table;
         ovs_engine_start(engine);
-        b.error = migrate_configure(engine->migrate, &b.config, time_msec());
+        b.error = migrate_apply(engine->migrate, &b.config, policy,
+                                time_msec());
         if (!b.error) {
             set_placements(engine, &b);
         }

@@ -3,11 +3,11 @@
 #include "migrate.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine.h"
+#include "xalloc.h"
 
 static const struct {
     const char *name;
@@ -170,41 +170,60 @@ services_inherit(const struct policy *old, const struct policy *new,
     }
 }
 
-char *
-migrate_configure(struct migrate *m, const struct migrate_config *config,
-                  int64_t now)
+static char *
+too_many_hosts(const struct host_config *config)
 {
-    uint16_t *index = calloc(config->n_hosts + 1, sizeof *index);
-    struct generation *g = calloc(1, sizeof *g);
-    char *error = NULL;
+    return xasprintf("host \"%s\": more than %d hosts", config->name,
+                     HOST_MAX);
+}
 
-    for (size_t i = 0; i < config->n_hosts && !error; i++) {
+struct policy *
+migrate_compile(const struct migrate *m, const struct migrate_config *config,
+                char **error)
+{
+    if (config->n_hosts > HOST_MAX) {
+        *error = too_many_hosts(&config->hosts[HOST_MAX]);
+        return NULL;
+    }
+    return policy_create(config, m && m->generation ? m->generation->policy
+                                                    : NULL, error);
+}
+
+/* Finds the hosts of 'config' in the host table, or adds them, and stores in
+ * 'index' where they are.  Returns NULL, or an error message that the caller
+ * frees. */
+static char *
+hosts_obtain(struct migrate *m, const struct migrate_config *config,
+             uint16_t index[])
+{
+    for (size_t i = 0; i < config->n_hosts; i++) {
         struct host *host = host_obtain(m, &config->hosts[i]);
 
         if (!host) {
-            if (asprintf(&error, "host \"%s\": more than %d hosts",
-                         config->hosts[i].name, HOST_MAX) < 0) {
-                abort();
-            }
-            break;
+            return too_many_hosts(&config->hosts[i]);
         }
         index[i] = host->index;
-        for (size_t j = 0; j < i && !error; j++) {
-            if (index[j] == index[i]
-                && asprintf(&error, "hosts \"%s\" and \"%s\" have the same "
-                            "address", config->hosts[j].name,
-                            config->hosts[i].name) < 0) {
-                abort();
+        for (size_t j = 0; j < i; j++) {
+            if (index[j] == index[i]) {
+                return xasprintf("hosts \"%s\" and \"%s\" have the same "
+                                 "address", config->hosts[j].name,
+                                 config->hosts[i].name);
             }
         }
     }
-    if (!error) {
-        g->policy = policy_create(config, index,
-                                  m->generation ? m->generation->policy : NULL,
-                                  &error);
-    }
+    return NULL;
+}
+
+char *
+migrate_apply(struct migrate *m, const struct migrate_config *config,
+              struct policy *policy, int64_t now)
+{
+    uint16_t *index = xcalloc(config->n_hosts, sizeof *index);
+    char *error = hosts_obtain(m, config, index);
+    struct generation *g;
+
     if (error) {
-        free(g);
+        policy_destroy(policy);
         free(index);
         hosts_tidy(m);
         return error;
@@ -226,8 +245,11 @@ migrate_configure(struct migrate *m, const struct migrate_config *config,
         free(host->name);
         host->name = strdup(config->hosts[i].name);
     }
+    policy_bind(policy, index);
     free(index);
 
+    g = xcalloc(1, sizeof *g);
+    g->policy = policy;
     g->refs = 1;
     m->n_generations++;
     if (m->generation) {
@@ -252,6 +274,16 @@ migrate_configure(struct migrate *m, const struct migrate_config *config,
     m->next_hello = now;
     m->configured = true;
     return NULL;
+}
+
+char *
+migrate_configure(struct migrate *m, const struct migrate_config *config,
+                  int64_t now)
+{
+    char *error = NULL;
+    struct policy *policy = migrate_compile(m, config, &error);
+
+    return error ? error : migrate_apply(m, config, policy, now);
 }
 
 /* Ends the older connection of the client port of 'pending', unless the host

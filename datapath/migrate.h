@@ -17,6 +17,7 @@
 
 struct host;
 struct migrate;
+struct policy;
 struct service;
 
 /* The 5-tuple of a confirmed connection and what becomes of its packets, for
@@ -56,8 +57,21 @@ struct migrate *migrate_create(const struct migrate_ops *ops, void *aux,
                                const uint8_t seed[16]);
 void migrate_destroy(struct migrate *);
 
-/* Replaces the configuration.  Connections go on.  Returns NULL, or, with
- * nothing changed, an error message that the caller frees. */
+/* Makes of a configuration what migrate_apply() takes, which for large pools
+ * takes long.  So packets need not wait for it: the thread that configures the
+ * engine, or is to create it yet ('migrate' is null), may call this while
+ * others use it.  Returns NULL, with an error message that the caller frees in
+ * '*error', if the configuration is not right. */
+struct policy *migrate_compile(const struct migrate *migrate,
+                               const struct migrate_config *, char **error);
+
+/* Replaces the configuration by that of which 'policy' was made, which this
+ * takes over.  Connections go on.  Returns NULL, or, with nothing changed, an
+ * error message that the caller frees. */
+char *migrate_apply(struct migrate *, const struct migrate_config *,
+                    struct policy *policy, int64_t now);
+
+/* Both. */
 char *migrate_configure(struct migrate *, const struct migrate_config *,
                         int64_t now);
 

@@ -111,8 +111,7 @@ compare_services(const void *a_, const void *b_)
 
 static char *
 compile_policy(const struct migrate_config *config,
-               const uint16_t *host_index, const struct policy *old,
-               struct policy *policy)
+               const struct policy *old, struct policy *policy)
 {
     char *error = NULL;
 
@@ -120,8 +119,7 @@ compile_policy(const struct migrate_config *config,
     policy->n_pools = config->n_pools;
     for (size_t i = 0; i < config->n_pools && !error; i++) {
         error = pool_init(&policy->pools[i], config, &config->pools[i],
-                          host_index, old ? old->pools : NULL,
-                          old ? old->n_pools : 0);
+                          old ? old->pools : NULL, old ? old->n_pools : 0);
     }
 
     policy->services = xcalloc(config->n_services, sizeof *policy->services);
@@ -145,17 +143,24 @@ compile_policy(const struct migrate_config *config,
 
 struct policy *
 policy_create(const struct migrate_config *config,
-              const uint16_t *host_index, const struct policy *old,
-              char **error)
+              const struct policy *old, char **error)
 {
     struct policy *policy = xcalloc(1, sizeof *policy);
 
-    *error = compile_policy(config, host_index, old, policy);
+    *error = compile_policy(config, old, policy);
     if (*error) {
         policy_destroy(policy);
         return NULL;
     }
     return policy;
+}
+
+void
+policy_bind(struct policy *policy, const uint16_t host_index[])
+{
+    for (size_t i = 0; i < policy->n_pools; i++) {
+        pool_bind(&policy->pools[i], host_index);
+    }
 }
 
 void

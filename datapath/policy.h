@@ -34,14 +34,18 @@ struct service {
                                  * to be another one. */
 };
 
-/* Compiles 'config'.  'host_index' maps its hosts to the engine's host table.
- * What 'old', which may be null, has the same is shared with it.  On an error
- * in the configuration (duplicate service id, unknown match key,
+/* Compiles 'config', which has HOST_MAX hosts at most, into a policy that needs
+ * policy_bind() then.  What 'old', which may be null and in use, has the same
+ * is shared with it.  On an error in the configuration (duplicate service id, unknown match key,
  * bad pattern...) returns NULL and sets '*error' to a message
  * that names the thing and the remedy, which the caller frees. */
 struct policy *policy_create(const struct migrate_config *config,
-                             const uint16_t *host_index,
                              const struct policy *old, char **error);
+
+/* Tells the policy where the hosts of its configuration are in the engine's
+ * host table. */
+void policy_bind(struct policy *, const uint16_t host_index[]);
+
 void policy_destroy(struct policy *);
 
 /* Steps through the services: '*at' starts at 0; NULL ends. */

@@ -14,7 +14,8 @@
 #define DRAWS 32                /* See draw(). */
 
 struct pool_member {
-    uint16_t host;              /* Index in the engine's host table. */
+    uint16_t host;              /* Index in the engine's host table; in the
+                                 * configuration's before pool_bind(). */
     uint16_t weight;
     int64_t credit;             /* See select_round_robin(). */
     struct migrate_address address;
@@ -299,7 +300,7 @@ compare_names(const void *a_, const void *b_)
 /* In the same order wherever the pool has the same members. */
 static char *
 init_members(struct pool *pool, const struct migrate_config *config,
-             const struct pool_config *pc, const uint16_t *host_index)
+             const struct pool_config *pc)
 {
     bool *seen = xcalloc(config->n_hosts, sizeof *seen);
     char *error = NULL;
@@ -322,7 +323,7 @@ init_members(struct pool *pool, const struct migrate_config *config,
         } else {
             seen[mc->host] = true;
             pool->members[i] = (struct pool_member) {
-                .host = host_index[mc->host],
+                .host = mc->host,
                 .weight = mc->weight,
                 .address = host->address,
                 .name = affinity_hash(host->name, strlen(host->name)),
@@ -387,15 +388,15 @@ init_table(struct pool *pool, const struct pool old[], size_t n_old)
 /* A pool without members is legal: nobody serves what it gets. */
 char *
 pool_init(struct pool *pool, const struct migrate_config *config,
-          const struct pool_config *pc, const uint16_t *host_index,
-          const struct pool old[], size_t n_old)
+          const struct pool_config *pc, const struct pool old[],
+          size_t n_old)
 {
     char *error;
 
     memset(pool, 0, sizeof *pool);
     pool->name = xasprintf("%s", pc->name);
     pool->policy = pc->policy;
-    error = init_members(pool, config, pc, host_index);
+    error = init_members(pool, config, pc);
     if (!error && pc->affinity) {
         error = init_affinity(pool, pc);
     }
@@ -404,6 +405,14 @@ pool_init(struct pool *pool, const struct migrate_config *config,
         init_table(pool, old, n_old);
     }
     return error;
+}
+
+void
+pool_bind(struct pool *pool, const uint16_t host_index[])
+{
+    for (size_t i = 0; i < pool->n_members; i++) {
+        pool->members[i].host = host_index[pool->members[i].host];
+    }
 }
 
 void

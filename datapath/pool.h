@@ -39,13 +39,17 @@ struct choice {
     const struct tried *tried;
 };
 
-/* Compiles 'pc', one of the pools of 'config', into 'pool'.  'host_index' maps
- * hosts of 'config' to the engine's host table.  What one of the 'n_old' pools
- * 'old' has the same is shared with it.  Returns NULL, or an error message
- * that the caller frees; either way, 'pool' needs pool_uninit(). */
+/* Compiles 'pc', one of the pools of 'config', which has HOST_MAX hosts at
+ * most, into 'pool', which needs pool_bind() then.  What one of the 'n_old'
+ * pools 'old' has the same is shared with it.  Returns NULL, or an error
+ * message that the caller frees; either way, 'pool' needs pool_uninit(). */
 char *pool_init(struct pool *, const struct migrate_config *config,
-                const struct pool_config *pc, const uint16_t *host_index,
-                const struct pool old[], size_t n_old);
+                const struct pool_config *pc, const struct pool old[],
+                size_t n_old);
+
+/* Tells 'pool' where the hosts of its configuration are in the engine's host
+ * table. */
+void pool_bind(struct pool *, const uint16_t host_index[]);
 
 /* Frees what 'pool', which may be all zeros, holds. */
 void pool_uninit(struct pool *);

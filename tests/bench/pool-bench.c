@@ -41,7 +41,6 @@ struct bench {
     struct host **table;
     struct host_config *host_configs;
     struct member_config *members;
-    uint16_t *index;
     struct pool_config pool_config;
     struct migrate_config config;
 };
@@ -66,14 +65,12 @@ bench_init(struct bench *b, size_t n)
     b->table = xcalloc(n, sizeof *b->table);
     b->host_configs = xcalloc(n, sizeof *b->host_configs);
     b->members = xcalloc(n, sizeof *b->members);
-    b->index = xcalloc(n, sizeof *b->index);
     for (size_t i = 0; i < n; i++) {
         b->hosts[i] = (struct host) {
             .address = address_from_v4(htonl(0x0a010000 + i)),
             .configured = true, .mac_known = true, .up = true,
         };
         b->table[i] = &b->hosts[i];
-        b->index[i] = i;
         b->host_configs[i].name = xasprintf("h%zu", i);
         b->host_configs[i].address = b->hosts[i].address;
         b->members[i] = (struct member_config) { i, 1 + mix64(i) % 100 };
@@ -96,7 +93,6 @@ bench_uninit(struct bench *b)
     free(b->table);
     free(b->host_configs);
     free(b->members);
-    free(b->index);
 }
 
 static void
@@ -104,9 +100,7 @@ make(struct bench *b, struct pool *pool, const struct pool *old)
 {
     char *error;
 
-    memset(pool, 0, sizeof *pool);
-    error = pool_init(pool, &b->config, &b->pool_config, b->index, old,
-                      old != NULL);
+    error = pool_init(pool, &b->config, &b->pool_config, old, old != NULL);
     if (error) {
         fprintf(stderr, "pool-bench: %s\n", error);
         exit(EXIT_FAILURE);

@@ -76,7 +76,6 @@ static struct policy *
 make_policy(struct match_config *match)
 {
     static char name[] = "x";
-    static const uint16_t host_index[1];
     struct rule_config rule = { .matches = match, .n_matches = 1 };
     struct pool_config pool = { .name = name };
     struct service_config service = {
@@ -87,8 +86,7 @@ make_policy(struct match_config *match)
         .pools = &pool, .n_pools = 1, .services = &service, .n_services = 1
     };
     char *error;
-    struct policy *policy = policy_create(&config, host_index, NULL,
-                                          &error);
+    struct policy *policy = policy_create(&config, NULL, &error);
 
     FUZZ_CHECK(!policy == !!error);
     free(error);

@@ -25,8 +25,6 @@ static struct {
     struct migrate_config config;
 } f;
 
-static const uint16_t host_index[N_HOSTS] = { 5, 3, 4 };
-
 static void
 set_up(const uint16_t weights[], size_t n_members)
 {
@@ -80,8 +78,7 @@ static struct policy *
 create(void)
 {
     char *error = NULL;
-    struct policy *policy = policy_create(&f.config, host_index, NULL,
-                                          &error);
+    struct policy *policy = policy_create(&f.config, NULL, &error);
 
     CHECK_STR(error ? error : "no error", "no error");
     CU_ASSERT_FATAL(policy != NULL);
@@ -232,8 +229,7 @@ static void
 check_refused(const char *expected)
 {
     char *error = NULL;
-    struct policy *policy = policy_create(&f.config, host_index, NULL,
-                                          &error);
+    struct policy *policy = policy_create(&f.config, NULL, &error);
 
     CU_ASSERT(!policy);
     CU_ASSERT(error && strstr(error, expected));

@@ -72,10 +72,11 @@ static struct pool *
 create(void)
 {
     char *error = pool_init(&f.pool, &f.config, &f.pool_config,
-                            f.host_index, NULL, 0);
+                            NULL, 0);
 
     CHECK_STR(error ? error : "no error", "no error");
     free(error);
+    pool_bind(&f.pool, f.host_index);
     return &f.pool;
 }
 
@@ -555,8 +556,7 @@ test_table_is_shared(void)
     }
     for (int i = 0; i < 4; i++) {
         f.members[0].weight = i;
-        CU_ASSERT(!pool_init(&pool, &f.config, &f.pool_config, f.host_index,
-                             olds, 3));
+        CU_ASSERT(!pool_init(&pool, &f.config, &f.pool_config, olds, 3));
         for (int j = 0; j < 3; j++) {
             CHECK_INT(pool.table == olds[j].table, i == j);
         }
@@ -576,7 +576,7 @@ static void
 check_refused(const char *expected)
 {
     char *error = pool_init(&f.pool, &f.config, &f.pool_config,
-                            f.host_index, NULL, 0);
+                            NULL, 0);
 
     CHECK_STR(error, expected);
     free(error);
