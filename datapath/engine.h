@@ -161,7 +161,10 @@ struct migrate {
     struct generation *generation;
     unsigned int n_generations; /* That there are, old ones included. */
     struct host *hosts[HOST_MAX];
-    size_t n_hosts;             /* Slots used in 'hosts', which may be NULL. */
+    size_t n_hosts;             /* Slots used in 'hosts', which may be NULL... */
+    size_t n_gone;              /* ...as so many are. */
+    struct host *buckets[HOST_BUCKETS]; /* Those in 'hosts', by the hash of
+                                         * their address. */
 
     /* State. */
     uint32_t epoch;

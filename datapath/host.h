@@ -11,7 +11,8 @@
 
 #include "address.h"
 
-#define HOST_MAX 4096           /* Hosts of one engine. */
+#define HOST_MAX 8192           /* Hosts of one engine. */
+#define HOST_BUCKETS 4096       /* Of the hash table of them. */
 
 #define HOST_HELLOS 4           /* A power of 2, above HELLOS_UNANSWERED. */
 
@@ -35,6 +36,7 @@ struct host {
     char *name;
     struct migrate_address address;
     uint16_t index;             /* In the engine's host table. */
+    struct host *next;          /* With the same hash of 'address'. */
     uint16_t vlan;              /* That it is in; 0: frames are untagged. */
     bool configured;            /* Some pool may name it; false: leaving, kept
                                  * while it has connections. */

@@ -43,8 +43,8 @@ struct maglev_node {
 
 /* The table of the 'n' nodes, at most MAGLEV_MAX, whose order is the same
  * everywhere; or NULL, if none has a weight.  A node has its share of the
- * entries as its weight says, to 1 percent and 1 entry, and 1 entry at least
- * if it has a weight. */
+ * entries as its weight says, to 1 percent (2, of more than 5242 nodes) and 1
+ * entry, and 1 entry at least if it has a weight. */
 struct maglev *maglev_create(const struct maglev_node[], size_t n);
 
 /* The same table once more, for maglev_unref().  Any thread may call these,

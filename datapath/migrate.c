@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "mix.h"
 #include "xalloc.h"
 
 static const struct {
@@ -58,24 +59,40 @@ generation_unref(struct migrate *m, struct generation *g)
     }
 }
 
+/* Where the chain of hosts begins in which that with 'address' is. */
+static struct host **
+host_bucket(struct migrate *m, const struct migrate_address *address)
+{
+    uint64_t word[2];
+
+    memcpy(word, address->byte, sizeof word);
+    return &m->buckets[mix64(word[0] ^ mix64(word[1])) % HOST_BUCKETS];
+}
+
 struct host *
 engine_find_host(struct migrate *m, const struct migrate_address *address)
 {
-    for (size_t i = 0; i < m->n_hosts; i++) {
-        if (m->hosts[i] && address_equals(&m->hosts[i]->address, address)) {
-            return m->hosts[i];
-        }
+    struct host *host = *host_bucket(m, address);
+
+    while (host && !address_equals(&host->address, address)) {
+        host = host->next;
     }
-    return NULL;
+    return host;
 }
 
 static void
-host_destroy(struct host *host)
+host_destroy(struct migrate *m, struct host *host)
 {
-    if (host) {
-        free(host->name);
-        free(host);
+    struct host **p = host_bucket(m, &host->address);
+
+    while (*p != host) {
+        p = &(*p)->next;
     }
+    *p = host->next;
+    m->hosts[host->index] = NULL;
+    m->n_gone++;
+    free(host->name);
+    free(host);
 }
 
 void
@@ -90,7 +107,9 @@ migrate_destroy(struct migrate *m)
         engine_forget(m, record_next(m->records, &at));
     }
     for (size_t i = 0; i < m->n_hosts; i++) {
-        host_destroy(m->hosts[i]);
+        if (m->hosts[i]) {
+            host_destroy(m, m->hosts[i]);
+        }
     }
     generation_unref(m, m->generation);
     record_table_destroy(m->records);
@@ -99,36 +118,47 @@ migrate_destroy(struct migrate *m)
     free(m);
 }
 
+/* A place in the host table that nobody has; HOST_MAX if there is none. */
+static size_t
+free_place(const struct migrate *m)
+{
+    size_t i = m->n_gone ? 0 : m->n_hosts;
+
+    while (i < m->n_hosts && m->hosts[i]) {
+        i++;
+    }
+    return i;
+}
+
 /* Finds or adds the host with the address in 'config'.  Returns NULL if there
  * are too many. */
 static struct host *
 host_obtain(struct migrate *m, const struct host_config *config)
 {
-    struct host *host;
-    size_t free_slot = m->n_hosts;
+    struct host *host = engine_find_host(m, &config->address);
+    struct host **bucket;
+    size_t place;
 
-    for (size_t i = 0; i < m->n_hosts; i++) {
-        host = m->hosts[i];
-        if (!host) {
-            free_slot = i;
-        } else if (address_equals(&host->address, &config->address)) {
-            return host;
-        }
+    if (host) {
+        return host;
     }
-    if (free_slot >= HOST_MAX) {
+    place = free_place(m);
+    if (place >= HOST_MAX) {
         return NULL;
     }
-    host = calloc(1, sizeof *host);
-    if (!host) {
-        return NULL;
-    }
+    host = xcalloc(1, sizeof *host);
     host->address = config->address;
-    host->index = free_slot;
+    host->index = place;
     host->asked = host->answered = m->first_sequence;
     host->audit.sequence = host->audit.number = m->first_sequence;
-    m->hosts[free_slot] = host;
-    if (free_slot == m->n_hosts) {
+    bucket = host_bucket(m, &host->address);
+    host->next = *bucket;
+    *bucket = host;
+    m->hosts[place] = host;
+    if (place == m->n_hosts) {
         m->n_hosts++;
+    } else {
+        m->n_gone--;
     }
     return host;
 }
@@ -145,8 +175,7 @@ hosts_tidy(struct migrate *m)
         struct host *host = m->hosts[i];
 
         if (host && !host->configured && !host->n_records) {
-            host_destroy(host);
-            m->hosts[i] = NULL;
+            host_destroy(m, host);
         }
     }
 }
@@ -196,22 +225,26 @@ static char *
 hosts_obtain(struct migrate *m, const struct migrate_config *config,
              uint16_t index[])
 {
-    for (size_t i = 0; i < config->n_hosts; i++) {
+    size_t *users = xcalloc(HOST_MAX, sizeof *users);   /* Of places, from
+                                                         * 1. */
+    char *error = NULL;
+
+    for (size_t i = 0; i < config->n_hosts && !error; i++) {
         struct host *host = host_obtain(m, &config->hosts[i]);
 
         if (!host) {
-            return too_many_hosts(&config->hosts[i]);
-        }
-        index[i] = host->index;
-        for (size_t j = 0; j < i; j++) {
-            if (index[j] == index[i]) {
-                return xasprintf("hosts \"%s\" and \"%s\" have the same "
-                                 "address", config->hosts[j].name,
-                                 config->hosts[i].name);
-            }
+            error = too_many_hosts(&config->hosts[i]);
+        } else if (users[host->index]) {
+            error = xasprintf("hosts \"%s\" and \"%s\" have the same address",
+                              config->hosts[users[host->index] - 1].name,
+                              config->hosts[i].name);
+        } else {
+            index[i] = host->index;
+            users[host->index] = i + 1;
         }
     }
-    return NULL;
+    free(users);
+    return error;
 }
 
 char *

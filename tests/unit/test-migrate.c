@@ -313,7 +313,7 @@ test_bad_configuration(void)
     bed.config.hosts = many;
     bed.config.n_hosts = HOST_MAX + 1;
     error = migrate_configure(bed.engine, &bed.config, bed.now);
-    CU_ASSERT(error && strstr(error, "more than 4096 hosts"));
+    CU_ASSERT(error && strstr(error, "more than 8192 hosts"));
     free(error);
     free(many);
 
@@ -341,6 +341,48 @@ test_names_and_places(void)
     }
     CU_ASSERT(bed.engine->n_hosts <= 5);
     CU_ASSERT(!bed.engine->hosts[1] || !bed.engine->hosts[1]->up);
+    bed_close();
+}
+
+/* As many hosts as there may be are found by their addresses, and those that
+ * have left are not. */
+static void
+test_many_hosts(void)
+{
+    struct host_config *many = xcalloc(HOST_MAX, sizeof *many);
+
+    bed_open(4, 64);
+    for (size_t i = 0; i < HOST_MAX; i++) {
+        many[i].name = (char *) "many";
+        many[i].address = address_from_v4(htonl(0x0a010000 + i));
+    }
+    bed.pools[0].n_members = bed.pools[1].n_members = 0;
+    bed.config.n_hosts = 0;     /* The bed's leave. */
+    bed_configure();
+    bed.config.hosts = many;
+    bed.config.n_hosts = HOST_MAX;
+    bed_configure();
+    for (size_t step = 0; step < 3; step++) {
+        size_t half = HOST_MAX / 2;
+        size_t from = step == 1 ? half : 0;
+
+        for (size_t i = 0; i < HOST_MAX; i++) {
+            struct migrate_address a = address_from_v4(htonl(0x0a010000 + i));
+            struct host *host = engine_find_host(bed.engine, &a);
+
+            CHECK_INT(host != NULL, i >= from);
+            if (host) {
+                CU_ASSERT(address_equals(&host->address, &a));
+                CU_ASSERT(bed.engine->hosts[host->index] == host);
+            }
+        }
+        bed.config.hosts = step ? many : many + half;
+        bed.config.n_hosts = step ? HOST_MAX : half;
+        bed_configure();
+    }
+    CHECK_INT(bed.engine->n_hosts, HOST_MAX);
+    CHECK_INT(bed.engine->n_gone, 0);
+    free(many);
     bed_close();
 }
 
@@ -445,6 +487,7 @@ static const struct unit_test tests[] = {
     { "service leaves", test_service_leaves },
     { "bad configuration changes nothing", test_bad_configuration },
     { "names and places of hosts", test_names_and_places },
+    { "many hosts", test_many_hosts },
     { "counts stay", test_counts_stay },
     { "idle records", test_idle },
     { "nothing is left", test_nothing_left },
