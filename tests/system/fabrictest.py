@@ -53,6 +53,12 @@ class FabricTest(unittest.TestCase):
         return collections.Counter(answer.body.strip()
                                    for answer in answers)
 
+    def wait_hosts(self):
+        """Until the controller has heard from switches that all are up."""
+        wait_until(lambda: all(host["status"].get("state") == "up" for host
+                               in self.net.get("hosts")["items"]),
+                   "the controller to hear of all hosts")
+
     def tearDown(self):
         self.net.wait_links()
         self.net.wait_synced()

@@ -66,9 +66,7 @@ class Decide(FabricTest):
     def setUp(self):
         super().setUp()
         self.leaf = self.net["leaf1"].ovs
-        wait_until(lambda: all(h["status"].get("state") == "up" for h
-                               in self.net.get("hosts")["items"]),
-                   "the controller to hear of all hosts")
+        self.wait_hosts()
         self.hook = Orchestrator()
         self.addCleanup(self.hook.close)
 

@@ -103,6 +103,7 @@ class Live(FabricTest):
         self.addCleanup(self.net.patch, "services/web", decide=None,
                         decide_timeout=None)
         self.net.wait_synced()
+        self.wait_hosts()
         answer = curl(self.client, URL)
         decision = self.net.get("decisions?limit=1")["items"][0]
         self.assertEqual(
