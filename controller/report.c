@@ -120,7 +120,8 @@ note_connection(struct events *events, const struct omrec_switch *row,
 
 static void
 write_switch(struct events *events, const struct omrec_switch *row,
-             const struct fleet_switch *sw, const struct omrec_fabric *fabric)
+             const struct fleet_switch *sw, const struct omrec_fabric *fabric,
+             bool current)
 {
     bool ovsdb = sw->db && switch_db_is_connected(sw->db);
     bool openflow = sw->of && openflow_is_ready(sw->of);
@@ -139,7 +140,7 @@ write_switch(struct events *events, const struct omrec_switch *row,
     }
     omrec_switch_set_status(row, &status);
     smap_destroy(&status);
-    if (openflow && openflow_is_synced(sw->of)
+    if (current && openflow && openflow_is_synced(sw->of)
         && ovsdb && switch_db_is_synced(sw->db)) {
         omrec_switch_set_cur_cfg(row, fabric->next_cfg);
     }
@@ -147,7 +148,7 @@ write_switch(struct events *events, const struct omrec_switch *row,
 
 void
 report_switches(struct events *events, const struct fleet *fleet,
-                const struct omrec_fabric *fabric)
+                const struct omrec_fabric *fabric, bool current)
 {
     const struct fleet_switch *sw;
 
@@ -156,7 +157,7 @@ report_switches(struct events *events, const struct fleet *fleet,
             = omrec_switch_get_for_uuid(fleet->idl, &sw->uuid);
 
         if (row) {
-            write_switch(events, row, sw, fabric);
+            write_switch(events, row, sw, fabric, current);
         }
     }
 }

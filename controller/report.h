@@ -6,6 +6,7 @@
  * database OVS_Migrate: all columns titled "Status" there, and events about
  * what has changed there. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct agents;
@@ -27,9 +28,11 @@ const struct omrec_switch *report_find_switch(const struct ovsdb_idl *,
  * are added, and none is deleted. */
 void report_links(struct events *, const struct topology *);
 
-/* Writes into the rows of switches how they are connected. */
+/* Writes into the rows of switches how they are connected and, if what they
+ * are to have is 'current', follows from all that the database says, how far
+ * they have come. */
 void report_switches(struct events *, const struct fleet *,
-                     const struct omrec_fabric *);
+                     const struct omrec_fabric *, bool current);
 
 /* Writes into the rows of services what switches say of them. */
 void report_services(const struct ovsdb_idl *, const struct tally *);

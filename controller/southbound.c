@@ -292,15 +292,16 @@ make_fabric(struct southbound *sb)
 }
 
 /* Brings the fabric up to date, unless that was done just before; at once if
- * 'hurry'.  Returns whether it has another one. */
+ * 'hurry', or if services have changed.  Returns whether it has another one. */
 static bool
 update_fabric(struct southbound *sb, bool hurry)
 {
     unsigned int places_seqno = tracking_seqno(sb->loop.idl, places,
                                                ARRAY_SIZE(places));
 
-    sb->fabric_is_old |= tracking_has_changed(sb->loop.idl,
-                                              &omrec_table_service);
+    if (tracking_has_changed(sb->loop.idl, &omrec_table_service)) {
+        sb->fabric_is_old = hurry = true;
+    }
     if (sb->places_seqno != places_seqno) {
         sb->places_seqno = places_seqno;
         survey_links(sb->loop.idl, sb->topology, time_msec());
@@ -446,7 +447,7 @@ run_reports(struct southbound *sb, struct ovsdb_idl_txn *txn,
             sb->links_are_told = true;
             report_links(&events, sb->topology);
         }
-        report_switches(&events, &sb->fleet, fabric);
+        report_switches(&events, &sb->fleet, fabric, !sb->fabric_is_old);
         run_start(sb);
         run_tally(sb);
         if (sb->has_tally) {

@@ -55,7 +55,7 @@ LARGEST = (100, 5000, 50)
 GROWTH = {
     "switches": [(n, 5000, 50) for n in (10, 25, 50)],
     "hosts": [(100, n, 50) for n in (500, 1000, 2500)],
-    "services": [(100, 5000, n) for n in (10, 25, 100)],
+    "services": [(100, 5000, n) for n in (10, 25)],
 }
 
 

@@ -367,8 +367,7 @@ run_openflow(struct sim_switch *sw)
 {
     struct vconn *vconn;
 
-    if (!pvconn_accept(sw->listener, &vconn)) {
-        rconn_destroy(sw->rconn);
+    if (!sw->rconn && !pvconn_accept(sw->listener, &vconn)) {
         sw->rconn = rconn_create(0, 0, DSCP_DEFAULT, 1u << OPENFLOW_VERSION);
         rconn_connect_unreliably(sw->rconn, vconn, "controller");
     }
@@ -539,10 +538,11 @@ wait_all(struct sim *sim)
     for (int i = 0; i < sim->n_switches; i++) {
         struct sim_switch *sw = &sim->switches[i];
 
-        pvconn_wait(sw->listener);
         if (sw->rconn) {
             rconn_run_wait(sw->rconn);
             rconn_recv_wait(sw->rconn);
+        } else {
+            pvconn_wait(sw->listener);
         }
     }
     poll_fd_wait(sim->orders, POLLIN);
