@@ -71,7 +71,8 @@ struct pending {
     int64_t ack_due;            /* When data is ACKed at the latest; 0: all
                                  * was. */
     uint32_t acked;             /* Bytes of data that the switch has ACKed, or
-                                 * a host that was given up may have. */
+                                 * a host that was offered it before may
+                                 * have. */
     bool fin;                   /* The client's FIN came... */
     uint32_t fin_ofs;           /* ...behind so many bytes. */
 

@@ -162,7 +162,11 @@ offer(struct migrate *m, struct pending *pending, uint16_t index,
     handoff_name(m, r, index, flow_id);
     r->state = RECORD_OFFERED;
     begin(m, r);
-    pending->offers++;
+    if (pending->offers++) {
+        /* Whoever had it before, or was this host before it was rebooted, may
+         * have acknowledged as much. */
+        pending->acked = pending->assembly.len;
+    }
     pending->offered = now;
     pending->transmissions = 0;
     transmit(m, pending, now);
@@ -432,9 +436,6 @@ handoff_known(struct migrate *m, struct record *r, const struct host *host,
         pending->decided = now;
     } else {
         handoff_end(m, r);
-        if (r->host != host->index) {
-            pending->acked = pending->assembly.len;     /* By that one. */
-        }
     }
     /* CONFIRM will answer, and say what the host has. */
     offer(m, pending, host->index, flow_id, now);
@@ -517,7 +518,6 @@ handoff_timeout(struct migrate *m, struct pending *pending, int64_t now)
     count(m, COUNTER_SILENT);
     host->n_silent++;
     control_abort(m, host, r->flow_id);
-    pending->acked = pending->assembly.len;     /* It may have done so. */
     give_up_host(m, pending, MIGRATE_REASON_NONE);
     offer_next(m, pending, now);
 }
