@@ -151,7 +151,8 @@ static const char *
 chooser(const struct migrate_connection *c)
 {
     return (c->rule == MIGRATE_RULE_UNKNOWN ? "unknown"
-            : c->by_controller ? "controller" : "switch");
+            : c->chooser == MIGRATE_CHOOSER_CONTROLLER ? "controller"
+            : "switch");
 }
 
 /* Why nobody else has, or nobody; NULL: there is nothing to say. */
@@ -178,7 +179,7 @@ explain(const struct origin *o, const struct migrate_connection *c)
     } else if (c->retargets) {
         return xasprintf("%u other hosts, offered it before, did not take it; "
                          "the last: %s", c->retargets, last);
-    } else if (!c->by_controller && o->service->decide
+    } else if (c->chooser != MIGRATE_CHOOSER_CONTROLLER && o->service->decide
                && !strcmp(o->service->decide, "controller")) {
         return xstrdup("the controller has not, or not in time");
     } else {
@@ -212,11 +213,13 @@ describe_decision(const struct ovsdb_idl *idl, const char *sw,
     }
     json_object_put_string(item, "by", chooser(c));
     if (o.pool && !strcmp(chooser(c), "switch")) {
-        json_object_put_string(item, "policy", o.pool->policy
-                               ? o.pool->policy : "round-robin");
-        if (o.pool->affinity) {
-            json_object_put_string(item, "affinity", o.pool->affinity);
-        }
+        bool by_affinity = c->chooser == MIGRATE_CHOOSER_AFFINITY;
+
+        json_object_put_string(item, by_affinity ? "affinity" : "policy",
+                               by_affinity ? (o.pool->affinity
+                                              ? o.pool->affinity : "")
+                               : o.pool->policy ? o.pool->policy
+                               : "round-robin");
     }
     why = explain(&o, c);
     if (why) {

@@ -202,6 +202,9 @@ offer_next(struct migrate *m, struct pending *pending, int64_t now)
     if (pending->tried.n) {
         count(m, COUNTER_RETARGETED);
     }
+    pending->record->chooser = (pending->affinity.set
+                                ? MIGRATE_CHOOSER_AFFINITY
+                                : MIGRATE_CHOOSER_POLICY);
     offer(m, pending, host, new_flow_id(m), now);
 }
 
@@ -245,7 +248,7 @@ handoff_choose(struct migrate *m, struct pending *pending,
     pending->record->state = RECORD_DECIDED;
     pending->decided = now;
     if (host) {
-        pending->record->by_controller = true;
+        pending->record->chooser = MIGRATE_CHOOSER_CONTROLLER;
         offer(m, pending, host->index, new_flow_id(m), now);
     } else {
         offer_next(m, pending, now);
@@ -375,7 +378,6 @@ give_up_host(struct migrate *m, struct pending *pending, uint8_t reason)
 
     handoff_end(m, r);
     r->state = RECORD_DECIDED;
-    r->by_controller = false;
     r->reason = reason < MIGRATE_N_REASONS ? reason : MIGRATE_REASON_NONE;
     pending->tried.host[pending->tried.n++] = r->host;
     r->retargets = pending->tried.n;

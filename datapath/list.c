@@ -67,7 +67,7 @@ describe(const struct migrate *m, const struct record *r, int64_t now)
         .placed = r->placed,
         .rule = r->rule,
         .rule_priority = htons(r->rule_priority),
-        .by_controller = r->by_controller,
+        .chooser = r->chooser,
         .retargets = r->retargets,
         .reason = r->reason,
     };

@@ -138,8 +138,9 @@ show_decision(const struct service *service, const struct record *r,
         }
     }
     ds_put_format(ds, ",rule=%s", text);
-    if (r->by_controller) {
-        ds_put_cstr(ds, ",by=controller");
+    if (r->chooser != MIGRATE_CHOOSER_POLICY) {
+        ds_put_format(ds, ",by=%s", r->chooser == MIGRATE_CHOOSER_AFFINITY
+                      ? "affinity" : "controller");
     }
     if (r->retargets) {
         ds_put_format(ds, ",retargets=%u,reason=%s", r->retargets,

@@ -44,7 +44,8 @@ struct record {
                                  * LIVE: the same. */
     uint16_t host;              /* Index, from OFFERED on. */
     uint16_t rule_priority;     /* Of the rule that matched. */
-    uint8_t state;              /* enum record_state. */
+    uint8_t state : 4;          /* enum record_state. */
+    uint8_t chooser : 2;        /* enum migrate_chooser: of the host. */
     uint8_t audit;              /* The host's last audit that found it. */
     bool syn_seen : 1;          /* The tuple's last SYN was answered with
                                  * another cookie than 'isn': what comes next
@@ -56,7 +57,6 @@ struct record {
     bool standby : 1;           /* LIVE: another switch handed it over, and
                                  * its client's packets did not come here
                                  * yet. */
-    bool by_controller : 1;     /* The controller has chosen the host. */
     uint8_t rule : 2;           /* enum migrate_rule: whether one matched;
                                  * UNKNOWN: another incarnation of the engine,
                                  * or another switch, selected the pool. */

@@ -305,6 +305,12 @@ enum migrate_rule {
     MIGRATE_RULE_MATCHED = 2,
 };
 
+enum migrate_chooser {
+    MIGRATE_CHOOSER_POLICY = 0, /* The pool's. */
+    MIGRATE_CHOOSER_CONTROLLER = 1,
+    MIGRATE_CHOOSER_AFFINITY = 2,
+};
+
 struct migrate_connection {
     struct migrate_address client;
     struct migrate_address service;
@@ -321,8 +327,7 @@ struct migrate_connection {
     __u8 placed;                /* 1: it has an OpenFlow flow. */
     __u8 rule;                  /* enum migrate_rule. */
     __be16 rule_priority;       /* Of that which matched. */
-    __u8 by_controller;         /* 1: the controller has chosen the host; 0:
-                                 * the pool's policy has. */
+    __u8 chooser;               /* enum migrate_chooser: of the host. */
     __u8 retargets;             /* Hosts that it was offered before... */
     __u8 reason;                /* ...and why the last one of these has not
                                  * taken it: enum migrate_reason; NONE: it has

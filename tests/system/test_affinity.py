@@ -49,6 +49,8 @@ class Affinity(LabTest):
         values = [f"{n:x}" for n in range(0xabc0, 0xabc0 + 24)]
         before = self.hosts_of(values)
         self.assertEqual(set(before.values()), set(HOSTS))
+        self.assertIn("affinity", {connection.get("by") for connection in
+                                   self.switch.all_connections()})
         self.assertEqual(
             collections.Counter(self.host_of() for _ in range(9)),
             {name: 3 for name in HOSTS})

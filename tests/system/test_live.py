@@ -12,13 +12,14 @@ from workspace import CommandError, wait_until
 
 
 class Live(FabricTest):
-    def connect(self, client, n=1):
+    def connect(self, client, n=1, cookie="a=b"):
         """Connections of a client that last, each with a request answered."""
         socks = []
         for _ in range(n):
             sock = client.machine.connect((SERVICE_ADDRESS, 80), 10)
             self.addCleanup(sock.close)
-            sock.sendall(b"GET /name HTTP/1.1\r\nHost: x\r\n\r\n")
+            sock.sendall(b"GET /name HTTP/1.1\r\nHost: x\r\nCookie: %s\r\n"
+                         b"\r\n" % cookie.encode())
             data = b""
             while b"\r\n\r\nh" not in data or not data.endswith(b"\n"):
                 more = sock.recv(4096)
@@ -162,8 +163,14 @@ class Live(FabricTest):
         self.net.wait_synced()
         self.assertEqual(self.decision(sock)["rule"], "path-prefix=/name")
 
+        # What the request has is told only if that has chosen.
         self.net.patch("pools/web", affinity="cookie.session")
-        self.assertEqual(self.decision(sock)["affinity"], "cookie.session")
+        self.net.wait_synced()
+        self.assertNotIn("affinity", self.decision(sock))
+        kept, _ = self.connect(self.net["c1"], cookie="session=1")[0]
+        decision = self.decision(kept)
+        self.assertEqual(decision["affinity"], "cookie.session")
+        self.assertNotIn("policy", decision)
         self.net.patch("pools/web", affinity=None)
 
         server = self.net["h3"].server

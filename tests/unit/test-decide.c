@@ -142,7 +142,7 @@ check_answered(int family)
         answer(&q, i % 2);      /* Round robin would go on to the third. */
         expect_offer(i % 2);
         CHECK_STR(bed_state(&c), "offered");
-        CU_ASSERT(bed_record(&c)->by_controller);
+        CHECK_INT(bed_record(&c)->chooser, MIGRATE_CHOOSER_CONTROLLER);
     }
     CHECK_INT(BED_COUNT(DECIDE), 6);
     CHECK_INT(BED_COUNT(DECIDED), 6);
@@ -443,7 +443,7 @@ test_refused(void)
     bed_bundle_free(&bundle);
     bundle = bed_expect_bundle();
     CU_ASSERT(bundle.host != 1);
-    CU_ASSERT(!bed_record(&c)->by_controller);
+    CHECK_INT(bed_record(&c)->chooser, MIGRATE_CHOOSER_POLICY);
     bed_bundle_free(&bundle);
     bed_close();
 }

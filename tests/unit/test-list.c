@@ -194,7 +194,31 @@ test_retargets(void)
     c = ask_one();
     CHECK_INT(c.retargets, 2);
     CHECK_INT(c.reason, MIGRATE_REASON_NONE);
-    CHECK_INT(c.by_controller, 0);
+    CHECK_INT(c.chooser, MIGRATE_CHOOSER_POLICY);
+    bed_close();
+}
+
+/* What of the pool has chosen. */
+static void
+test_affinity(void)
+{
+    struct bed_client client;
+
+    bed_open(4, 64);
+    bed.pools[0].affinity = (char *) "header.Who";
+    bed_configure();
+    client = bed_client(0, BED_HTTP);
+    bed_connect(&client);
+    bed_text(&client, "GET / HTTP/1.1\r\nHost: a\r\nWho: me\r\n\r\n");
+    CHECK_INT(ask_one().chooser, MIGRATE_CHOOSER_AFFINITY);
+    bed_close();
+
+    bed_open(4, 64);
+    bed.pools[0].affinity = (char *) "header.Who";
+    bed_configure();
+    client = bed_client(0, BED_HTTP);
+    bed_request(&client, NULL);
+    CHECK_INT(ask_one().chooser, MIGRATE_CHOOSER_POLICY);
     bed_close();
 }
 
@@ -247,6 +271,7 @@ static const struct unit_test tests[] = {
     { "one connection", test_one },
     { "many", test_pages },
     { "retargets", test_retargets },
+    { "affinity", test_affinity },
     { "rules that change", test_rules_change },
     { "wrong questions", test_wrong },
     { NULL, NULL }
