@@ -150,7 +150,8 @@ rule_text(const struct omrec_rule *rule)
 static const char *
 chooser(const struct migrate_connection *c)
 {
-    return (c->rule == MIGRATE_RULE_UNKNOWN ? "unknown"
+    return (c->rule == MIGRATE_RULE_UNKNOWN && !is_in_state(c, "rejected")
+            ? "unknown"
             : c->chooser == MIGRATE_CHOOSER_CONTROLLER ? "controller"
             : "switch");
 }
@@ -162,7 +163,9 @@ explain(const struct origin *o, const struct migrate_connection *c)
     const char *last = reason_name(c->reason);
 
     if (c->rule == MIGRATE_RULE_UNKNOWN) {
-        return xstrdup("another switch has, or this one before it was "
+        return xstrdup(is_in_state(c, "rejected")
+                       ? "the request was refused before it came to rules"
+                       : "another switch has, or this one before it was "
                        "started");
     } else if (!o->service) {
         return xstrdup("the service is deleted");

@@ -132,6 +132,9 @@ class MigrateSwitch(_Isolated, Switch):
 
     'echo' is called with every command as it is run, as text."""
 
+    controlIntf = None          # Mininet's prompt reads it, and may not set
+                                # it.
+
     def __init__(self, name, workspace, tools, key_file, echo=None, **params):
         super().__init__(name, workspace, **params)
         self.ovs = ovs.Switch(self.machine, tools)

@@ -200,8 +200,10 @@ class Stuck(ControllerTest):
         self.assertNotIn(warning, self.one.process.output())
         port = free_port()
         Server(self.workspace, "other")
-        run(["ovs-appctl", "-t", self.workspace.path("other.ctl"),
-             "ovsdb-server/add-remote", f"ptcp:{port}:127.0.0.1"])
+        appctl = ["ovs-appctl", "-t", self.workspace.path("other.ctl")]
+        wait_until(lambda: "exit" in run([*appctl, "list-commands"],
+                                         check=False), "it to answer")
+        run([*appctl, "ovsdb-server/add-remote", f"ptcp:{port}:127.0.0.1"])
         c = Controller(self.workspace, "c3", f"tcp:127.0.0.1:{port}")
         wait_until(lambda: warning in c.process.output(), "the warning")
 

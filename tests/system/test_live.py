@@ -156,6 +156,16 @@ class Live(FabricTest):
         self.assertLess(abs(decision.pop("time") / 1000 - time.time()), 5)
         self.assertEqual(decision, expected)
 
+        # What no rule was looked at for.
+        bad = self.net["c1"].machine.connect((SERVICE_ADDRESS, 80), 10)
+        self.addCleanup(bad.close)
+        bad.sendall(b"nonsense\r\n\r\n")
+        self.assertIn(b" 400 ", bad.recv(4096))
+        decision = self.decision(bad)
+        self.assertEqual((decision["host"], decision["by"], decision["why"]),
+                         (None, "switch", "the request was refused before it "
+                          "came to rules"))
+
         # Another rule does not change why it is there.
         self.net.put("rules/r2", service="web", priority=7, pool="web",
                      match={"path-prefix": "/"})
