@@ -82,7 +82,7 @@ mirror_insert(struct mirror *r, const struct ovsdb_idl_table_class *class)
 
 void
 mirror_set(struct mirror *r, const struct mirror_row *row,
-            const struct ovsdb_idl_column *column, struct ovsdb_datum *datum)
+           const struct ovsdb_idl_column *column, struct ovsdb_datum *datum)
 {
     if (!ovsdb_datum_equals(mirror_read(row, column), datum,
                             &column->type)) {
@@ -93,8 +93,8 @@ mirror_set(struct mirror *r, const struct mirror_row *row,
 
 void
 mirror_set_shared(struct mirror *r, const struct mirror_row *row,
-                   const struct ovsdb_idl_column *column,
-                   const struct ovsdb_datum *datum, struct json *json)
+                  const struct ovsdb_idl_column *column,
+                  const struct ovsdb_datum *datum, struct json *json)
 {
     if (!ovsdb_datum_equals(mirror_read(row, column), datum,
                             &column->type)) {
@@ -104,7 +104,7 @@ mirror_set_shared(struct mirror *r, const struct mirror_row *row,
 
 void
 mirror_set_string(struct mirror *r, const struct mirror_row *row,
-                   const struct ovsdb_idl_column *column, const char *s)
+                  const struct ovsdb_idl_column *column, const char *s)
 {
     struct ovsdb_datum datum;
 
@@ -120,7 +120,7 @@ mirror_set_string(struct mirror *r, const struct mirror_row *row,
 
 void
 mirror_set_integer(struct mirror *r, const struct mirror_row *row,
-                    const struct ovsdb_idl_column *column, int64_t integer)
+                   const struct ovsdb_idl_column *column, int64_t integer)
 {
     union ovsdb_atom atom = { .integer = integer };
     struct ovsdb_datum datum;
@@ -132,8 +132,8 @@ mirror_set_integer(struct mirror *r, const struct mirror_row *row,
 
 void
 mirror_set_smap(struct mirror *r, const struct mirror_row *row,
-                 const struct ovsdb_idl_column *column,
-                 const struct smap *smap)
+                const struct ovsdb_idl_column *column,
+                const struct smap *smap)
 {
     struct ovsdb_datum datum;
 
@@ -179,8 +179,8 @@ ref_json(const struct mirror_row *row)
 
 void
 mirror_set_refs(struct mirror *r, const struct mirror_row *row,
-                 const struct ovsdb_idl_column *column,
-                 const struct mirror_row *const rows[], size_t n)
+                const struct ovsdb_idl_column *column,
+                const struct mirror_row *const rows[], size_t n)
 {
     struct json *refs;
 
@@ -248,8 +248,8 @@ count_operation(const struct mirror_row *row,
 
 void
 mirror_commit(struct mirror *r, const char *comment,
-               const struct mirror_row *row,
-               const struct ovsdb_idl_column *counter)
+              const struct mirror_row *row,
+              const struct ovsdb_idl_column *counter)
 {
     struct json *ops, *op;
     struct write *write;

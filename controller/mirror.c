@@ -24,7 +24,7 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 
 struct mirror_table *
 mirror_find_table(const struct mirror *r,
-                   const struct ovsdb_idl_table_class *class)
+                  const struct ovsdb_idl_table_class *class)
 {
     for (size_t i = 0; i < r->n_tables; i++) {
         if (r->tables[i].class->class == class) {
@@ -345,7 +345,7 @@ take_event(struct mirror *r, const struct ovsdb_cs_event *event)
 
 struct mirror *
 mirror_create(const char *database, const struct mirror_class *classes,
-               size_t n, mirror_changed_cb *changed, void *aux)
+              size_t n, mirror_changed_cb *changed, void *aux)
 {
     static const struct ovsdb_cs_ops ops = { compose_requests };
     struct mirror *r = xzalloc(sizeof *r);
@@ -421,7 +421,7 @@ mirror_is_connected(const struct mirror *r)
 
 bool
 mirror_has_table(const struct mirror *r,
-                  const struct ovsdb_idl_table_class *class)
+                 const struct ovsdb_idl_table_class *class)
 {
     return mirror_find_table(r, class)->there;
 }
@@ -434,7 +434,7 @@ row_from_node(const struct hmap_node *node)
 
 const struct mirror_row *
 mirror_first(const struct mirror *r,
-              const struct ovsdb_idl_table_class *class)
+             const struct ovsdb_idl_table_class *class)
 {
     return row_from_node(hmap_first(&mirror_find_table(r, class)->rows));
 }
@@ -447,14 +447,14 @@ mirror_next(const struct mirror_row *row)
 
 const struct ovsdb_datum *
 mirror_read(const struct mirror_row *row,
-             const struct ovsdb_idl_column *column)
+            const struct ovsdb_idl_column *column)
 {
     return &row->values[column_index(row, column)];
 }
 
 const char *
 mirror_string(const struct mirror_row *row,
-               const struct ovsdb_idl_column *column)
+              const struct ovsdb_idl_column *column)
 {
     const struct ovsdb_datum *datum = mirror_read(row, column);
 
@@ -463,7 +463,7 @@ mirror_string(const struct mirror_row *row,
 
 int64_t
 mirror_integer(const struct mirror_row *row,
-                const struct ovsdb_idl_column *column)
+               const struct ovsdb_idl_column *column)
 {
     const struct ovsdb_datum *datum = mirror_read(row, column);
 
@@ -472,7 +472,7 @@ mirror_integer(const struct mirror_row *row,
 
 const char *
 mirror_get(const struct mirror_row *row,
-            const struct ovsdb_idl_column *column, const char *key)
+           const struct ovsdb_idl_column *column, const char *key)
 {
     const struct ovsdb_datum *datum = mirror_read(row, column);
 
@@ -486,7 +486,7 @@ mirror_get(const struct mirror_row *row,
 
 struct mirror_row *
 mirror_ref(const struct mirror *r, const struct mirror_row *row,
-            const struct ovsdb_idl_column *column, size_t i)
+           const struct ovsdb_idl_column *column, size_t i)
 {
     const struct ovsdb_datum *datum = mirror_read(row, column);
     const struct mirror_table *table

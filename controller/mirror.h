@@ -46,7 +46,7 @@ struct mirror_row {
 /* Called for what has changed in the database, by us or by others: a row that
  * has come, or is about to go, if 'column' is NULL, else a column. */
 typedef void mirror_changed_cb(void *aux, const struct mirror_row *,
-                                const struct ovsdb_idl_column *column);
+                               const struct ovsdb_idl_column *column);
 
 /* Copies 'n' tables of 'database'. */
 struct mirror *mirror_create(const char *database,
@@ -69,7 +69,7 @@ bool mirror_is_connected(const struct mirror *);
 
 /* Whether the database has the table. */
 bool mirror_has_table(const struct mirror *,
-                       const struct ovsdb_idl_table_class *);
+                      const struct ovsdb_idl_table_class *);
 
 /* Rows, in no order. */
 const struct mirror_row *mirror_first(const struct mirror *,
@@ -80,13 +80,13 @@ const struct mirror_row *mirror_next(const struct mirror_row *);
  * a null one; a map's string for 'key', or NULL.  Of a new row it is the
  * default. */
 const struct ovsdb_datum *mirror_read(const struct mirror_row *,
-                                       const struct ovsdb_idl_column *);
+                                      const struct ovsdb_idl_column *);
 const char *mirror_string(const struct mirror_row *,
-                           const struct ovsdb_idl_column *);
+                          const struct ovsdb_idl_column *);
 int64_t mirror_integer(const struct mirror_row *,
-                        const struct ovsdb_idl_column *);
+                       const struct ovsdb_idl_column *);
 const char *mirror_get(const struct mirror_row *,
-                        const struct ovsdb_idl_column *, const char *key);
+                       const struct ovsdb_idl_column *, const char *key);
 
 /* The row that number 'i' of the column refers to, or NULL if it has not so
  * many. */
@@ -105,25 +105,25 @@ struct mirror_row *mirror_insert(struct mirror *,
  * a transaction for each.  The first takes over what is in '*datum', which is
  * sorted; the second leaves it alone, and takes what it is as JSON, too. */
 void mirror_set(struct mirror *, const struct mirror_row *,
-                 const struct ovsdb_idl_column *, struct ovsdb_datum *datum);
+                const struct ovsdb_idl_column *, struct ovsdb_datum *datum);
 void mirror_set_shared(struct mirror *, const struct mirror_row *,
-                        const struct ovsdb_idl_column *,
-                        const struct ovsdb_datum *datum, struct json *json);
+                       const struct ovsdb_idl_column *,
+                       const struct ovsdb_datum *datum, struct json *json);
 void mirror_set_string(struct mirror *, const struct mirror_row *,
-                        const struct ovsdb_idl_column *, const char *);
+                       const struct ovsdb_idl_column *, const char *);
 void mirror_set_integer(struct mirror *, const struct mirror_row *,
-                         const struct ovsdb_idl_column *, int64_t);
+                        const struct ovsdb_idl_column *, int64_t);
 void mirror_set_smap(struct mirror *, const struct mirror_row *,
-                      const struct ovsdb_idl_column *, const struct smap *);
+                     const struct ovsdb_idl_column *, const struct smap *);
 void mirror_set_refs(struct mirror *, const struct mirror_row *,
-                      const struct ovsdb_idl_column *,
-                      const struct mirror_row *const rows[], size_t n);
+                     const struct ovsdb_idl_column *,
+                     const struct mirror_row *const rows[], size_t n);
 
 /* Sends the transaction, if there is anything in it, with 'comment', and with
  * 'counter' of 'row' counted up by one. */
 void mirror_commit(struct mirror *, const char *comment,
-                    const struct mirror_row *row,
-                    const struct ovsdb_idl_column *counter);
+                   const struct mirror_row *row,
+                   const struct ovsdb_idl_column *counter);
 
 /* Whether a transaction has failed since this was asked last. */
 bool mirror_has_failed(struct mirror *);

@@ -104,7 +104,7 @@ static const struct mirror_class classes[] = {
  * we, which may have come out differently. */
 static void
 mirror_changed(void *db_, const struct mirror_row *row,
-                const struct ovsdb_idl_column *column)
+               const struct ovsdb_idl_column *column)
 {
     struct switch_db *db = db_;
 
@@ -209,10 +209,10 @@ write_links(struct mirror *mirror, const struct mirror_row *br,
         for (size_t j = 0; (iface = mirror_ref(
                  mirror, port, &ovsrec_port_col_interfaces, j)); j++) {
             const char *name = mirror_string(iface,
-                                              &ovsrec_interface_col_name);
+                                             &ovsrec_interface_col_name);
 
             mirror_set_smap(mirror, iface, &ovsrec_interface_col_bfd,
-                             sset_contains(links, name) ? &on : &off);
+                            sset_contains(links, name) ? &on : &off);
         }
     }
     smap_destroy(&on);
@@ -266,7 +266,7 @@ check_bridge(const struct switch_db *db, const struct mirror_row *br,
     } else if (!sw->migrate_address) {
         return NULL;
     } else if (!mirror_has_table(db->mirror,
-                                  &ovsrec_table_migration_service)) {
+                                 &ovsrec_table_migration_service)) {
         return xasprintf("this Open vSwitch cannot migrate; install a "
                          "patched one, or empty migrate_address");
     } else if (strcmp(mirror_string(br, &ovsrec_bridge_col_datapath_type),
@@ -282,7 +282,7 @@ static void
 commit(struct switch_db *db, const struct mirror_row *ovs)
 {
     mirror_commit(db->mirror, "ovs-migrate-controller", ovs,
-                   &ovsrec_open_vswitch_col_next_cfg);
+                  &ovsrec_open_vswitch_col_next_cfg);
 }
 
 /* Writes what differs. */

@@ -46,7 +46,7 @@ rows_add_pool(struct rows *r, const struct mirror_row *pool)
                                mirror_string(pool, COLUMN(pool, name)),
                                pool)) {
         for (size_t i = 0; (host = mirror_ref(r->mirror, pool,
-                                               COLUMN(pool, hosts), i)); i++) {
+                                              COLUMN(pool, hosts), i)); i++) {
             shash_add_once(&r->hosts, mirror_string(host, COLUMN(host, name)),
                            host);
         }
@@ -72,12 +72,12 @@ rows_init(struct rows *r, struct mirror *mirror,
         shash_add_once(&r->services, mirror_string(s, COLUMN(service, name)),
                        s);
         rows_add_pool(r, mirror_ref(mirror, s, COLUMN(service, default_pool),
-                                     0));
+                                    0));
         for (size_t j = 0; (rule = mirror_ref(
                  mirror, s, COLUMN(service, rules), j)); j++) {
             shash_add_once(&r->rules, rule_name(rule), rule);
             rows_add_pool(r, mirror_ref(mirror, rule, COLUMN(rule, pool),
-                                         0));
+                                        0));
         }
     }
 }
@@ -126,7 +126,7 @@ set_policy_and_weights(struct mirror *mirror, const struct mirror_row *row,
     mirror_set_string(mirror, row, COLUMN(pool, policy), pool->policy);
     mirror_set_string(mirror, row, COLUMN(pool, affinity), pool->affinity);
     mirror_set_shared(mirror, row, COLUMN(pool, weights), &pw->datum,
-                       pw->json);
+                      pw->json);
 }
 
 static void
@@ -192,7 +192,7 @@ put_rule(struct rows *r, const struct omrec_rule *rule)
     mirror_set_smap(r->mirror, row, COLUMN(rule, external_ids), &ids);
     smap_destroy(&ids);
     mirror_set_integer(r->mirror, row, COLUMN(rule, priority),
-                        rule->priority);
+                       rule->priority);
     mirror_set_smap(r->mirror, row, COLUMN(rule, match), &rule->match);
     set_ref(r, row, COLUMN(rule, pool), put_pool(r, rule->pool));
     return row;
@@ -228,26 +228,26 @@ static const struct mirror_row *
 put_service(struct rows *r, const struct omrec_service *service)
 {
     const struct mirror_row *row = shash_find_data(&r->services,
-                                                    service->name);
+                                                   service->name);
     const struct mirror_row **rules
         = xmalloc(service->n_rules * sizeof *rules);
 
     if (!row) {
         row = mirror_insert(r->mirror, &ovsrec_table_migration_service);
         mirror_set_string(r->mirror, row, COLUMN(service, name),
-                           service->name);
+                          service->name);
     }
     mirror_set_integer(r->mirror, row, COLUMN(service, id), service->id);
     mirror_set_string(r->mirror, row, COLUMN(service, protocol),
-                       service->protocol);
+                      service->protocol);
     mirror_set_string(r->mirror, row, COLUMN(service, placement),
-                       service->placement);
+                      service->placement);
     set_service_config(r, row, service);
     for (size_t i = 0; i < service->n_rules; i++) {
         rules[i] = put_rule(r, service->rules[i]);
     }
     mirror_set_refs(r->mirror, row, COLUMN(service, rules), rules,
-                     service->n_rules);
+                    service->n_rules);
     free(rules);
     set_ref(r, row, COLUMN(service, default_pool),
             put_pool(r, service->default_pool));
@@ -275,7 +275,7 @@ switch_rows_write(struct mirror *mirror, const struct mirror_row *br,
         services[n++] = put_service(&r, service);
     }
     mirror_set_refs(mirror, br, &ovsrec_bridge_col_migration_services,
-                     services, n);
+                    services, n);
     free(services);
     rows_uninit(&r);
 }
@@ -322,7 +322,7 @@ switch_rows_write_pool(struct mirror *mirror, const struct mirror_row *br,
     }
     pw = wanted_weights(weights, pool);
     if (!pool_weights_same_hosts(pw, mirror_read(row,
-                                                  COLUMN(pool, weights)))) {
+                                                 COLUMN(pool, weights)))) {
         return false;
     }
     set_policy_and_weights(mirror, row, pool, pw);
@@ -398,7 +398,7 @@ count_pool(const struct mirror *mirror, struct mirror_row *pool,
         return;
     }
     for (size_t i = 0; (host = mirror_ref(mirror, pool,
-                                           COLUMN(pool, hosts), i)); i++) {
+                                          COLUMN(pool, hosts), i)); i++) {
         if (mark_row(host, mark)) {
             count_host(host, tally);
         }

@@ -83,7 +83,7 @@ const struct view_schema view_schemas[N_VIEW_SCHEMAS] = {
       "matches, or default.\"},"
       "  \"policy\": " TEXT("The policy of the pool, if that has chosen.") ","
       "  \"affinity\": " TEXT("Or what of the request the pool's affinity has "
-                               "chosen by.") ","
+                              "chosen by.") ","
       "  \"candidates\": " NAMES("The hosts that the controller could choose "
                                "from.") ","
       "  \"host\": {\"type\": [\"string\", \"null\"], \"description\":"
