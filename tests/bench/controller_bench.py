@@ -52,6 +52,8 @@ MAX_START = 30                  # Seconds.
 MAX_CHANGE = 100                # Milliseconds, 99 of 100.
 
 LARGEST = (100, 5000, 50)
+PORTS_AT_ONCE = 200             # In one transaction, on a command line.
+
 GROWTH = {
     "switches": [(n, 5000, 50) for n in (10, 25, 50)],
     "hosts": [(100, n, 50) for n in (500, 1000, 2500)],
@@ -102,24 +104,34 @@ class Fabric:
         """A file with a bridge in it."""
         file = f"{self.dir}/{ports}.template"
         run(["ovsdb-tool", "create", file, TOOLS.schema])
+        self._transact(file, [
+            {"op": "insert", "table": "Bridge", "uuid-name": "br",
+             "row": {"name": "br0", "datapath_type": "netdev"}},
+            {"op": "insert", "table": "Open_vSwitch",
+             "row": {"bridges": ["named-uuid", "br"]}}])
+        for first in range(1, ports + 1, PORTS_AT_ONCE):
+            self._add_ports(file, range(first, min(first + PORTS_AT_ONCE,
+                                                   ports + 1)))
+        return file
+
+    def _add_ports(self, file, numbers):
         rows = []
-        for i in range(1, ports + 1):
+        for i in numbers:
             rows += [
                 {"op": "insert", "table": "Interface", "uuid-name": f"i{i}",
                  "row": {"name": f"p{i}"}},
                 {"op": "insert", "table": "Port", "uuid-name": f"p{i}",
                  "row": {"name": f"p{i}",
                          "interfaces": ["named-uuid", f"i{i}"]}}]
-        rows += [
-            {"op": "insert", "table": "Bridge", "uuid-name": "br",
-             "row": {"name": "br0", "datapath_type": "netdev",
-                     "ports": ["set", [["named-uuid", f"p{i}"]
-                                       for i in range(1, ports + 1)]]}},
-            {"op": "insert", "table": "Open_vSwitch",
-             "row": {"bridges": ["named-uuid", "br"]}}]
+        ports = ["set", [["named-uuid", f"p{i}"] for i in numbers]]
+        self._transact(file, [*rows, {
+            "op": "mutate", "table": "Bridge", "where": [],
+            "mutations": [["ports", "insert", ports]]}])
+
+    @staticmethod
+    def _transact(file, operations):
         run(["ovsdb-tool", "transact", file,
-             json.dumps(["Open_vSwitch", *rows])])
-        return file
+             json.dumps(["Open_vSwitch", *operations])])
 
     def start(self):
         spine = self._database(self.n_leaves)
