@@ -3,6 +3,7 @@
 EXTRA_DIST += \
 	docs/benchmarks.md \
 	docs/claims.md \
+	docs/controller-growth.svg \
 	docs/design.md \
 	docs/fabric.md \
 	docs/operations.md \
