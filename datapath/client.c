@@ -254,13 +254,12 @@ is_far(const struct record *r, const struct packet *p)
             && p->ack - r->client_ack + FAR > 2 * FAR);
 }
 
-/* Whether 'p', of the client port of 'r', may be another connection's, whose
+/* Whether packets of the client port of 'r' may be another connection's, whose
  * SYN another switch may have answered. */
 static bool
-may_be_newer(const struct record *r, const struct packet *p)
+may_be_newer(const struct record *r)
 {
-    return (r->syn_seen || r->standby || r->state == RECORD_LINGER
-            || is_far(r, p));
+    return r->syn_seen || r->standby || r->state == RECORD_LINGER;
 }
 
 /* Sends a packet on to the host of 'r' under its flow ID. */
@@ -367,6 +366,7 @@ service_packet(struct migrate *m, struct arrival *a)
                                       &a->tuple);
     struct syn_options syn_options;
     enum proof proof;
+    bool far;
 
     if (!a->service && (!r || p->flags & SEG_SYN)) {
         return drop(m, COUNTER_DROP_NO_SERVICE);
@@ -374,7 +374,8 @@ service_packet(struct migrate *m, struct arrival *a)
     if (!r) {
         return stranger(m, a);
     }
-    if (may_be_newer(r, p) && a->service && p->ack - 1 != r->isn) {
+    far = is_far(r, p);
+    if ((far || may_be_newer(r)) && a->service && p->ack - 1 != r->isn) {
         proof = prove(m, a, &syn_options);
         if (proof != PROOF_NONE) {
             return newcomer(m, a, r, proof, &syn_options);
@@ -382,7 +383,7 @@ service_packet(struct migrate *m, struct arrival *a)
             return drop(m, COUNTER_DROP_AHEAD);
         }
     }
-    if (!is_far(r, p)) {
+    if (!far) {
         note_client(r, a);
     }
     if (r->state == RECORD_LIVE || r->state == RECORD_LINGER) {

@@ -5,8 +5,9 @@
 /* What the parts of the engine share: migrate.c (life and configuration),
  * client.c (packets of clients), gather.c (requests as they come in), synack.c,
  * handoff.c (connections on their way to a host), reject.c (error responses),
- * lost.c (connections whose host is dead), control.c (messages of hosts), neighbor.c (Ethernet addresses), icmp.c,
- * decide.c (questions to the controller), list.c (its own). */
+ * lost.c (connections whose host is dead), control.c (messages of hosts),
+ * neighbor.c (Ethernet addresses), icmp.c, decide.c (questions to the
+ * controller), list.c (its own). */
 
 #include <string.h>
 #include <sys/queue.h>

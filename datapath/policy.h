@@ -36,9 +36,9 @@ struct service {
 
 /* Compiles 'config', which has HOST_MAX hosts at most, into a policy that needs
  * policy_bind() then.  What 'old', which may be null and in use, has the same
- * is shared with it.  On an error in the configuration (duplicate service id, unknown match key,
- * bad pattern...) returns NULL and sets '*error' to a message
- * that names the thing and the remedy, which the caller frees. */
+ * is shared with it.  On an error in the configuration (duplicate service id,
+ * unknown match key, bad pattern...) returns NULL and sets '*error' to a
+ * message that names the thing and the remedy, which the caller frees. */
 struct policy *policy_create(const struct migrate_config *config,
                              const struct policy *old, char **error);
 
