@@ -2,11 +2,13 @@
 
 # Benchmarks: the engine alone, its choice of hosts, and HTTP through OVS.  See docs/benchmarks.md.
 noinst_PROGRAMS += tests/bench/engine-bench
-tests_bench_engine_bench_SOURCES = tests/bench/engine-bench.c
+tests_bench_engine_bench_SOURCES = tests/bench/engine-bench.c \
+	tests/bench/cpu-time.h
 tests_bench_engine_bench_LDADD = $(ENGINE_LIBS)
 
 noinst_PROGRAMS += tests/bench/pool-bench
-tests_bench_pool_bench_SOURCES = tests/bench/pool-bench.c
+tests_bench_pool_bench_SOURCES = tests/bench/pool-bench.c \
+	tests/bench/cpu-time.h
 tests_bench_pool_bench_LDADD = $(ENGINE_LIBS)
 
 if OVS
@@ -31,7 +33,7 @@ bench: all
 	OVM_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
 		$(PYTHON3) $(srcdir)/tests/bench/run $(BENCH_ARGS)
 
-# With BENCH_ARGS "--growth --docs $(srcdir)/docs" it takes half an hour.
+# With BENCH_ARGS "--growth --docs $(srcdir)/docs" it takes ten minutes.
 bench-controller: all
 	OVM_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
 		$(PYTHON3) $(srcdir)/tests/bench/controller_bench.py $(BENCH_ARGS)

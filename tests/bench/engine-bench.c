@@ -19,8 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "cpu-time.h"
 #include "migrate.h"
 #include "seal.h"
 
@@ -62,15 +62,6 @@ struct bench {
     struct buffer out[BURST];   /* ...and from it. */
     unsigned int n_out;
 };
-
-static double
-cpu_seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return t.tv_sec + t.tv_nsec / 1e9;
-}
 
 /* Bytes that are allocated. */
 static size_t

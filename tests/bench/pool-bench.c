@@ -14,8 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "cpu-time.h"
 #include "mix.h"
 #include "pool.h"
 #include "xalloc.h"
@@ -44,15 +44,6 @@ struct bench {
     struct pool_config pool_config;
     struct migrate_config config;
 };
-
-static double
-cpu_seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return t.tv_sec + t.tv_nsec / 1e9;
-}
 
 static void
 bench_init(struct bench *b, size_t n)
