@@ -64,9 +64,10 @@ class LabTest(unittest.TestCase):
         return sum(len(host.server.access_log()) for host in self.lab.hosts)
 
     def tearDown(self):
-        self.assertTrue(self.switch.vswitchd.alive(),
-                        "ovs-vswitchd is dead: "
-                        + self.switch.vswitchd.output())
+        vswitchd = self.switch.vswitchd
+        self.assertTrue(vswitchd.alive(),
+                        "ovs-vswitchd ended with "
+                        f"{vswitchd.popen.returncode}: {vswitchd.output()}")
 
     @classmethod
     def tearDownClass(cls):

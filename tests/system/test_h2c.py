@@ -100,9 +100,10 @@ class H2c(LabTest):
         self.assertIn(sha256(file), {sha256(host.server.root + "/big")
                                      for host in self.lab.hosts})
         sum_ = random_file(file, 5 << 20)
-        answer = self._curl("/upload", "--data-binary", f"@{file}")
-        self.assertEqual(answer.status, 200)
-        self.assertEqual(sha256(answer.body.strip()), sum_)
+        # Not by curl: some of its uploads to nginx itself are a 400.
+        answer = self.client.run("nghttp", "-H", ":method: POST", "-d", file,
+                                 self.lab.url("/upload"))
+        self.assertEqual(sha256(answer.strip()), sum_)
 
     # Clients made by hand.
 
