@@ -50,7 +50,8 @@ struct queued_flow {
 struct batch_writer {
     struct dp_packet *packets[NETDEV_MAX_BURST];
     size_t n;
-    size_t reserved;            /* Packets of the input still to come. */
+    size_t reserved;            /* Packets of the input still to come: 'n'
+                                 * and this are NETDEV_MAX_BURST at most. */
     const struct dp_packet *model;  /* Whose metadata answers take. */
 };
 
@@ -157,23 +158,13 @@ push_tag(struct dp_packet *packet, vlan_tag tag)
 
 /* Operations of the engine.  All are called with the engine's mutex held. */
 
+/* Leaves 'packet' to the main loop, which sends it to the OpenFlow table. */
 static void
-op_output(void *engine_, const void *frame, size_t len, vlan_tag tag)
-    OVS_NO_THREAD_SAFETY_ANALYSIS
+queue_frame(struct ovs_engine *engine, struct dp_packet *packet)
+    OVS_REQUIRES(engine->mutex)
 {
-    struct ovs_engine *engine = engine_;
-    struct batch_writer *w = engine->writer;
-    struct dp_packet *packet;
     struct queued_frame *q;
 
-    packet = dp_packet_clone_data_with_headroom(frame, len, 128);
-    push_tag(packet, tag);
-    if (w && w->n + w->reserved < NETDEV_MAX_BURST) {
-        pkt_metadata_init(&packet->md, ODPP_NONE);
-        packet->md = w->model->md;
-        w->packets[w->n++] = packet;
-        return;
-    }
     if (atomic_count_get(&n_queued) >= MAX_QUEUED) {
         COVERAGE_INC(migrate_drop_queue_full);
         dp_packet_delete(packet);
@@ -185,6 +176,25 @@ op_output(void *engine_, const void *frame, size_t len, vlan_tag tag)
     q->table = engine->table;
     ovs_list_push_back(&engine->frames, &q->node);
     seq_change(wake_seq);
+}
+
+static void
+op_output(void *engine_, const void *frame, size_t len, vlan_tag tag)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    struct ovs_engine *engine = engine_;
+    struct batch_writer *w = engine->writer;
+    struct dp_packet *packet;
+
+    packet = dp_packet_clone_data_with_headroom(frame, len, 128);
+    push_tag(packet, tag);
+    if (w && w->n + w->reserved < NETDEV_MAX_BURST) {
+        pkt_metadata_init(&packet->md, ODPP_NONE);
+        packet->md = w->model->md;
+        w->packets[w->n++] = packet;
+    } else {
+        queue_frame(engine, packet);
+    }
 }
 
 static struct placement_config *
@@ -295,6 +305,20 @@ packet_frame(struct dp_packet *packet)
     };
 }
 
+/* Lets 'packet' go on.  If what the engine has just sent on its account has
+ * taken its place, then that gives way: packets of a connection stay in
+ * order. */
+static void
+forward_packet(struct ovs_engine *engine, struct batch_writer *w,
+               struct dp_packet *packet)
+    OVS_REQUIRES(engine->mutex)
+{
+    if (w->n + w->reserved >= NETDEV_MAX_BURST) {
+        queue_frame(engine, w->packets[--w->n]);
+    }
+    w->packets[w->n++] = packet;
+}
+
 /* Has the engine take the packets of 'batch'; 'w' gets those that go on and
  * those that it makes. */
 static void
@@ -327,7 +351,7 @@ process_batch(struct ovs_engine *engine, const struct migrate_action *action,
                                            &frames[i], now));
         if (verdict == MIGRATE_FORWARD) {
             push_tag(packet, frames[i].tag);
-            w->packets[w->n++] = packet;
+            forward_packet(engine, w, packet);
         } else {
             dp_packet_delete(packet);
         }

@@ -5,6 +5,8 @@ TCP lacks what others have.  Every one of them is served, once."""
 
 import itertools
 import random
+import re
+import signal
 import socket
 import time
 
@@ -13,7 +15,7 @@ import tap
 from capture import ACK, PSH, SYN, Capture
 from lab import SERVICE_ADDRESS
 from labtest import LabTest, curl
-from ovs import SWITCH_MAC
+from ovs import SWITCH_MAC, Pool, Rule
 from rawtcp import ADDRESS
 from servers import sha256
 from workspace import wait_until
@@ -320,6 +322,79 @@ class OddClients(LabTest):
                     self.assertLessEqual(
                         max(p.payload for p in packets
                             if p.src == SERVICE_ADDRESS), mss)
+
+
+class PortsUsedAgain(LabTest):
+    """Clients that begin anew from the same ports, at another host.  By what
+    confirms a connection there the one before is ended where it was."""
+
+    CLIENTS = 1
+    N = 40                      # More than a batch of Open vSwitch, which is
+                                # 32.
+    SERVICE = {
+        "pools": {"all": Pool(["h1"]), "h2": Pool(["h2"])},
+        "rules": [Rule(10, {"path-prefix": "/second/"}, "h2")],
+    }
+
+    @classmethod
+    def configure(cls):
+        super().configure()
+        for host in cls.lab.hosts:
+            host.server.put("/second/name", host.name.encode() + b"\n")
+
+    def _connect(self, clients, path):
+        """Connections from all clients, and the request for each."""
+        connections = []
+        for i, client in enumerate(clients):
+            connection = rawtcp.Connection(client, 20000 + i, SERVICE)
+            connection.handshake()
+            connections.append(connection)
+        return connections, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+    def _ask(self, connections, request_):
+        """Asks on all, and takes the answers without acknowledging them."""
+        for connection in connections:
+            connection.send(PSH | ACK, 0, request_)
+        for connection in connections:
+            while not re.search(rb"\r\n\r\n.*\n", connection.received):
+                self.assertTrue(connection.take(5), connection.received)
+
+    def _at(self, host):
+        """How many connections the server of 'host' has."""
+        return len(host.run("ss", "-Htn", "state", "established", "sport",
+                            "=", ":80").splitlines())
+
+    def test_a_full_batch(self):
+        """So many at once that the engine's own messages find no room beside
+        the packets that go on."""
+        clients = [rawtcp.Client(self.client, bytes.fromhex(
+                       SWITCH_MAC.replace(":", "")), self.lab.hosts)
+                   for _ in range(self.N)]
+        for client in clients:
+            self.addCleanup(client.close)
+        first, second = self.lab.hosts
+        old, request_ = self._connect(clients, "/name")
+        self._ask(old, request_)
+        wait_until(lambda: len([c for c in self.switch.connections()
+                                if c["state"] == "live"]) == self.N,
+                   "connections at h1")
+
+        # Now only acknowledgments can confirm.
+        self.switch.add_flow("table=0,priority=200,udp,tp_dst=7471,nw_src="
+                             f"{second.address},actions=drop")
+        new, request_ = self._connect(clients, "/second/name")
+        self._ask(new, request_)
+        with self.counted("confirmed-ack"):
+            vswitchd = self.switch.vswitchd
+            vswitchd.send(signal.SIGSTOP)
+            for connection in new:
+                connection.send(ACK, len(request_))
+            vswitchd.send(signal.SIGCONT)
+            wait_until(lambda: not self._at(first),
+                       "h1 to end the old connections")
+        self.assertEqual(self._at(second), self.N)
+        for connection in new:
+            connection.close()
 
 
 if __name__ == "__main__":
