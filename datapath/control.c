@@ -138,7 +138,8 @@ report(struct migrate *m, struct host *host, const struct migrate_report *rep,
         }
         break;
     case MIGRATE_REFUSE:
-        if (r->state == RECORD_OFFERED) {
+        /* A stopped engine asks again when it has heard all that came. */
+        if (r->state == RECORD_OFFERED && !m->stopped) {
             handoff_refused(m, r, rep->reason, now);
         }
         break;

@@ -224,7 +224,9 @@ decide_decision(struct migrate *m, const struct migrate_header *header,
     }
     memcpy(&decision, header + 1, sizeof decision);
     pending = find_asked(m, &decision);
-    if (!pending) {
+    /* Before a stopped engine has heard what came meanwhile, nothing more is
+     * offered; and then it will be late for this. */
+    if (!pending || m->stopped) {
         count(m, COUNTER_DROP_OLD);
         return;
     }

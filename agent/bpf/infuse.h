@@ -359,17 +359,24 @@ admit(struct __sk_buff *skb, const struct packet *p, struct work *w)
     struct switch_peer *peer = bpf_map_lookup_elem(&switches,
                                                    &w->mapping.switch_address);
     struct mapping *m = bpf_map_lookup_elem(&mappings, &w->flow_id);
-    int same = m && same_connection(m, w);
+    int taken = m && !same_connection(m, w);
     struct mapping *old;
-    int verdict;
+    int same, verdict;
 
     if (!peer || peer->epoch != w->mapping.epoch) {
         return drop(COUNTER_NO_HELLO);
     }
+    if (m && !taken) {
+        old = m;
+        w->old_flow_id = w->flow_id;
+    } else {
+        old = find_tuple(w);
+    }
+    same = old && same_connection(old, w);
     /* What is here is answered at any time: a switch that was stopped would
      * take silence for a host that has nothing. */
     if (same) {
-        verdict = known(skb, p, w, m, w->flow_id);
+        verdict = known(skb, p, w, old, w->old_flow_id);
         if (verdict >= 0) {
             return verdict;
         }
@@ -380,18 +387,11 @@ admit(struct __sk_buff *skb, const struct packet *p, struct work *w)
     if (flow_is_older(bpf_ntohl(w->flow_id), peer->floor)) {
         return drop(COUNTER_OLD);
     }
-    if (same) {
-        forget(w, w->flow_id);
-    } else if (m) {
+    if (taken) {
         return refuse(skb, p, w, MIGRATE_REASON_FLOW_ID,
                       COUNTER_REFUSED_FLOW_ID);
     }
-    old = find_tuple(w);
-    if (old && same_connection(old, w)) {
-        verdict = known(skb, p, w, old, w->old_flow_id);
-        if (verdict >= 0) {
-            return verdict;
-        }
+    if (same) {
         forget(w, w->old_flow_id);
         old = NULL;
     }

@@ -240,6 +240,27 @@ def known():
     check(lab.counter('infused') == infused, 'not infused after its end')
 
 
+def known_to_late_switch():
+    """so is one that a switch offers anew which was not heard of for long"""
+    c, f = open_client()
+
+    def is_late():
+        n = lab.counter('no_hello')
+        sw.flow_id += 1
+        sw.send(BUNDLE, client(service_port=81).bundle_body(sw.flow_id, GET))
+        return lab.counter('no_hello') > n
+
+    check(wait_until(is_late), 'late')
+    sw.flow_id += 1
+    f2 = sw.flow_id
+    sw.send(BUNDLE, Client(c.address, c.port).bundle_body(f2, GET))
+    r = sw.wait_report(f2)
+    check(r == Report(f2, KNOWN, NONE, 0, f), 'report %s' % (r,))
+    lab.hello()
+    sw.say(f, c, flags=FIN | ACK)
+    check(sw.wait_report(f, RELEASE), 'RELEASE')
+
+
 def unknown_flow():
     """a packet of an unknown flow ID is dropped and counted"""
     n, resets = lab.counter('unknown_flow'), len(sw.packets)
@@ -544,9 +565,9 @@ nginx = lab.start_nginx(backlog=8)
 lab.start_agent()
 TESTS = [hello, infuse, timestamps, duplicate, no_listener, time_wait,
          came_back, closed, flow_id_taken, restarted_switch, doubled_hello,
-         known, unknown_flow, abort, abort_no_socket, abort_first, backlog,
-         busy, audit, news, kill_agent, removed, two_agents, keys, arp,
-         cleanup]
+         known, known_to_late_switch, unknown_flow, abort, abort_no_socket,
+         abort_first, backlog, busy, audit, news, kill_agent, removed,
+         two_agents, keys, arp, cleanup]
 if len(sys.argv) > 1:
     TESTS = [t for t in TESTS if t.__name__ in ['hello'] + sys.argv[1:]]
 tap(TESTS)

@@ -411,12 +411,18 @@ test_late_duplicate(void)
     CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
     CU_ASSERT(frame_equals(&out, &expected));
     CHECK_INT(counter(COUNTER_LATE) - n, 3);
+    say_hello(&cast4, SWITCH_EPOCH, FLOW_ID, MIGRATE_STALE + 1);
+    CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
+    CU_ASSERT(frame_equals(&out, &expected));
+    set_up_switches();
     m.state = MAPPING_ABORTED;
     bpf_map_update_elem(bpf_map__fd(skel->maps.mappings), &other, &m,
                         BPF_ANY);
     frame_report(&cast4, &expected, MIGRATE_REFUSE, MIGRATE_REASON_CLOSED);
     CHECK_INT(ingress(&in, &out), TC_ACT_REDIRECT);
     CU_ASSERT(frame_equals(&out, &expected));
+    clear(skel->maps.mappings);
+    clear(skel->maps.tuples);
     clear(skel->maps.refusals);
 
     /* Another connection under the same flow ID. */

@@ -378,14 +378,12 @@ host_bundle(struct sim *s, struct sim_host *h, unsigned int from,
         abort();                /* Under a right seal? */
     }
     i = host_find(h, b, &p);
-    if (i && i->flow_id == flow_id) {
+    if (i) {
         host_known(s, h, from, i, flow_id);
     } else if (s->now - h->peers[from].said > MIGRATE_STALE) {
         return;
     } else if ((int32_t) (flow_id - h->peers[from].floor) < 0) {
         return;                 /* Too old. */
-    } else if (i) {
-        host_known(s, h, from, i, flow_id);
     } else if (host_socket(h, flow_id)) {
         host_report(s, h, from, flow_id, MIGRATE_REFUSE,
                     MIGRATE_REASON_FLOW_ID, 0);

@@ -34,6 +34,7 @@ UNIT_TESTS = \
 	tests/unit/test-rule \
 	tests/unit/test-seal \
 	tests/unit/test-siphash \
+	tests/unit/test-stopped \
 	tests/unit/test-synack \
 	tests/unit/test-timers \
 	tests/unit/test-tls \
@@ -182,6 +183,10 @@ tests_unit_test_seal_LDADD = $(UNIT_LDADD) $(SODIUM_LIBS)
 tests_unit_test_siphash_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_siphash_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_siphash_LDADD = $(UNIT_LDADD) $(SODIUM_LIBS)
+
+tests_unit_test_stopped_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_stopped_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_stopped_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_synack_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_synack_CFLAGS = $(UNIT_CFLAGS)

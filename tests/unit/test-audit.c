@@ -821,61 +821,6 @@ test_on_its_way_and_acknowledged(void)
     bed_close();
 }
 
-/* Whatever was asked is answered: 'host' has 'map', the others have nothing. */
-static void
-answer(unsigned int host, const struct migrate_mapping *map)
-{
-    uint32_t after;
-
-    while (!TAILQ_EMPTY(&bed.frames)) {
-        bed_expect_audit(&after);
-    }
-    for (unsigned int i = 0; i < BED_HOSTS; i++) {
-        bed_mappings(i, 0, true, map, i == host);
-    }
-}
-
-/* An engine that was stopped, beside another switch, which may have served
- * meanwhile what it goes on with: it asks first. */
-static void
-test_stopped(void)
-{
-    struct migrate_mapping map;
-    struct bed_client waiting, offered;
-    struct bed_bundle b;
-    unsigned int other;
-
-    bed_open(4, 64);
-    bed.others = 1;
-    bed_wait(MIGRATE_HELLO_INTERVAL);
-    waiting = bed_client(0, BED_HTTP);
-    bed_connect(&waiting);
-    offered = bed_client(1, BED_HTTP);
-    bed_request(&offered, NULL);
-    b = bed_expect_bundle();
-    other = (b.host + 1) % BED_HOSTS;
-    map = bed_mapping(&offered, FLOW);
-    map.state = MIGRATE_MAPPING_ENDED;
-    map.yours = 0;
-
-    bed.keep_audits = true;
-    bed.now += 5000;
-    bed_segment(&waiting, SEG_ACK, waiting.seq, "GET / HTTP/1.1\r\n", 16);
-    CHECK_STR(bed_state(&waiting), "none");
-    CHECK_INT(BED_COUNT(DROP_UNSETTLED), 1);
-    bed_wait(LISTEN + 100);
-    CHECK_STR(bed_state(&offered), "offered");
-    answer(other, &map);        /* There is no frame but questions. */
-    bed_expect_abort(b.host, b.flow_id);
-    CHECK_STR(bed_state(&offered), "linger");
-    CHECK_INT(BED_COUNT(BUNDLE_RETRANSMIT), 0);
-
-    bed_text(&waiting, "GET / HTTP/1.1\r\n");
-    CHECK_STR(bed_state(&waiting), "gather");
-    bed_bundle_free(&b);
-    bed_close();
-}
-
 /* A host has one connection under one flow ID: what it says itself. */
 static void
 test_other_name(void)
@@ -918,7 +863,6 @@ static const struct unit_test tests[] = {
     { "hurry", test_hurry },
     { "connection that nobody has", test_nobodys },
     { "full table", test_full },
-    { "engine that was stopped beside another", test_stopped },
     { "known connection under another flow ID", test_other_name },
     { NULL, NULL }
 };

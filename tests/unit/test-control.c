@@ -483,46 +483,6 @@ test_leaving(void)
     bed_close();
 }
 
-/* When the engine was stopped for a while, nobody was silent. */
-static void
-test_stopped(void)
-{
-    struct bed_client live, offered, trickled;
-    struct bed_bundle b;
-    unsigned int host;
-
-    bed_open(4, 64);
-    live = bed_client(0, BED_HTTP);
-    bed_live(&live, &host);
-    bed.hosts[host].alive = false;
-    bed_wait(2000);             /* It is down. */
-    bed_clear();
-    offered = bed_client(1, BED_HTTP);
-    bed_request(&offered, NULL);
-    b = bed_expect_bundle();
-    trickled = bed_client(2, BED_HTTP);
-    bed_connect(&trickled);
-    bed_text(&trickled, "GET / ");
-
-    bed.now += 60000;
-    bed_wait(0);
-    CHECK_STR(bed_state(&live), "live");
-    CHECK_STR(bed_state(&offered), "offered");
-    CHECK_STR(bed_state(&trickled), "gather");
-    bed_wait(LISTEN / 2);
-    bed_report(b.host, b.flow_id, MIGRATE_CONFIRM, 0, offered.seq);
-    CHECK_STR(bed_state(&offered), "live");
-    bed_clear();
-    bed_text(&trickled, "HTTP/1.1\r\nHost: a\r\n\r\n");
-    CHECK_STR(bed_state(&trickled), "offered");
-    bed_wait(2000);
-    CHECK_STR(bed_state(&live), "live");
-    bed_wait(HOST_LOST);
-    CHECK_STR(bed_state(&live), "lost");
-    bed_bundle_free(&b);
-    bed_close();
-}
-
 /* A STATUS counts once, soon, and for the engine that asked. */
 static void
 test_replayed_status(void)
@@ -790,7 +750,6 @@ static const struct unit_test tests[] = {
     { "host that is away", test_away },
     { "host that comes back with what it had", test_back },
     { "host that is not configured any more", test_leaving },
-    { "engine that was stopped", test_stopped },
     { "replayed STATUS", test_replayed_status },
     { "replayed REPORT", test_replayed_report },
     { "challenge of a host", test_challenge },

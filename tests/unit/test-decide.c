@@ -448,6 +448,27 @@ test_refused(void)
     bed_close();
 }
 
+/* A decision for an engine that was stopped comes too late: another switch may
+ * have handed over the connection by now. */
+static void
+test_stopped(void)
+{
+    struct bed_client c = bed_client(0, BED_HTTP);
+    struct question q;
+
+    open_asking(4, BED_HTTP);
+    bed_request(&c, NULL);
+    q = expect_question(&c);
+    bed.now += 5000;
+    answer(&q, 1);
+    bed_expect_none();
+    CHECK_STR(bed_state(&c), "asked");
+    CHECK_INT(BED_COUNT(DROP_OLD), 1);
+    bed_wait(LISTEN);
+    expect_any_offer();
+    bed_close();
+}
+
 /* Only so many wait at a time. */
 static void
 test_many(void)
@@ -506,6 +527,7 @@ static const struct unit_test tests[] = {
     { "more data", test_more_data },
     { "connections that end", test_ended },
     { "host that refuses", test_refused },
+    { "answer to an engine that was stopped", test_stopped },
     { "very many", test_many },
     { "connection that a host has", test_known },
     { NULL, NULL }

@@ -434,47 +434,6 @@ test_all_silent(void)
     bed_close();
 }
 
-/* When the engine was stopped in the middle of a handoff, its host gets all the
- * time that it had. */
-static void
-test_stopped(void)
-{
-    struct bed_client c;
-    struct bed_bundle b, again;
-
-    bed_open(4, 64);
-    c = bed_client(0, BED_HTTP);
-    bed_request(&c, NULL);
-    b = bed_expect_bundle();
-    bed_wait(10);
-    bed.now += 5000;
-    bed_wait(LISTEN);
-    again = bed_expect_bundle();
-    CHECK_INT(again.host, b.host);
-    CHECK_INT(again.flow_id, b.flow_id);
-    CU_ASSERT(again.when >= b.when + 5000);
-    bed_report(b.host, b.flow_id, MIGRATE_CONFIRM, 0, c.seq);
-    CHECK_STR(bed_state(&c), "live");
-    CHECK_INT(BED_COUNT(SILENT), 0);
-    bed_bundle_free(&b);
-    bed_bundle_free(&again);
-
-    /* But not more, and one that began afterwards gets no more either. */
-    bed_clear();
-    c = bed_client(1, BED_HTTP);
-    bed_request(&c, NULL);
-    bed.now += 5000;
-    bed_wait(LISTEN + MIGRATE_DEADLINE);
-    CHECK_STR(bed_state(&c), "rejected");
-    bed_clear();
-    bed.now += 5000;
-    c = bed_client(2, BED_HTTP);
-    bed_request(&c, NULL);
-    bed_wait(MIGRATE_DEADLINE + LISTEN);
-    CHECK_STR(bed_state(&c), "rejected");
-    bed_close();
-}
-
 /* A host that has met another engine, or this one after a pause, takes only
  * flow IDs from then on. */
 static void
@@ -1055,7 +1014,6 @@ static const struct unit_test tests[] = {
     { "older connection of the same client port", test_replaced },
     { "reports of another host", test_wrong_host },
     { "silence of all hosts", test_all_silent },
-    { "engine that was stopped in the middle", test_stopped },
     { "host that takes no older flow IDs", test_renewed },
     { "host that begins anew", test_begun_anew },
     { "ambiguous ACK", test_ambiguous_ack },
