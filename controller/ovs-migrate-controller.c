@@ -312,6 +312,7 @@ open_rest(const struct options *o, const struct database *db,
         error = rest_listen(rest, &http);
     }
     if (error) {
+        rest_destroy(rest);
         ovs_fatal(0, "%s", error);
     }
     return rest;

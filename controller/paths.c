@@ -166,6 +166,8 @@ paths_create(const struct live *live)
             paths[n++] = path_create(live, sw, name, host);
         }
     }
-    qsort(paths, n, sizeof *paths, compare_paths);
+    if (n) {
+        qsort(paths, n, sizeof *paths, compare_paths);
+    }
     return json_array_create(paths, n);
 }
