@@ -14,6 +14,7 @@ UNIT_TESTS = \
 	tests/unit/test-cookie \
 	tests/unit/test-decide \
 	tests/unit/test-frame \
+	tests/unit/test-gather \
 	tests/unit/test-h2 \
 	tests/unit/test-handoff \
 	tests/unit/test-http \
@@ -31,6 +32,7 @@ UNIT_TESTS = \
 	tests/unit/test-reader \
 	tests/unit/test-record \
 	tests/unit/test-reject \
+	tests/unit/test-retarget \
 	tests/unit/test-rule \
 	tests/unit/test-seal \
 	tests/unit/test-siphash \
@@ -53,6 +55,7 @@ UNIT_LDADD = \
 
 check_LIBRARIES = tests/unit/libunit.a
 tests_unit_libunit_a_SOURCES = \
+	tests/unit/bed-client.c \
 	tests/unit/bed.c \
 	tests/unit/bed.h \
 	tests/unit/bytes.h \
@@ -103,6 +106,10 @@ tests_unit_test_decide_LDADD = $(UNIT_LDADD)
 tests_unit_test_frame_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_frame_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frame_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_gather_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_gather_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_gather_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_h2_CPPFLAGS = $(UNIT_CPPFLAGS) $(NGHTTP2_CFLAGS)
 tests_unit_test_h2_CFLAGS = $(UNIT_CFLAGS)
@@ -171,6 +178,10 @@ tests_unit_test_record_LDADD = $(UNIT_LDADD)
 tests_unit_test_reject_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_reject_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_reject_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_retarget_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_retarget_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_retarget_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_rule_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_rule_CFLAGS = $(UNIT_CFLAGS)

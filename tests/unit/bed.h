@@ -191,6 +191,18 @@ unsigned int bed_expect_message(enum migrate_type type, void *message,
 struct bed_bundle bed_expect_bundle(void);
 void bed_bundle_free(struct bed_bundle *);
 
+/* The same, and there is nothing else. */
+struct bed_bundle bed_only_bundle(void);
+
+/* The next frame is a bundle, of which only the flow ID is wanted, and in
+ * '*host', if nonnull, for whom it is. */
+uint32_t bed_expect_flow_id(unsigned int *host);
+
+/* The next frame is a bundle of 'c' that holds just the 'len' bytes at
+ * 'data'. */
+void bed_expect_request(const struct bed_client *c, const void *data,
+                        size_t len);
+
 /* The next frame is an ABORT of 'flow_id' for host 'host'. */
 void bed_expect_abort(unsigned int host, uint32_t flow_id);
 
@@ -225,6 +237,10 @@ struct migrate_mapping bed_mapping(const struct bed_client *,
 enum migrate_verdict bed_control(const void *data, size_t len);
 enum migrate_verdict bed_control_tagged(const void *data, size_t len,
                                         vlan_tag);
+
+/* Gives the engine a frame for a service. */
+enum migrate_verdict bed_service(uint32_t service_id, const void *data,
+                                 size_t len, vlan_tag tag);
 
 /* Builds a message as bed_message() would send it and returns its length. */
 size_t bed_build_message(unsigned int host, uint8_t type, const void *body,
