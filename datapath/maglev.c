@@ -37,10 +37,10 @@ struct player {
 };
 
 static uint32_t
-choose_size(size_t n)
+choose_size(size_t n, bool lasting)
 {
     static const uint32_t sizes[] = SIZES;
-    size_t i = 0;
+    size_t i = lasting;
 
     while (i < 2 && sizes[i] < n * ENTRIES_MIN) {
         i++;
@@ -103,10 +103,10 @@ fill(struct maglev *table, struct player players[], uint64_t price)
 }
 
 struct maglev *
-maglev_create(const struct maglev_node nodes[], size_t n)
+maglev_create(const struct maglev_node nodes[], size_t n, bool lasting)
 {
     uint64_t price = turn_price(nodes, n);
-    uint32_t size = choose_size(n);
+    uint32_t size = choose_size(n, lasting);
     struct player *players;
     struct maglev *table;
 
@@ -151,9 +151,9 @@ maglev_unref(struct maglev *table)
 
 bool
 maglev_is_of(const struct maglev *table, const struct maglev_node nodes[],
-             size_t n)
+             size_t n, bool lasting)
 {
-    return (n == table->n_nodes
+    return (n == table->n_nodes && table->size == choose_size(n, lasting)
             && !memcmp(nodes, table->nodes, n * sizeof *nodes));
 }
 

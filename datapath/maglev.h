@@ -17,16 +17,17 @@
  * node takes leads it to all entries:
  *
  *     nodes        entries    memory
- *     up to 40        4093     8 KiB
+ *     up to 40        4093     8 KiB     only if it need not last
  *     up to 655      65521   128 KiB
  *     more          524287     1 MiB
  *
- * That is 100 entries a node up to 5242 nodes.  There are few sizes, as nearly
- * every key has another node in a table of another size.
+ * That is 100 entries a node up to 5242 nodes.  Nearly every key has another
+ * node in a table of another size, so a lasting table, by which keys should
+ * keep their nodes when others are added, has only two.
  *
  * A table is made in about 'size' * ln('size') steps: the largest in 20 ms, as
- * measured with 5000 nodes, the next one in 2 ms.  So whoever has a table of
- * the same nodes already should share it. */
+ * measured with 5000 nodes, the next one in 2 ms, the smallest in 0.05 ms.  So
+ * whoever has a table of the same nodes already should share it. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,10 +43,11 @@ struct maglev_node {
 };
 
 /* The table of the 'n' nodes, at most MAGLEV_MAX, whose order is the same
- * everywhere; or NULL, if none has a weight.  A node has its share of the
+ * everywhere, lasting or not; or NULL, if none has a weight.  A node has its share of the
  * entries as its weight says, to 1 percent (2, of more than 5242 nodes) and 1
  * entry, and 1 entry at least if it has a weight. */
-struct maglev *maglev_create(const struct maglev_node[], size_t n);
+struct maglev *maglev_create(const struct maglev_node[], size_t n,
+                             bool lasting);
 
 /* The same table once more, for maglev_unref().  Any thread may call these,
  * and others use the table meanwhile. */
@@ -54,9 +56,9 @@ struct maglev *maglev_ref(struct maglev *);
 /* Frees 'table', which may be NULL, if this was the last reference. */
 void maglev_unref(struct maglev *);
 
-/* Whether 'table' was made of these nodes. */
+/* Whether 'table' was made of this. */
 bool maglev_is_of(const struct maglev *, const struct maglev_node[],
-                  size_t n);
+                  size_t n, bool lasting);
 
 /* The index of the node that has the key with hash 'hash', which is as good as
  * random. */

@@ -368,19 +368,20 @@ static void
 init_table(struct pool *pool, const struct pool old[], size_t n_old)
 {
     struct maglev_node *nodes = xcalloc(pool->n_members, sizeof *nodes);
+    bool lasting = pool->has_affinity || pool->policy == POOL_SOURCE_HASH;
 
     for (size_t i = 0; i < pool->n_members; i++) {
         nodes[i].hash = hash_address(&pool->members[i].address);
         nodes[i].weight = pool->members[i].weight;
     }
     for (size_t i = 0; i < n_old && !pool->table; i++) {
-        if (old[i].table && maglev_is_of(old[i].table, nodes,
-                                         pool->n_members)) {
+        if (old[i].table && maglev_is_of(old[i].table, nodes, pool->n_members,
+                                         lasting)) {
             pool->table = maglev_ref(old[i].table);
         }
     }
     if (!pool->table) {
-        pool->table = maglev_create(nodes, pool->n_members);
+        pool->table = maglev_create(nodes, pool->n_members, lasting);
     }
     free(nodes);
 }

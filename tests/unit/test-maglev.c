@@ -33,11 +33,24 @@ set_up(size_t n, enum weighting weighting)
     }
 }
 
+static bool lasting;            /* Whether tables are. */
+
 /* How many entries a table for 'n' nodes has. */
 static uint32_t
 table_size(size_t n)
 {
-    return n <= 40 ? 4093 : n <= 655 ? 65521 : 524287;
+    return n <= 40 && !lasting ? 4093 : n <= 655 ? 65521 : 524287;
+}
+
+/* Has 'check' look at tables of both kinds. */
+static void
+each_kind(void (*check)(void))
+{
+    for (int i = 0; i <= 1; i++) {
+        lasting = i;
+        check();
+    }
+    lasting = false;
 }
 
 static void
@@ -54,9 +67,9 @@ count(const struct maglev *table, size_t n)
 
 /* Each node has its share, to 1 or 2 percent and 1 entry. */
 static void
-test_balance(void)
+check_balance(void)
 {
-    static const size_t ns[] = { 1, 2, 3, 39, 40, 41, 655, 656, 5000, N_MAX };
+    static const size_t ns[] = { 1, 2, 3, 40, 41, 655, 656, 5000, N_MAX };
 
     for (size_t k = 0; k < sizeof ns / sizeof ns[0]; k++) {
         for (enum weighting w = 0; w < N_WEIGHTINGS; w++) {
@@ -69,7 +82,7 @@ test_balance(void)
                 continue;       /* It has none. */
             }
             set_up(n, w);
-            table = maglev_create(nodes, n);
+            table = maglev_create(nodes, n, lasting);
             count(table, n);
             for (size_t i = 0; i < n; i++) {
                 total += nodes[i].weight;
@@ -88,7 +101,7 @@ test_balance(void)
 
 /* Any hash has a node: that of its remainder by the number of entries. */
 static void
-test_sizes(void)
+check_sizes(void)
 {
     static const size_t ns[] = { 1, 40, 41, 655, 656, 5000 };
 
@@ -97,7 +110,7 @@ test_sizes(void)
         struct maglev *table;
 
         set_up(ns[k], SAME);
-        table = maglev_create(nodes, ns[k]);
+        table = maglev_create(nodes, ns[k], lasting);
         for (uint64_t i = 0; i < size; i++) {
             uint64_t hash = unit_random() / size * size + i;
 
@@ -129,7 +142,7 @@ compare(const struct maglev *a, const struct maglev *b, size_t n,
  * nothing to do with it: 2.5 percent of a table at most, and none of one
  * percent where nodes have 500 entries or more. */
 static void
-test_disruption(void)
+check_disruption(void)
 {
     static const size_t ns[] = { 3, 10, 40, 41, 100, 655, 656, 5000 };
 
@@ -142,11 +155,11 @@ test_disruption(void)
             unsigned int own, others;
 
             set_up(n, w);
-            before = maglev_create(nodes, n);
+            before = maglev_create(nodes, n, lasting);
             nodes[node].weight *= 2;
-            twice = maglev_create(nodes, n);
+            twice = maglev_create(nodes, n, lasting);
             nodes[node].weight = 0;
-            without = maglev_create(nodes, n);
+            without = maglev_create(nodes, n, lasting);
 
             compare(before, without, n, node, &own, &others);
             count(before, n);
@@ -161,6 +174,47 @@ test_disruption(void)
     }
 }
 
+static void
+test_balance(void)
+{
+    each_kind(check_balance);
+}
+
+static void
+test_sizes(void)
+{
+    each_kind(check_sizes);
+}
+
+static void
+test_disruption(void)
+{
+    each_kind(check_disruption);
+}
+
+/* When a node is added, keys keep their nodes but for those that it gets, and
+ * one percent at most. */
+static void
+test_growth(void)
+{
+    lasting = true;
+    for (size_t n = 1; n <= 130; n++) {
+        unsigned int own, others;
+        struct maglev *before, *after;
+
+        set_up(n + 1, SAME);
+        before = maglev_create(nodes, n, lasting);
+        after = maglev_create(nodes, n + 1, lasting);
+        compare(before, after, n, n, &own, &others);
+        count(after, n + 1);
+        CHECK_INT(own, counts[n]);
+        CU_ASSERT(others <= table_size(n) * .01);
+        maglev_unref(before);
+        maglev_unref(after);
+    }
+    lasting = false;
+}
+
 /* Those of a failed node go to all others. */
 static void
 test_spread(void)
@@ -170,9 +224,9 @@ test_spread(void)
     bool heirs[N] = { false };
 
     set_up(N, SAME);
-    before = maglev_create(nodes, N);
+    before = maglev_create(nodes, N, lasting);
     nodes[5].weight = 0;
-    after = maglev_create(nodes, N);
+    after = maglev_create(nodes, N, lasting);
     for (uint32_t i = 0; i < table_size(N); i++) {
         if (maglev_find(before, i) == 5) {
             heirs[maglev_find(after, i)] = true;
@@ -193,7 +247,7 @@ test_fixed(void)
     char text[65];
 
     set_up(10, MIXED);
-    table = maglev_create(nodes, 10);
+    table = maglev_create(nodes, 10, lasting);
     for (int i = 0; i < 64; i++) {
         text[i] = '0' + maglev_find(table, i * 64);
     }
@@ -206,9 +260,9 @@ test_fixed(void)
 static void
 test_none(void)
 {
-    CU_ASSERT(maglev_create(nodes, 0) == NULL);
+    CU_ASSERT(maglev_create(nodes, 0, lasting) == NULL);
     set_up(1, HALF_NONE);
-    CU_ASSERT(maglev_create(nodes, 1) == NULL);
+    CU_ASSERT(maglev_create(nodes, 1, lasting) == NULL);
     maglev_unref(NULL);
 }
 
@@ -219,15 +273,16 @@ test_sharing(void)
     size_t node;
 
     set_up(10, MIXED);
-    table = maglev_create(nodes, 10);
+    table = maglev_create(nodes, 10, lasting);
     node = maglev_find(table, 1234);
-    CU_ASSERT(maglev_is_of(table, nodes, 10));
-    CU_ASSERT(!maglev_is_of(table, nodes, 9));
+    CU_ASSERT(maglev_is_of(table, nodes, 10, lasting));
+    CU_ASSERT(!maglev_is_of(table, nodes, 9, lasting));
+    CU_ASSERT(!maglev_is_of(table, nodes, 10, !lasting));
     nodes[9].weight++;
-    CU_ASSERT(!maglev_is_of(table, nodes, 10));
+    CU_ASSERT(!maglev_is_of(table, nodes, 10, lasting));
     nodes[9].weight--;
     nodes[9].hash++;
-    CU_ASSERT(!maglev_is_of(table, nodes, 10));
+    CU_ASSERT(!maglev_is_of(table, nodes, 10, lasting));
     CU_ASSERT(maglev_ref(table) == table);
     maglev_unref(table);
     CHECK_INT(maglev_find(table, 1234), node);
@@ -238,6 +293,7 @@ static const struct unit_test tests[] = {
     { "entries by weight", test_balance },
     { "sizes", test_sizes },
     { "few others move", test_disruption },
+    { "a pool that grows", test_growth },
     { "all others inherit", test_spread },
     { "same in every version", test_fixed },
     { "nobody has a weight", test_none },

@@ -420,8 +420,8 @@ test_source_hash_fixed(void)
         text[i] = '0' + map[i];
     }
     text[64] = '\0';
-    CHECK_STR(text, "5565546614152430545316604564246366636622245554"
-              "360606226663054466");
+    CHECK_STR(text, "6656154155116463563616366652650311346614555463"
+              "652630256611456636");
 }
 
 /* The key of a request whose cookie has the value 'value'. */
