@@ -165,6 +165,8 @@ queue_frame(struct ovs_engine *engine, struct dp_packet *packet)
 {
     struct queued_frame *q;
 
+    /* It does not go on where those of a batch do. */
+    pkt_metadata_init(&packet->md, 0);
     if (atomic_count_get(&n_queued) >= MAX_QUEUED) {
         COVERAGE_INC(migrate_drop_queue_full);
         dp_packet_delete(packet);
@@ -189,7 +191,6 @@ op_output(void *engine_, const void *frame, size_t len, vlan_tag tag)
     packet = dp_packet_clone_data_with_headroom(frame, len, 128);
     push_tag(packet, tag);
     if (w && w->n + w->reserved < NETDEV_MAX_BURST) {
-        pkt_metadata_init(&packet->md, ODPP_NONE);
         packet->md = w->model->md;
         w->packets[w->n++] = packet;
     } else {

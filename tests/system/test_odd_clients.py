@@ -342,6 +342,15 @@ class PortsUsedAgain(LabTest):
         for host in cls.lab.hosts:
             host.server.put("/second/name", host.name.encode() + b"\n")
 
+    def _track(self):
+        """Has packets to the service be in the datapath for the second time
+        when they meet the engine."""
+        match = f"tcp,nw_dst={SERVICE_ADDRESS},tp_dst=80"
+        self.switch.add_flow(f"table=0,priority=150,{match},"
+                             "actions=ct(table=10)")
+        self.switch.add_flow(f"table=10,{match},"
+                             "actions=migrate(service=1,table=1)")
+
     def _connect(self, clients, path):
         """Connections from all clients, and the request for each."""
         connections = []
@@ -367,6 +376,7 @@ class PortsUsedAgain(LabTest):
     def test_a_full_batch(self):
         """So many at once that the engine's own messages find no room beside
         the packets that go on."""
+        self._track()
         clients = [rawtcp.Client(self.client, bytes.fromhex(
                        SWITCH_MAC.replace(":", "")), self.lab.hosts)
                    for _ in range(self.N)]
@@ -393,6 +403,8 @@ class PortsUsedAgain(LabTest):
             wait_until(lambda: not self._at(first),
                        "h1 to end the old connections")
         self.assertEqual(self._at(second), self.N)
+        self.assertNotIn("Recirculation conflict",
+                         self.lab.workspace.logs())
         for connection in new:
             connection.close()
 
