@@ -101,12 +101,22 @@ heritage_find(const char *name, int ifindex, const struct rundir *rd)
     return fd >= 0 ? fd : open_pinned(name, rd);
 }
 
+/* Whether the map 'fd', perhaps of another version, has nothing in it. */
 static bool
-is_empty(int map_fd)
+is_empty(int fd)
 {
-    char key[256];
+    struct bpf_map_info info = { .id = 0 };
+    uint32_t len = sizeof info;
+    bool empty;
+    void *key;
 
-    return bpf_map_get_next_key(map_fd, NULL, key) != 0;
+    if (bpf_obj_get_info_by_fd(fd, &info, &len)) {
+        return false;
+    }
+    key = xcalloc(1, info.key_size);
+    empty = bpf_map_get_next_key(fd, NULL, key) != 0;
+    free(key);
+    return empty;
 }
 
 /* Whether the map 'fd' can serve as 'map'. */
@@ -128,10 +138,6 @@ layout_fits(const struct bpf_object *obj, const int fds[])
     struct migrator_config config = { .layout = 0 };
     uint32_t zero = 0;
 
-    if (fds[0] < 0 || bpf_map_lookup_elem(fds[0], &zero, &config)
-        || config.layout != MIGRATOR_LAYOUT) {
-        return false;
-    }
     for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
         const struct bpf_map *map;
 
@@ -140,7 +146,8 @@ layout_fits(const struct bpf_object *obj, const int fds[])
             return false;
         }
     }
-    return true;
+    return (fds[0] >= 0 && !bpf_map_lookup_elem(fds[0], &zero, &config)
+            && config.layout == MIGRATOR_LAYOUT);
 }
 
 static int

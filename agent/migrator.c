@@ -283,11 +283,29 @@ detach_tc(int ifindex, enum bpf_tc_attach_point point)
     }
 }
 
+/* Calls 'on_service' for each key of the map 'fd', unless that is another
+ * version's, of which it is not known what they are. */
+static void
+for_each_service(int fd, void (*on_service)(const struct migrate_address *))
+{
+    struct migrate_address key, *previous = NULL;
+    struct bpf_map_info info = { .id = 0 };
+    uint32_t len = sizeof info;
+
+    if (bpf_obj_get_info_by_fd(fd, &info, &len)
+        || info.key_size != sizeof key) {
+        return;
+    }
+    while (!bpf_map_get_next_key(fd, previous, &key)) {
+        on_service(&key);
+        previous = &key;
+    }
+}
+
 int
 migrator_cleanup(const char *interface, const struct rundir *rd,
                  void (*on_service)(const struct migrate_address *))
 {
-    struct migrate_address key, *previous = NULL;
     int ifindex = if_nametoindex(interface);
     int fd;
 
@@ -298,11 +316,8 @@ migrator_cleanup(const char *interface, const struct rundir *rd,
     libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
     libbpf_set_print(silence_libbpf);
     fd = heritage_find("services", ifindex, rd);
-    while (fd >= 0 && !bpf_map_get_next_key(fd, previous, &key)) {
-        on_service(&key);
-        previous = &key;
-    }
     if (fd >= 0) {
+        for_each_service(fd, on_service);
         close(fd);
     }
     detach_tc(ifindex, BPF_TC_INGRESS);

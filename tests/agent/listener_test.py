@@ -352,6 +352,31 @@ def unpinned():
     s.close()
 
 
+def another_version():
+    """another version's tables are kept while they have connections"""
+    lab.stop_agent()
+    check(lab.agent_run('--cleanup').returncode == 0, 'cleanup')
+    check(lab.agent_run('--prepare').returncode == 0, 'prepare')
+    pins = glob.glob(lab.dir + '/run/*/bpf')[0]
+    zeros = {name: ['0'] * size for name, size in
+             (('config', 4), ('mappings', 512), ('services', 512))}
+    for name, key in zeros.items():
+        run('bpftool', 'map', 'create', '%s/%s' % (pins, name), 'type',
+            'array' if name == 'config' else 'hash', 'key', str(len(key)),
+            'value', '8192', 'entries', '1', 'name', name)
+    start = ('--key-file', lab.key_file)
+    run('bpftool', 'map', 'update', 'pinned', pins + '/mappings', 'key',
+        *zeros['mappings'], 'value', *['0'] * 8192)
+    r = lab.agent_run(*start)
+    check(r.returncode == 4 and 'incompatible version' in r.stderr,
+          '%d: %s' % (r.returncode, r.stderr))
+    run('bpftool', 'map', 'update', 'pinned', pins + '/services', 'key',
+        *zeros['services'], 'value', *['0'] * 8192)
+    r = lab.agent_run('--cleanup')
+    check(r.returncode == 0, '%d: %s' % (r.returncode, r.stderr))
+    lab.start_agent()
+
+
 def accept_all(s):
     """How many connections wait at listener s."""
     s.setblocking(False)
@@ -550,8 +575,8 @@ lab.start_nginx()
 lab.start_agent()
 lab.hello()
 TESTS = [ipv6, dual_stack, mptcp, reuseport, offload, unfinished_bundle, many,
-         at_once, unpinned, table_full, linger, replay, anything, privileges,
-         bounded, missing]
+         at_once, unpinned, another_version, table_full, linger, replay,
+         anything, privileges, bounded, missing]
 if len(sys.argv) > 1:
     TESTS = [t for t in TESTS if t.__name__ in sys.argv[1:]]
 tap(TESTS)
