@@ -17,6 +17,7 @@
 #include "seal.h"
 #include "smap.h"
 #include "timeval.h"
+#include "utf8.h"
 #include "util.h"
 #include "webhook.h"
 
@@ -25,6 +26,7 @@
 #define BACK_OFF_MSEC 1000      /* ...and then it is left alone so long. */
 #define EVENT_MSEC 10000        /* Between two events about a webhook. */
 #define FORGET_MSEC 1000        /* What hosts were given counts half. */
+#define NAME_SHOWN 64           /* Bytes, of a host that a webhook invents. */
 
 /* What is known of a service's webhook. */
 struct hook {
@@ -263,8 +265,12 @@ read_answer(const struct question *q, const char *body, char **why)
     if (!host || host->type != JSON_STRING) {
         *why = xstrdup("the answer is no object with a string \"host\"");
     } else if (!(c = question_candidate(q, json_string(host)))) {
-        *why = xasprintf("the answer \"%.64s\" is no host of pool \"%s\" that "
-                         "is ready", json_string(host), q->pool);
+        char *name = utf8_clean(json_string(host),
+                                strnlen(json_string(host), NAME_SHOWN));
+
+        *why = xasprintf("the answer \"%s\" is no host of pool \"%s\" that "
+                         "is ready", name, q->pool);
+        free(name);
     }
     json_destroy(json);
     return c;

@@ -15,6 +15,7 @@
 #include "reason.h"
 #include "smap.h"
 #include "timeval.h"
+#include "utf8.h"
 #include "util.h"
 
 /* What the database has of a connection.  Whatever is not known is NULL. */
@@ -105,7 +106,6 @@ describe_connection(const struct ovsdb_idl *idl, const char *sw,
 {
     struct origin o = find_origin(idl, c);
     struct json *item = describe(&o, sw, c);
-    char state[sizeof c->state + 1] = "";
     char text[ADDRESS_STRLEN];
     const char *host = host_name(idl, c, text);
 
@@ -117,11 +117,11 @@ describe_connection(const struct ovsdb_idl *idl, const char *sw,
     if (o.rule) {
         json_object_put_string(item, "rule", o.rule->name);
     }
-    memcpy(state, c->state, sizeof c->state);
     json_object_put_format(item, "name", "%s:%"PRIu16,
                            address_format(&c->client, text),
                            ntohs(c->client_port));
-    json_object_put_string(item, "state", state);
+    json_object_put(item, "state", json_string_create_nocopy(
+        utf8_clean(c->state, strnlen(c->state, sizeof c->state))));
     json_object_put(item, "age", json_integer_create(ntohl(c->age)));
     json_object_put(item, "idle", json_integer_create(ntohl(c->idle)));
     json_object_put(item, "packets", json_integer_create(ntohl(c->packets)));

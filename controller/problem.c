@@ -5,9 +5,11 @@
 
 #include <microhttpd.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "openvswitch/json.h"
 #include "openvswitch/shash.h"
+#include "utf8.h"
 #include "util.h"
 
 #define ERRORS_MAX 100          /* That are told. */
@@ -21,6 +23,18 @@ problem_uninit(struct problem *p)
     *p = (struct problem) PROBLEM_INITIALIZER;
 }
 
+/* 'format' with 'args', which may be of a path, a query or a header that is no
+ * UTF-8, as it may be in JSON.  The caller frees it. */
+static char * OVS_PRINTF_FORMAT(1, 0)
+format_text(const char *format, va_list args)
+{
+    char *raw = xvasprintf(format, args);
+    char *text = utf8_clean(raw, strlen(raw));
+
+    free(raw);
+    return text;
+}
+
 void
 problem_set(struct problem *p, int status, const char *remedy,
             const char *detail, ...)
@@ -30,7 +44,7 @@ problem_set(struct problem *p, int status, const char *remedy,
     if (!p->status) {
         p->status = status;
         va_start(args, detail);
-        p->detail = xvasprintf(detail, args);
+        p->detail = format_text(detail, args);
         va_end(args);
         p->remedy = nullable_xstrdup(remedy);
     }
@@ -59,7 +73,7 @@ static void OVS_PRINTF_FORMAT(5, 0)
 add(struct problem *p, int status, const char *pointer, const char *remedy,
     const char *format, va_list args)
 {
-    char *detail = xvasprintf(format, args);
+    char *detail = format_text(format, args);
 
     add_error(p, status, pointer, remedy, detail);
     free(detail);

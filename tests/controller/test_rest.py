@@ -241,6 +241,23 @@ class Operations(RestTest):
                     response = self.check(400, "GET", f"/v1/{path}?{query}")
                     self.assertIn(query, response.json["detail"])
 
+    def test_not_unicode(self):
+        """Whatever is asked, the answer is JSON."""
+        host = {"ip": "10.0.0.1"}
+        for status, method, path, body in (
+                (404, "GET", "/v1/hosts/%ff", None),
+                (404, "GET", "/v1/%e4", None),
+                (400, "GET", "/v1/hosts?%c3=x", None),
+                (400, "GET", "/v1/hosts?limit=%c3%28", None),
+                (400, "GET", "/v1/connections?client=%ff", None),
+                (422, "PUT", "/v1/hosts/%c3%a4%80", host),
+                (404, "PATCH", "/v1/hosts/%80", host)):
+            response = self.check(status, method, path, body)
+            self.assertEqual(response.json["status"], status)
+        response = self.check(403, "GET", "/v1/hosts",
+                              headers={"Host": "\u00ff"})
+        self.assertIn('"?"', response.json["detail"])
+
     def test_where(self):
         """The place of what is no JSON is told as editors count."""
         response = self.client("PUT", "/v1/hosts/h1", b'{"ip":\n  oops}')

@@ -132,14 +132,17 @@ class Decide(FabricTest):
         self.decide(decide_timeout=1000, decide_webhook=self.hook.url)
         before = self.counters()
         for answer in (lambda q: (200, b"{}"),
-                       lambda q: (200, b"\xff no JSON"), host("nobody")):
+                       lambda q: (200, b"\xff no JSON"), host("nobody"),
+                       lambda q: (200, b'{"host": "\xff"}'),
+                       host("x" + 99 * "\u00e4")):
             self.hook.answer = answer
             self.answered(2)
         new = self.counters() - before
-        self.assertEqual(new["decide-declined"], 6, new)
+        self.assertEqual(new["decide-declined"], 10, new)
+        self.assertIn('"x', self.net.get("decisions")["items"][0]["why"])
         wait_until(lambda: [e for e in self.net.get("events")["items"]
                             if e["kind"] == "webhook-failed"
-                            and "nobody" in e["text"]], "an event", 15)
+                            and '"x' in e["text"]], "an event", 15)
 
     def test_drained(self):
         """A host that is being drained is no candidate."""
