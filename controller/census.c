@@ -479,8 +479,9 @@ take(struct query *q, const struct migrate_header *header,
     size_t n = ntohs(header->count);
     struct migrate_connection c;
 
-    if (ntohs(header->length) < (sizeof *header + sizeof *listing
-                                 + n * sizeof c)) {
+    if (n > ntohs(q->list.max)
+        || ntohs(header->length) < (sizeof *header + sizeof *listing
+                                    + n * sizeof c)) {
         return false;
     }
     for (size_t i = 0; i < n; i++, at += sizeof c) {

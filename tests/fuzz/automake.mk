@@ -106,9 +106,10 @@ tests_fuzz_fuzz_tls_LDADD = $(FUZZ_LDADD)
 
 # What needs libopenvswitch.
 if OVS
-FUZZ_CONTROLLER_NAMES = agents config probe question rest
+FUZZ_CONTROLLER_NAMES = agents census config probe question rest
 FUZZ_TARGETS += \
 	tests/fuzz/fuzz-agents \
+	tests/fuzz/fuzz-census \
 	tests/fuzz/fuzz-config \
 	tests/fuzz/fuzz-probe \
 	tests/fuzz/fuzz-question \
@@ -122,6 +123,13 @@ tests_fuzz_fuzz_agents_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
 tests_fuzz_fuzz_agents_LDADD = $(FUZZ_MAIN) $(CONTROLLER_LIBS)
 tests_fuzz_fuzz_agents_LINK = $(FUZZ_OVS_LINK)
 $(tests_fuzz_fuzz_agents_OBJECTS): $(OVS_GENERATED)
+
+tests_fuzz_fuzz_census_SOURCES = tests/fuzz/fuzz-census.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_census_CPPFLAGS = $(CONTROLLER_CPPFLAGS)
+tests_fuzz_fuzz_census_LDADD = $(FUZZ_MAIN) $(CONTROLLER_LIBS)
+tests_fuzz_fuzz_census_LINK = $(FUZZ_OVS_LINK)
+$(tests_fuzz_fuzz_census_OBJECTS): $(OVS_GENERATED) \
+	controller/ovs-migrate-idl.h
 
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz-config.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_config_CPPFLAGS = $(OVS_CPPFLAGS) -I$(srcdir)/datapath \
