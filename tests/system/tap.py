@@ -10,8 +10,9 @@ which only those that contain one run:
 As a program:
 
     tap.py run DIRECTORY TEST...
-        runs tests one after another, shows their reports and leaves them in
-        DIRECTORY/NAME.tap
+        runs tests, as many at a time as there are processors, shows their
+        reports and leaves them in DIRECTORY/NAME.tap; those that say "ALONE =
+        True" run afterwards, one by one
     tap.py sum FILE...
         adds up reports
 
@@ -26,6 +27,7 @@ import subprocess
 import sys
 import time
 import unittest
+from concurrent import futures
 
 from workspace import PATIENCE
 
@@ -167,25 +169,45 @@ def add_up(file_names):
     return not failed
 
 
+def _run_one(directory, test):
+    """Runs a test and shows its report.  Returns where that is, and the exit
+    status."""
+    name = os.path.basename(test).removesuffix(".py")
+    report = f"{directory}/{name}.tap"
+    interpreter = [sys.executable] if test.endswith(".py") else []
+    with open(report, "w") as file:
+        status = subprocess.run([*interpreter, test], stdout=file,
+                                stderr=subprocess.STDOUT).returncode
+    with open(report, errors="replace") as file:
+        print(f"# {name}\n{file.read()}", end="", flush=True)
+    return report, status
+
+
+def _runs_alone(test):
+    if not test.endswith(".py"):
+        return False
+    with open(test) as file:
+        return re.search(r"^ALONE = True\b", file.read(), re.M) is not None
+
+
 def run(directory, tests):
     """Runs 'tests', and adds up their reports, which it leaves in
     'directory'."""
     os.makedirs(directory, exist_ok=True)
+    alone = [test for test in tests if _runs_alone(test)]
+    together = [test for test in tests if test not in alone]
     reports = []
-    for test in tests:
-        name = os.path.basename(test).removesuffix(".py")
-        reports.append(f"{directory}/{name}.tap")
-        print(f"# {name}", flush=True)
-        interpreter = [sys.executable] if test.endswith(".py") else []
-        with (open(reports[-1], "w") as report,
-              subprocess.Popen([*interpreter, test], stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True,
-                               errors="replace") as process):
-            for line in process.stdout:
-                report.write(line)
-                print(line, end="", flush=True)
-        if process.returncode == 130:           # Interrupted.
-            sys.exit(130)
+    for some, jobs in (together, os.cpu_count()), (alone, 1):
+        with futures.ThreadPoolExecutor(jobs) as pool:
+            try:
+                for report, status in pool.map(
+                        lambda test: _run_one(directory, test), some):
+                    reports.append(report)
+                    if status == 130:
+                        raise KeyboardInterrupt
+            except KeyboardInterrupt:
+                pool.shutdown(cancel_futures=True)
+                sys.exit(130)
     return add_up(reports)
 
 

@@ -16,6 +16,8 @@ sys.path.insert(1, os.path.join(os.path.dirname(os.path.realpath(__file__)),
 # pylint: disable=wrong-import-position
 from controllers import Controller, Server      # noqa: E402
 
+ALONE = True                    # It measures times.
+
 
 class CutOff(unittest.TestCase):
     """Three machines: of the database, and of two controllers."""

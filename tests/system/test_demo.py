@@ -15,6 +15,8 @@ from labtest import need_root
 from ovs import REPOSITORY
 from workspace import alive, descendants, run, wait_until
 
+ALONE = True                    # It is large.
+
 need_root()
 
 

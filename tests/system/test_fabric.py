@@ -13,6 +13,7 @@ from fabrictest import (SERVICE_ADDRESS, FabricTest, LeafSpineNet,
                         LeafSpineTopo, Load, curl)
 from workspace import run, wait_until
 
+ALONE = True                    # It measures times, and is large.
 URL = f"http://{SERVICE_ADDRESS}"
 
 

@@ -9,6 +9,7 @@ import tap
 from fabrictest import FabricTest, Load
 from workspace import wait_until
 
+ALONE = True                    # It measures times, and is large.
 REQUESTS = 20000
 
 

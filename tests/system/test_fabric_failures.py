@@ -14,6 +14,7 @@ import tap
 from fabrictest import Askers, FabricTest, Load
 from workspace import alive, wait_until
 
+ALONE = True                    # It measures outages.
 INTERVAL = 0.01                 # Between two pings, in seconds.
 
 

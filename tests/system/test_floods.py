@@ -14,6 +14,7 @@ from netns import read_numbers
 from ovs import SWITCH_MAC
 from workspace import PATIENCE, wait_until
 
+ALONE = True                    # It measures times.
 SECONDS = 2                     # That a flood lasts at least.
 REQUESTS = 600                  # Honest ones, each time.
 SERVED = 0.95                   # So many of them at least...

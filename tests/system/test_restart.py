@@ -10,6 +10,7 @@ from lab import SERVICE_ADDRESS
 from labtest import LabTest, curl, curls
 from workspace import wait_until
 
+ALONE = True                    # It measures times.
 IDLE = 900
 DOWNLOADS = 100
 SIZE = 2 << 20                  # Bytes of a download: it takes 8 s.

@@ -15,6 +15,7 @@ from labtest import LabTest, curl
 from load import Requests, put_content
 from workspace import wait_until
 
+ALONE = True                    # It measures times.
 PAUSE = 5                       # Seconds that a program is stopped.
 SIZE = 2 << 20                  # Bytes of a download: it takes 8 s.
 IDLE = 50

@@ -19,6 +19,8 @@ from netns import Node, cable
 from ovs import Pool, Service, Switch
 from workspace import wait_until
 
+ALONE = True                    # It measures times.
+
 ADDRESS2 = "10.0.0.253"
 IDLE = 200
 DOWNLOADS = 30
