@@ -17,6 +17,8 @@ import socket
 import threading
 import time
 
+from workspace import PATIENCE
+
 RATE = 256 << 10                # Bytes per second and download.
 TICK = 0.05                     # Seconds.
 
@@ -190,6 +192,7 @@ class Crowd:
 
     def finish(self, seconds=60):
         """Waits for the end of all downloads."""
+        seconds *= PATIENCE
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.check()
