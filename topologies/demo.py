@@ -303,6 +303,6 @@ if __name__ == "__main__":
         __doc__, "Network: 2 spines, 4 leaves, 8 hosts, 2 clients; each in a "
         "namespace",
         lambda: ManagedNet(ManagedTopo(), on_request=Requests()),
-        demonstrate, HELP + "\n  ops ovs-migratectl decision list\n"
-        "  ops ovs-migratectl path show 'leaf1' 'h8'\n"
+        demonstrate, HELP.format(machine="ops", other="spine1")
+        + "\n  ops ovs-migratectl path show 'leaf1' 'h8'\n"
         "(Without quotes, Mininet puts addresses for the names of hosts.)"))

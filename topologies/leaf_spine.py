@@ -53,15 +53,17 @@ from workspace import CommandError, Timeout, run, wait_until
 
 SERVICE_ADDRESS = "10.0.0.100"
 
-HELP = """\
+HELP = f"""\
 This is Mininet's prompt; "exit" ends everything.  For example:
-  c1 curl -s http://10.0.0.100/name
+  c1 curl -s http://{SERVICE_ADDRESS}/name
+  {{machine}} ovs-migratectl host list
+  {{machine}} ovs-migratectl decision list
   leaf1 ovs-appctl migrate/show
   leaf1 ovs-ofctl -OOpenFlow15 dump-flows br0
   leaf1 ovs-ofctl -OOpenFlow15 dump-groups br0
-  py net["spine1"].kill()
-  py net["spine1"].restart()
-  link leaf1 spine2 down"""
+  link leaf1 {{other}} down
+  py net["{{other}}"].kill()
+  py net["{{other}}"].restart()"""
 
 
 class FabricSwitch(MigrateSwitch):
@@ -196,11 +198,16 @@ class LeafSpineNet(MigrateNet):
             raise CommandError(f"{method} {path}: {response}")
         return response.json if response.body else None
 
+    def ctl_environment(self):
+        """What ovs-migratectl, called by its name, needs."""
+        return {"PATH": os.pathsep.join(self.tools.dirs
+                                        + [os.environ["PATH"]]),
+                "OVS_MIGRATE_URL": self.controller.urls()[0]}
+
     def ctl(self, *words):
         """Runs ovs-migratectl; returns what it prints."""
         return run([self.tools.find("ovs-migratectl"), *words],
-                   env={**os.environ,
-                        "OVS_MIGRATE_URL": self.controller.urls()[0]})
+                   env={**os.environ, **self.ctl_environment()})
 
     def share_key(self):
         """Tells the controller the key that agents have."""
@@ -313,9 +320,10 @@ def add_arguments(parser):
                         help="ends in Mininet's prompt")
 
 
-def run_topology(topo, cli):
+def run_topology(topo, cli, other):
     """Runs a network, has clients ask, and leaves the user in Mininet's
-    prompt if 'cli'.  Returns the program's exit status."""
+    prompt if 'cli'.  'other' is a switch that leaf1 has a link to.  Returns
+    the program's exit status."""
     setLogLevel("output")
     try:
         with LeafSpineNet(topo) as net:
@@ -324,8 +332,9 @@ def run_topology(topo, cli):
             configure(net)
             ask(net, len(net.servers))
             if cli:
-                say(f"\nThe REST interface is at {net.controller.urls()[0]}."
-                    f"\n{HELP}")
+                say(f"\nThe REST interface is at {net.controller.urls()[0]}.")
+                say(HELP.format(machine="sh", other=other))
+                os.environ.update(net.ctl_environment())
                 CLI(net)
     except KeyboardInterrupt:
         return 130
@@ -344,7 +353,7 @@ def main():
     add_arguments(parser)
     args = parser.parse_args()
     return run_topology(LeafSpineTopo(args.spines, args.leaves, args.hosts,
-                                      args.clients), args.cli)
+                                      args.clients), args.cli, "spine1")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def main():
     add_arguments(parser)
     args = parser.parse_args()
     return run_topology(LinearTopo(args.switches, args.hosts, args.clients),
-                        args.cli)
+                        args.cli, "leaf2")
 
 
 if __name__ == "__main__":

@@ -58,12 +58,7 @@ class ManagedNet(LeafSpineNet):
         self.rest = self.controller.client(
             token=tokens["ops"], certificate=certificate, node=ops.machine)
         self.certificate = certificate
-        self.ctl_environment = {
-            "OVS_MIGRATE_URL": URL, "OVS_MIGRATE_CA_CERT": certificate,
-            "OVS_MIGRATE_TOKEN_FILE": self.workspace.path("ops.token")}
-        ops.define({"PATH": os.pathsep.join(self.tools.dirs
-                                            + [os.environ["PATH"]]),
-                    **self.ctl_environment})
+        ops.define(self.ctl_environment())
 
     def _lay_cables(self, ops):
         """The management network: one cable to each host."""
@@ -75,10 +70,15 @@ class ManagedNet(LeafSpineNet):
                              "mgmt")
             ops.run("ip", "route", "add", address, "dev", host.name)
 
+    def ctl_environment(self):
+        return {**super().ctl_environment(),
+                "OVS_MIGRATE_CA_CERT": self.certificate,
+                "OVS_MIGRATE_TOKEN_FILE": self.workspace.path("ops.token")}
+
     def ctl(self, *words):
         return self["ops"].machine.run(
             self.tools.find("ovs-migratectl"), *words,
-            env={**os.environ, **self.ctl_environment})
+            env={**os.environ, **self.ctl_environment()})
 
     def share_key(self):
         """Not needed: the controller has made one, and tells agents."""
