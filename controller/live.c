@@ -24,35 +24,18 @@ static void
 reply_paths(const struct live *live, struct http_request *request)
 {
     static const char *const filters[] = { "switch", "host", "to", NULL };
-    struct json *all, *items, *answer;
-    const char *last = NULL;
-    bool more = false;
+    struct json *items, *answer;
     struct view view;
+    char *last;
 
     if (!view_init(&view, "paths", filters, request)) {
         return;
     }
-    all = paths_create(live);
-    items = json_array_create_empty();
-    for (size_t i = 0; i < json_array(all)->n; i++) {
-        struct json *item = json_array(all)->elems[i];
-        const char *name = json_string(shash_find_data(json_object(item),
-                                                       "name"));
-
-        if (!view_wants(&view, item)
-            || (view.after && strcmp(name, view.after) <= 0)) {
-            continue;
-        } else if (json_array(items)->n == view.limit) {
-            more = true;
-            break;
-        }
-        json_array_add(items, json_clone(item));
-        last = name;
-    }
-    answer = view_answer(&view, items, more ? last : NULL);
+    items = paths_create(live, &view, &last);
+    answer = view_answer(&view, items, last);
     reply_json(request, 200, "application/json", answer, NULL);
     json_destroy(answer);
-    json_destroy(all);
+    free(last);
     view_uninit(&view);
 }
 

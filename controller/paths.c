@@ -15,6 +15,7 @@
 #include "smap.h"
 #include "topology.h"
 #include "util.h"
+#include "view.h"
 
 /* The name of switch number 'sw' of the fabric, or NULL. */
 static const char *
@@ -134,40 +135,92 @@ path_create(const struct live *live, size_t from, const char *from_name,
     return json;
 }
 
-static int
-compare_paths(const void *a_, const void *b_)
-{
-    const struct json *const *a = a_, *const *b = b_;
+/* Add switches that migrate, and hosts, of which 'view' wants paths, by
+ * name. */
 
-    return strcmp(json_string(shash_find_data(json_object(*a), "name")),
-                  json_string(shash_find_data(json_object(*b), "name")));
-}
-
-struct json *
-paths_create(const struct live *live)
+static void
+add_switches(struct shash *switches, const struct live *live,
+             const struct view *view)
 {
+    const char *only = smap_get(&view->filters, "switch");
     const struct fabric *f = live->fabric;
-    const struct omrec_host *host;
-    struct json **paths = NULL;
-    size_t n = 0, allocated = 0;
 
     for (size_t sw = 0; sw < f->n_switches; sw++) {
         const struct fabric_switch *s = &f->switches[sw];
         const char *name = switch_name(live, sw);
 
-        if (!name || (!address_is_unicast(&s->addresses[0])
-                      && !address_is_unicast(&s->addresses[1]))) {
-            continue;
+        if (name && (!only || !strcmp(only, name))
+            && (address_is_unicast(&s->addresses[0])
+                || address_is_unicast(&s->addresses[1]))) {
+            shash_add(switches, name, s);
         }
-        OMREC_HOST_FOR_EACH (host, live->fleet->idl) {
-            if (n >= allocated) {
-                paths = x2nrealloc(paths, &allocated, sizeof *paths);
+    }
+}
+
+static void
+add_hosts(struct shash *hosts, const struct live *live,
+          const struct view *view)
+{
+    const char *only = smap_get(&view->filters, "host");
+    const char *to = smap_get(&view->filters, "to");
+    const struct omrec_host *host;
+
+    OMREC_HOST_FOR_EACH (host, live->fleet->idl) {
+        if ((!only || !strcmp(only, host->name))
+            && (!to || !strcmp(to, smap_get_def(&host->status, "switch",
+                                                "")))) {
+            shash_add(hosts, host->name, host);
+        }
+    }
+}
+
+/* Whether the path from switch 'sw' to 'host' follows that called 'after'. */
+static bool
+follows(const char *sw, const char *host, const char *after)
+{
+    size_t len = strcspn(after, ":");
+    int cmp = strncmp(sw, after, len);
+
+    cmp = cmp ? cmp : sw[len] != '\0';
+    return cmp > 0 || (!cmp && after[len] && strcmp(host, &after[len + 1]) > 0);
+}
+
+struct json *
+paths_create(const struct live *live, const struct view *view, char **last)
+{
+    struct shash switches = SHASH_INITIALIZER(&switches);
+    struct shash hosts = SHASH_INITIALIZER(&hosts);
+    struct json *items = json_array_create_empty();
+    const struct shash_node **from, **to;
+
+    *last = NULL;
+    add_switches(&switches, live, view);
+    add_hosts(&hosts, live, view);
+    from = shash_sort(&switches);
+    to = shash_sort(&hosts);
+    for (size_t i = 0; i < shash_count(&switches) && !*last; i++) {
+        const struct fabric_switch *sw = from[i]->data;
+
+        for (size_t j = 0; j < shash_count(&hosts); j++) {
+            if (view->after && !follows(from[i]->name, to[j]->name,
+                                        view->after)) {
+                continue;
+            } else if (json_array(items)->n == view->limit) {
+                const struct json *item
+                    = json_array(items)->elems[view->limit - 1];
+
+                *last = xstrdup(json_string(shash_find_data(json_object(item),
+                                                            "name")));
+                break;
             }
-            paths[n++] = path_create(live, sw, name, host);
+            json_array_add(items, path_create(
+                live, sw - live->fabric->switches, from[i]->name,
+                to[j]->data));
         }
     }
-    if (n) {
-        qsort(paths, n, sizeof *paths, compare_paths);
-    }
-    return json_array_create(paths, n);
+    free(from);
+    free(to);
+    shash_destroy(&switches);
+    shash_destroy(&hosts);
+    return items;
 }

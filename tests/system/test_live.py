@@ -3,11 +3,13 @@
 """What the controller tells of a fabric while it works: connections,
 decisions, paths."""
 
+import os
+import subprocess
 import time
 
 import tap
 from fabrictest import SERVICE_ADDRESS, URL, FabricTest
-from labtest import curl
+from labtest import curl, wrk_command, wrk_result
 from workspace import CommandError, wait_until
 
 
@@ -200,7 +202,32 @@ class Live(FabricTest):
         self.assertGreaterEqual(len(by["pool=web"]), 9)
         self.assertEqual(by["by=webhook"] + by["pool=none"], [])
 
+    def test_top(self):
+        """It tells how many connections are handed over in a second."""
+        load = self.client.start(*wrk_command(URL, 2, 18, close=True))
+        master, slave = os.openpty()
+        self.addCleanup(os.close, master)
+        top = subprocess.Popen([self.net.tools.find("ovs-migratectl"), "top"],
+                               env={**os.environ,
+                                    **self.net.ctl_environment()},
+                               stdout=slave)
+        self.addCleanup(top.wait)
+        self.addCleanup(top.kill)
+        os.close(slave)
+        text, rates = "", []
+        while load.alive():
+            text += os.read(master, 65536).decode()
+            *lines, text = text.split("\n")
+            rates += [line.split()[-1] for line in lines
+                      if line.startswith("web ")]
+        rate = wrk_result(load.output()).rate
+        for shown in rates[12:]:
+            self.assertAlmostEqual(int(shown), rate, delta=rate / 2,
+                                   msg=rates)
+        self.assertGreater(len(rates), 14)
+
     def test_paths(self):
+        self.wait_hosts()
         paths = {path["name"]: path for path in self.net.get("paths")["items"]}
         self.assertEqual(len(paths), 4 * 8)
         self.assertEqual((paths["leaf1:h1"]["cost"],
@@ -214,8 +241,19 @@ class Live(FabricTest):
                          [["leaf4:spine1", "leaf4:spine2"],
                           ["spine1:leaf1", "spine2:leaf1"]])
         self.assertEqual(len(self.net.get("paths?host=h8")["items"]), 4)
-        self.assertEqual(len(self.net.get("paths?switch=leaf2&limit=3")
-                             ["items"]), 3)
+        self.assertEqual({path["host"] for path in
+                          self.net.get("paths?to=leaf4")["items"]},
+                         {"h7", "h8"})
+        for query, wanted in (("limit=7", list(paths)),
+                              ("limit=32", list(paths)),
+                              ("limit=3&switch=leaf2", [
+                                  f"leaf2:h{i}" for i in range(1, 9)])):
+            names, page = [], f"paths?{query}"
+            while page:
+                answer = self.net.get(page)
+                names += [path["name"] for path in answer["items"]]
+                page = answer.get("next", "").removeprefix("/v1/")
+            self.assertEqual(names, wanted)
         self.assertIn("there: leaf1:spine1|leaf1:spine2, spine1:leaf4|",
                       self.net.ctl("path", "show", "leaf1", "h8"))
         self.net.configLinkStatus("leaf1", "spine2", "down")
