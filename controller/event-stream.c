@@ -19,8 +19,9 @@
 #include "util.h"
 
 #define MAX_STREAMS 1000
-#define ALIVE_MSEC 15000        /* A comment is sent so often, by which both
-                                 * ends notice that the other one has gone. */
+#define ALIVE_MSEC 15000        /* The last number is sent so often, by which
+                                 * both ends notice that the other one has
+                                 * gone. */
 
 struct stream {
     struct ovs_list node;
@@ -29,8 +30,8 @@ struct stream {
     int64_t last;               /* Number of the last event. */
     struct ds text;             /* To be sent... */
     size_t sent;                /* ...and what of it was. */
-    bool comment;               /* It is to have a comment... */
-    long long int alive;        /* ...and another one then. */
+    bool number;                /* 'last' is to be sent, without an event... */
+    long long int alive;        /* ...and again then. */
 };
 
 void
@@ -68,8 +69,8 @@ event_streams_wanted(const struct http_request *request)
     return accept && strstr(accept, "text/event-stream");
 }
 
-/* Puts the next event, or a comment, into the empty 's->text', if there is
- * something to say. */
+/* Puts the next event, or the number of the last one, into the empty
+ * 's->text', if there is something to say. */
 static void
 fill(struct stream *s)
 {
@@ -90,8 +91,8 @@ fill(struct stream *s)
                       text);
         free(text);
         json_destroy(json);
-    } else if (s->comment) {
-        ds_put_cstr(&s->text, ":\n\n");
+    } else if (s->number) {
+        ds_put_format(&s->text, "id: %"PRId64"\n\n", s->last);
     }
 }
 
@@ -112,7 +113,7 @@ stream_read(void *s_, char *buf, size_t size)
     n = MIN(size, s->text.length - s->sent);
     memcpy(buf, s->text.string + s->sent, n);
     s->sent += n;
-    s->comment &= !n;
+    s->number &= !n;
     return n;
 }
 
@@ -179,7 +180,8 @@ event_streams_handle(struct event_streams *all, struct http_request *request)
     s->all = all;
     s->last = last ? seq : newest(all);
     ds_init(&s->text);
-    s->comment = true;          /* So that the head is sent. */
+    s->number = true;           /* So that the head is sent, and whoever hears
+                                 * no event knows where to go on. */
     s->alive = time_msec() + ALIVE_MSEC;
     ovs_list_push_back(&all->streams, &s->node);
     all->n++;
@@ -199,7 +201,7 @@ event_streams_run(struct event_streams *all)
     LIST_FOR_EACH (s, node, &all->streams) {
         if (time_msec() >= s->alive) {
             s->alive = time_msec() + ALIVE_MSEC;
-            s->comment = true;
+            s->number = true;
             http_stream_wake(s->http);
         }
     }

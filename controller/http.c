@@ -509,6 +509,7 @@ destroy_stream(void *stream_)
     struct http_stream *stream = stream_;
 
     stream->ops->destroy(stream->aux);
+    http_statistics.streams--;
     free(stream);
 }
 
@@ -529,6 +530,7 @@ http_reply_stream(struct http_request *up, const char *type,
     MHD_add_response_header(r->response, MHD_HTTP_HEADER_CACHE_CONTROL,
                             "no-store");
     http_statistics.requests[2]++;
+    http_statistics.streams++;
     return stream;
 }
 

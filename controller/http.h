@@ -97,6 +97,7 @@ void http_stream_wake(struct http_stream *);
 struct http_statistics {
     unsigned long long int connections; /* Open now. */
     unsigned long long int accepted;
+    unsigned long long int streams;     /* Sent now. */
     unsigned long long int timed_out;
     unsigned long long int requests[6]; /* By the status's first digit. */
 };

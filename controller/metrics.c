@@ -35,6 +35,8 @@ put_http(struct ds *ds)
             http_statistics.connections);
     put_one(ds, "http_connections_total", "counter",
             "HTTP connections that were accepted.", http_statistics.accepted);
+    put_one(ds, "http_streams", "gauge", "Streams of events that are sent.",
+            http_statistics.streams);
     put_one(ds, "http_timeouts_total", "counter",
             "HTTP connections that were closed for being too slow or idle.",
             http_statistics.timed_out);

@@ -115,6 +115,27 @@ field_schema(const struct resource *resource, const struct field *field)
     return schema;
 }
 
+/* Adds to 'columns' what of 'field' goes into tables. */
+static void
+add_columns(struct json *columns, const struct field *field)
+{
+    char *members, *member, *save = NULL;
+
+    if (!(field->flags & FIELD_COLUMN)) {
+        return;
+    } else if (!field->columns) {
+        json_array_add(columns, json_string_create(field->name));
+        return;
+    }
+    members = xstrdup(field->columns);
+    for (member = strtok_r(members, " ", &save); member;
+         member = strtok_r(NULL, " ", &save)) {
+        json_array_add(columns, json_string_create_nocopy(
+            xasprintf("%s.%s", field->name, member)));
+    }
+    free(members);
+}
+
 static struct json *
 resource_schema(const struct resource *resource)
 {
@@ -132,9 +153,7 @@ resource_schema(const struct resource *resource)
         if (is_required(resource, field)) {
             json_array_add(required, json_string_create(field->name));
         }
-        if (field->flags & FIELD_COLUMN) {
-            json_array_add(columns, json_string_create(field->name));
-        }
+        add_columns(columns, field);
     }
     json_object_put(schema, "properties", properties);
     json_object_put(schema, "required", required);

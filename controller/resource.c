@@ -23,9 +23,10 @@
       .example = "{\"owner\": \"team-a\"}", \
       .doc = "Strings for use by whoever operates the fabric; the " \
              "controller keeps them and does not read them." }
-#define STATUS(TABLE, EXAMPLE) \
+#define STATUS(TABLE, COLUMNS, EXAMPLE) \
     { .name = "status", .column = COLUMN(TABLE, status), \
-      .flags = FIELD_READONLY | FIELD_COLUMN, .example = EXAMPLE }
+      .flags = FIELD_READONLY | FIELD_COLUMN, .columns = COLUMNS, \
+      .example = EXAMPLE }
 
 static const struct field fabric_fields[] = {
     { .name = "current_key", .column = COLUMN(fabric, current_key),
@@ -77,6 +78,7 @@ static const struct field service_fields[] = {
       .syntax = &syntax_url, .example = "\"http://192.0.2.50/decide\"" },
     { .name = "statistics", .column = COLUMN(service, statistics),
       .flags = FIELD_READONLY | FIELD_COLUMN,
+      .columns = "connections handoffs",
       .example = "{\"connections\": 3}" },
     EXTERNAL_IDS(service),
 };
@@ -144,7 +146,7 @@ static const struct field host_fields[] = {
       .example = "\"leaf1\"" },
     { .name = "port", .column = COLUMN(host, port), .syntax = &syntax_port,
       .example = "\"eth1\"" },
-    STATUS(host, "{\"state\": \"up\"}"),
+    STATUS(host, "state agent connections switch port", "{\"state\": \"up\"}"),
     EXTERNAL_IDS(host),
 };
 
@@ -164,7 +166,7 @@ static const struct field switch_fields[] = {
       .example = "\"192.0.2.254,2001:db8::fe\"" },
     { .name = "cur_cfg", .column = COLUMN(switch, cur_cfg),
       .flags = FIELD_READONLY, .example = "17" },
-    STATUS(switch, "{\"openflow\": \"connected\"}"),
+    STATUS(switch, "openflow ovsdb error", "{\"openflow\": \"connected\"}"),
     EXTERNAL_IDS(switch),
 };
 
@@ -182,7 +184,7 @@ static const struct field link_fields[] = {
       .flags = FIELD_READONLY | FIELD_COLUMN, .example = "\"eth3\"" },
     { .name = "cost", .column = COLUMN(link, cost), .flags = FIELD_COLUMN,
       .default_ = "1", .example = "10" },
-    STATUS(link, "{\"state\": \"up\"}"),
+    STATUS(link, "state", "{\"state\": \"up\"}"),
 };
 
 static const struct field event_fields[] = {

@@ -35,7 +35,8 @@ enum field_flags {
     FIELD_REQUIRED = 1 << 0,    /* Cannot be left out. */
     FIELD_READONLY = 1 << 1,    /* Ignored when sent. */
     FIELD_SECRET = 1 << 2,      /* Never shown. */
-    FIELD_COLUMN = 1 << 3,      /* Goes into tables for people. */
+    FIELD_COLUMN = 1 << 3,      /* Goes into tables for people, or, of an
+                                 * object with 'columns', these do. */
 };
 
 struct field {
@@ -47,6 +48,8 @@ struct field {
     const struct ovsdb_idl_table_class *owner;
 
     int flags;                  /* Of enum field_flags. */
+    const char *columns;        /* Names of members, with spaces between them,
+                                 * or NULL. */
     const struct syntax *syntax;        /* Of strings, or NULL. */
     const char *default_;       /* JSON text of what an empty column stands
                                  * for, or NULL for nothing. */

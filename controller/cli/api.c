@@ -94,6 +94,9 @@ print_problems(const json_t *body, const struct rest_answer *answer)
         fprintf(stderr, "ovs-migratectl: %s%s\n", path, rest);
         free(problem);
     }
+    if (answer->status < 500 && json_object_get(body, "changes")) {
+        fputs("ovs-migratectl: nothing was changed\n", stderr);
+    }
 }
 
 json_t *
@@ -122,6 +125,8 @@ api_request(const char *method, const char *path, const json_t *body,
 struct follower {
     char *text;                 /* What was not a whole line yet. */
     size_t len;
+    json_int_t id;              /* The last one, which holds when the blank
+                                 * line after it has come. */
     json_int_t *after;
     void (*cb)(const json_t *event);
 };
@@ -132,11 +137,15 @@ follow_line(struct follower *f, char *line)
     json_t *event;
 
     line[strcspn(line, "\r")] = '\0';
-    if (!strncmp(line, "data: ", 6)
-        && (event = json_loads(line + 6, 0, NULL)) != NULL) {
-        *f->after = json_integer_value(json_object_get(event, "seq"));
+    if (!strncmp(line, "id: ", 4)) {
+        f->id = atoll(line + 4);
+    } else if (!strncmp(line, "data: ", 6)
+               && (event = json_loads(line + 6, 0, NULL)) != NULL) {
+        *f->after = f->id;
         f->cb(event);
         json_decref(event);
+    } else if (!*line) {
+        *f->after = f->id;
     }
 }
 
@@ -166,7 +175,7 @@ follow(char *data, size_t size, size_t n, void *f_)
 void
 api_follow(json_int_t *after, void (*cb)(const json_t *event))
 {
-    struct follower f = { .after = after, .cb = cb };
+    struct follower f = { .id = *after, .after = after, .cb = cb };
     char *header = NULL;
     long status;
 

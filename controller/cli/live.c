@@ -72,35 +72,87 @@ live_watch(bool json)
 
 /* The table. */
 
-#define HANDOFFS_MAX 1024
+#define SERVICES_MAX 1024
 
-/* Handoffs of a service when it was shown before. */
-struct before {
+/* Switches tell of handoffs every 5 seconds, each at another time.  So a rate
+ * is of the time between two changes, in which all have told once. */
+#define ROUND 4.5
+#define CHANGES_MAX 8           /* At most one a second. */
+
+/* Handoffs of a service, whenever they had changed, the latest ones. */
+struct history {
     char *name;
-    long long handoffs;
+    struct change {
+        double when;
+        long long handoffs;
+    } changes[CHANGES_MAX];
+    size_t n;
 };
-static struct before before[HANDOFFS_MAX];
-static size_t n_before;
+static struct history histories[SERVICES_MAX];
+static size_t n_histories;
 
-/* Handoffs of service 'name', of which there were 'handoffs' up to now, since
- * this was called for it before, or 0. */
-static long long
-handoffs_since(const char *name, long long handoffs)
+/* The history of service 'name', or NULL if there are too many. */
+static struct history *
+find_history(const char *name)
 {
-    for (size_t i = 0; i < n_before; i++) {
-        if (!strcmp(before[i].name, name)) {
-            long long since = handoffs - before[i].handoffs;
-
-            before[i].handoffs = handoffs;
-            return since > 0 ? since : 0;
+    for (size_t i = 0; i < n_histories; i++) {
+        if (!strcmp(histories[i].name, name)) {
+            return &histories[i];
         }
     }
-    if (n_before < HANDOFFS_MAX) {
-        before[n_before++] = (struct before) {
-            xasprintf("%s", name), handoffs,
-        };
+    if (n_histories == SERVICES_MAX) {
+        return NULL;
     }
-    return 0;
+    histories[n_histories].name = xasprintf("%s", name);
+    return &histories[n_histories++];
+}
+
+static void
+note_handoffs(struct history *h, long long handoffs, double when)
+{
+    if (h->n && h->changes[h->n - 1].handoffs == handoffs) {
+        return;
+    } else if (h->n == CHANGES_MAX) {
+        memmove(h->changes, h->changes + 1,
+                sizeof h->changes - sizeof h->changes[0]);
+        h->n--;
+    }
+    h->changes[h->n++] = (struct change) { when, handoffs };
+}
+
+/* How many there are in a second; less than 0: that is not known yet. */
+static double
+rate(const struct history *h, double when)
+{
+    const struct change *last = &h->changes[h->n - 1];
+
+    if (when - last->when > 2 * ROUND) {
+        return 0;
+    }
+    for (size_t i = h->n - 1; i-- > 0; ) {
+        const struct change *c = &h->changes[i];
+
+        if (last->when - c->when >= ROUND) {
+            return (last->handoffs > c->handoffs
+                    ? (last->handoffs - c->handoffs) / (last->when - c->when)
+                    : 0);
+        }
+    }
+    return -1;
+}
+
+/* The rate for service 'name', of which there were 'handoffs' up to now. */
+static char *
+rate_text(const char *name, long long handoffs, double when)
+{
+    struct history *h = find_history(name);
+    double r = -1;
+
+    if (h) {
+        note_handoffs(h, handoffs, when);
+        r = rate(h, when);
+    }
+    return r < 0 ? xasprintf("-") : xasprintf("%.0f", r);
 }
 
 static int
@@ -117,7 +169,7 @@ compare_connections(const void *a_, const void *b_)
 /* Each prints up to 'room' lines, and returns how many. */
 
 static int
-print_services(double seconds, int room)
+print_services(double when, int room)
 {
     json_t *services = api_list("services", "");
     const json_t *service;
@@ -130,16 +182,17 @@ print_services(double seconds, int room)
         const json_t *statistics = json_object_get(service, "statistics");
         const char *name = text_of(service, "name", "");
         long long handoffs = number_of(statistics, "handoffs");
-        long long since = handoffs_since(name, handoffs);
+        char *per_second = rate_text(name, handoffs, when);
         char *address = xasprintf("%s %lld", text_of(service, "address", ""),
                                   number_of(service, "port"));
 
         if (n < room) {
-            printf("%-24.24s %-24s %12lld %12lld %10.0f\n", name, address,
+            printf("%-24.24s %-24s %12lld %12lld %10s\n", name, address,
                    number_of(statistics, "connections"), handoffs,
-                   seconds > 0 ? since / seconds : 0.0);
+                   per_second);
             n++;
         }
+        free(per_second);
         free(address);
     }
     json_decref(services);
@@ -197,7 +250,6 @@ void
 live_top(bool json)
 {
     bool terminal = isatty(STDOUT_FILENO);
-    double last = 0;
 
     if (json) {
         json_t *all = json_pack("{s:o, s:o}", "services",
@@ -209,20 +261,18 @@ live_top(bool json)
         return;
     }
     for (;;) {
-        double begun = now();
         int lines = terminal_lines() - 2;
 
         if (terminal) {
             printf("\033[H\033[2J");
         }
-        lines -= print_services(last ? begun - last : 0, lines / 2) + 1;
+        lines -= print_services(now(), lines / 2) + 1;
         putchar('\n');
         print_hosts(lines);
         fflush(stdout);
         if (!terminal) {
             return;
         }
-        last = begun;
         sleep(1);
     }
 }

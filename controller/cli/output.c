@@ -44,6 +44,27 @@ print_cell(const char *text, size_t width, bool last)
     }
 }
 
+/* What is above column number 'i': the name of the member, or, if there are
+ * several called so, the whole. */
+static const char *
+title(const json_t *columns, size_t i)
+{
+    const char *name = json_string_value(json_array_get(columns, i));
+    const char *dot = strchr(name, '.');
+    const json_t *column;
+    size_t j;
+
+    if (!dot) {
+        return name;
+    }
+    json_array_foreach(columns, j, column) {
+        if (!strcmp(json_string_value(column), dot + 1)) {
+            return name;
+        }
+    }
+    return dot + 1;
+}
+
 static void
 print_header(const json_t *columns, const size_t *widths)
 {
@@ -51,10 +72,10 @@ print_header(const json_t *columns, const size_t *widths)
     size_t i;
 
     json_array_foreach(columns, i, column) {
-        char *name = xasprintf("%s", json_string_value(column));
+        char *name = xasprintf("%s", title(columns, i));
 
         for (char *p = name; *p; p++) {
-            *p = *p == '_' ? ' ' : toupper((unsigned char) *p);
+            *p = *p == '_' || *p == '.' ? ' ' : toupper((unsigned char) *p);
         }
         print_cell(name, widths[i], i + 1 == json_array_size(columns));
         free(name);
@@ -89,7 +110,7 @@ print_rows(struct output *o, const json_t *items)
     if (!o->widths) {
         o->widths = xcalloc(n + 1, sizeof *o->widths);
         json_array_foreach(columns, j, column) {
-            o->widths[j] = strlen(json_string_value(column));
+            o->widths[j] = strlen(title(columns, j));
         }
         widen(columns, items, o->widths);
         print_header(columns, o->widths);
@@ -109,9 +130,6 @@ void
 output_begin(struct output *o, const struct kind *kind, bool json)
 {
     *o = (struct output) { .kind = kind, .json = json };
-    if (json) {
-        putchar('[');
-    }
 }
 
 void
@@ -125,8 +143,10 @@ output_page(struct output *o, const json_t *items)
         return;
     }
     json_array_foreach(items, i, item) {
-        printf(o->n++ ? ",\n" : "\n");
-        output_json(item);
+        char *text = json_dumps(item, JSON_INDENT(2));
+
+        printf("%s%s", o->n++ ? ",\n" : "[\n", text);
+        free(text);
     }
 }
 
@@ -134,7 +154,7 @@ void
 output_end(struct output *o)
 {
     if (o->json) {
-        puts("]");
+        puts(o->n ? "\n]" : "[]");
     }
     free(o->widths);
 }
@@ -161,9 +181,12 @@ output_item(const struct kind *kind, const json_t *item)
     size_t i;
 
     json_array_foreach(columns, i, column) {
-        name = json_string_value(column);
-        print_field(item, name);
-        json_object_del(rest, name);
+        char *field = xasprintf("%s", json_string_value(column));
+
+        field[strcspn(field, ".")] = '\0';
+        print_field(rest, field);
+        json_object_del(rest, field);
+        free(field);
     }
     json_object_foreach(rest, name, value) {
         print_field(item, name);

@@ -54,9 +54,11 @@ time_text(long long msec)
 char *
 member_text(const json_t *object, const char *name)
 {
-    const json_t *value = json_object_get(object, name);
+    size_t len = strcspn(name, ".");
+    const json_t *value = json_object_getn(object, name, len);
 
-    return (!strcmp(name, "time") && json_is_integer(value)
+    return (name[len] ? member_text(value, name + len + 1)
+            : !strcmp(name, "time") && json_is_integer(value)
             ? time_text(json_integer_value(value)) : json_text(value));
 }
 

@@ -26,7 +26,8 @@ void die(int status, const char *format, ...)
  * "k=v,k=v", arrays as "a, b", null as "".  The caller frees it. */
 char *json_text(const json_t *value);
 
-/* Member 'name' of 'object' likewise; "time" as the local time. */
+/* Member 'name' of 'object' likewise, or "NAME.NAME", a member's member; "time"
+ * as the local time. */
 char *member_text(const json_t *object, const char *name);
 
 /* The local time 'msec' milliseconds after 1970 began.  The caller frees

@@ -2,14 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """ovs-migratectl, as people and scripts use it."""
 
-import itertools
 import json
 import os
-import select
 import subprocess
 
 from controllers import (REPOSITORY, TOOLS, Controller, ControllerTest,
-                         Server, transact)
+                         Server, free_port, transact)
 from workspace import run, wait_until
 import tap
 
@@ -28,7 +26,9 @@ FABRIC = {
 class Ctl(ControllerTest):
     def setUp(self):
         super().setUp()
-        self.controller = Controller(self.workspace)
+        # After a restart, too, it is to be found.
+        self.controller = Controller(self.workspace, args=[
+            f"--rest=http:127.0.0.1:{free_port()}"])
         self.controller.wait_active()
         self.client = self.controller.wait_ready()
         self.url = self.controller.urls()[0]
@@ -79,31 +79,60 @@ class Ctl(ControllerTest):
         self.assertEqual(text.count(b"\033[H\033[2J"), 3)
         self.assertIn(b"10.0.0.100 80", text)
 
-    def test_watch(self):
-        """Events, as they happen."""
-        def add(seq):
-            transact(self.controller.remote, {
-                "op": "insert", "table": "Event",
-                "row": {"seq": seq, "time": 1000, "severity": "info",
-                        "kind": "x", "subject": "hosts/h1",
-                        "text": f"event {seq}"}})
+    def add_event(self, seq):
+        transact(self.controller.remote, {
+            "op": "insert", "table": "Event",
+            "row": {"seq": seq, "time": 1000, "severity": "info",
+                    "kind": "x", "subject": "hosts/h1",
+                    "text": f"event {seq}"}})
+
+    def watch(self):
+        """Starts it, and waits until it follows."""
         process = subprocess.Popen(
             [TOOLS.find("ovs-migratectl"), "--url", self.url, "-o", "json",
              "watch"], stdout=subprocess.PIPE, text=True)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        numbers = itertools.count(1001)
+        wait_until(lambda: self.streams() == 1, "it to follow")
+        return process
 
-        def told():
-            add(next(numbers))
-            return select.select([process.stdout], [], [], 0.5)[0]
+    def streams(self):
+        text = self.client("GET", "/metrics").body.decode()
+        return int(text.partition("\novs_migrate_http_streams ")[2].split()[0])
 
-        wait_until(told, "it to follow")
-        first = json.loads(process.stdout.readline())["seq"]
-        add(next(numbers))
-        self.assertEqual(json.loads(process.stdout.readline())["seq"],
-                         first + 1)
+    def test_watch(self):
+        """Events, as they happen."""
+        process = self.watch()
+        for seq in range(1001, 1004):
+            self.add_event(seq)
+            self.assertEqual(json.loads(process.stdout.readline())["seq"],
+                             seq)
+
+    def test_watch_goes_on(self):
+        """At the controller's successor, with what has happened in between,
+        whether there were events before or not."""
+        process = self.watch()
+        for seq in range(1001, 1003):
+            self.controller.kill()
+            self.controller.start()
+            self.controller.wait_ready()
+            self.add_event(seq)
+            self.assertEqual(json.loads(process.stdout.readline())["seq"],
+                             seq)
+
+    def test_tables(self):
+        """What matters most of a status has columns of its own."""
+        self.make()
+        self.assertEqual(self.ctl("host", "list").splitlines()[0].split(),
+                         ["NAME", "IP", "STATE", "STATUS", "STATE", "AGENT",
+                          "CONNECTIONS", "SWITCH", "PORT"])
+        self.ctl("switch", "add", "leaf1", "dpid=0000000000000001",
+                 "ovsdb=unix:/no/such")
+        wait_until(lambda: self.rows("switch", "list") == [
+            ["leaf1", "0000000000000001", "-", "disconnected",
+             "disconnected", "set", "its", "column", "openflow"]],
+            "the switch's status")
 
     def test_trace_nothing(self):
         self.assertIn("knows a connection of 10.9.9.9:1", self.ctl(
@@ -212,6 +241,7 @@ class Ctl(ControllerTest):
         bad = {**FABRIC, "pools": {"all": {"hosts": {"h9": 1}}}}
         text = self.ctl("apply", "-f", "-", text=json.dumps(bad), status=1)
         self.assertIn("/pools/all/hosts/h9: there is no host", text)
+        self.assertIn("nothing was changed", text)
         self.assertEqual(self.rows("host", "list"), [])
 
     def test_apply_many(self):

@@ -88,6 +88,12 @@ class Streams(ControllerTest):
         self.add()
         self.assertEqual(stream.event()[0], self.seq)
 
+    def test_begin(self):
+        """One that has heard of nothing knows where to go on, too."""
+        self.add(3)
+        first = self.stream().until(b"\n\n")
+        self.assertTrue(first.endswith(f"\nid: {self.seq}".encode()), first)
+
     def test_slow_reader(self):
         """Who does not read has the controller keep nothing for him."""
         first = self.seq
