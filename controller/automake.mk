@@ -97,6 +97,8 @@ controller_libcontroller_a_SOURCES = \
 	controller/event-stream.h \
 	controller/http.c \
 	controller/http.h \
+	controller/listener.c \
+	controller/listener.h \
 	controller/listing.c \
 	controller/listing.h \
 	controller/metrics.c \

@@ -17,6 +17,7 @@
 #include "process.h"
 #include "schema.h"
 #include "socket-util.h"
+#include "stream.h"
 #include "subprocess.h"
 #include "timeval.h"
 #include "util.h"
@@ -39,7 +40,7 @@ struct database {
 static char *
 tool(const char *command, const char *file, char **error)
 {
-    const char *argv[] = { "ovsdb-tool", "-vsyslog:off", "-vconsole:warn",
+    const char *argv[] = { "ovsdb-tool", "-vsyslog:off", "-vconsole:off",
                            command, NULL, NULL, NULL };
     size_t n = 4;
     char *output;
@@ -163,7 +164,8 @@ start(struct database *db)
     char *unixctl = xasprintf("--unixctl=%s/ovs-migrate-db.ctl",
                               ovs_rundir());
     const char *argv[] = { "ovsdb-server", remote, unixctl, "-vconsole:warn",
-                           "-vsyslog:warn", db->file, NULL };
+                           "-vsyslog:warn", "-vfatal_signal:err", db->file,
+                           NULL };
     int error;
 
     db->started = time_msec();
@@ -208,10 +210,31 @@ database_open_private(const char *file, char **error)
 }
 
 struct database *
-database_open_remote(const char *remote)
+database_open_remote(const char *remote, char **error)
 {
-    struct database *db = xzalloc(sizeof *db);
+    struct database *db;
+    size_t len;
 
+    for (const char *p = remote; ; p += len + 1) {
+        char *one;
+        bool ok;
+
+        len = strcspn(p, ",");
+        one = xmemdup0(p, len);
+        ok = !stream_verify_name(one);
+        if (!ok) {
+            *error = xasprintf("--db=%s: \"%s\" is no active connection "
+                               "method of ovsdb(7), such as unix:FILE, "
+                               "tcp:IP:PORT or ssl:IP:PORT", remote, one);
+        }
+        free(one);
+        if (!ok) {
+            return NULL;
+        } else if (!p[len]) {
+            break;
+        }
+    }
+    db = xzalloc(sizeof *db);
     db->remote = xstrdup(remote);
     return db;
 }

@@ -13,13 +13,15 @@ struct database;
 /* A database of the controller's own in 'file', which is created if it does
  * not exist and converted if it is of an older schema (a copy of what it was
  * is kept beside it).  Waits until its ovsdb-server answers, but not forever: a
- * predecessor's may hold the file still.  Returns NULL and sets '*error' to a message that names the
- * remedy, which the caller frees, if that is not possible. */
+ * predecessor's may hold the file still.  Returns NULL and sets '*error' to a
+ * message that names the remedy, which the caller frees, if that is not
+ * possible. */
 struct database *database_open_private(const char *file, char **error);
 
 /* One that somebody else runs, at 'remote', which may be several separated by
- * commas. */
-struct database *database_open_remote(const char *remote);
+ * commas.  Returns NULL and sets '*error' to a message, which the caller frees,
+ * if it cannot be that. */
+struct database *database_open_remote(const char *remote, char **error);
 
 /* Ends the ovsdb-server, if it is the controller's own. */
 void database_close(struct database *);

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +13,12 @@
 #include <unistd.h>
 
 #include "address.h"
+#include "listener.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
 #include "openvswitch/list.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
-#include "packets.h"
 #include "problem.h"
 #include "socket-util.h"
 #include "timeval.h"
@@ -564,42 +563,6 @@ raise_file_limit(void)
             : limit.rlim_cur / 2);
 }
 
-static bool
-is_loopback(const struct sockaddr_storage *ss)
-{
-    struct in6_addr in6 = ss_get_address(ss);
-
-    return (IN6_IS_ADDR_LOOPBACK(&in6)
-            || (IN6_IS_ADDR_V4MAPPED(&in6) && in6.s6_addr[12] == 127));
-}
-
-/* Opens a socket for 'address', "ADDRESS:PORT", and stores what it got in
- * '*ss'.  Returns a negative errno value on failure. */
-static int
-open_socket(const char *address, struct sockaddr_storage *ss)
-{
-    char *copy = xstrdup(address), *host, *port, *target;
-    int fd;
-
-    inet_parse_host_port_tokens(copy, &host, &port);
-    if (!host || !port) {
-        free(copy);
-        return -EINVAL;
-    }
-    target = xasprintf("%s:%s%s%s", port, strchr(host, ':') ? "[" : "", host,
-                       strchr(host, ':') ? "]" : "");
-    fd = inet_open_passive(SOCK_STREAM, target, 0, ss, 0, true);
-    free(target);
-    free(copy);
-    if (fd >= 0) {
-        socklen_t len = sizeof *ss;
-
-        listen(fd, SOMAXCONN);          /* OVS asks for less. */
-        getsockname(fd, (struct sockaddr *) ss, &len);
-    }
-    return fd;
-}
-
 static char *
 read_file(const char *name, char **error)
 {
@@ -667,25 +630,6 @@ read_tls(const struct http_options *options, bool https, char **certificate,
     return *private_key != NULL;
 }
 
-/* Opens a socket for 'options' that may be listened to with them. */
-static int
-open_listener(const struct http_options *options, bool https,
-              struct sockaddr_storage *ss, char **error)
-{
-    int fd = open_socket(options->listen + (https ? 6 : 5), ss);
-
-    if (fd < 0) {
-        *error = xasprintf("%s: cannot listen: %s", options->listen,
-                           ovs_strerror(-fd));
-    } else if (!is_loopback(ss) && (!https || !options->tokens)) {
-        *error = xasprintf("%s: beyond the loopback interface, \"https:\" and "
-                           "--rest-tokens are needed", options->listen);
-        close(fd);
-        fd = -1;
-    }
-    return fd;
-}
-
 struct http_server *
 http_server_create(const struct http_options *options, http_handler *handler,
                    void *aux, char **error)
@@ -697,16 +641,11 @@ http_server_create(const struct http_options *options, http_handler *handler,
     struct http_server *s;
     int fd;
 
-    if (!https && strncmp(options->listen, "http:", 5)) {
-        *error = xasprintf("%s: is not http:ADDRESS:PORT or "
-                           "https:ADDRESS:PORT", options->listen);
-        return NULL;
-    }
     if (!read_tls(options, https, &certificate, &private_key, error)) {
         free(certificate);
         return NULL;
     }
-    fd = open_listener(options, https, &ss, error);
+    fd = listener_open(options, &ss, error);
     if (fd < 0) {
         free(certificate);
         free(private_key);

@@ -208,6 +208,18 @@ parse_options(struct options *o, int argc, char *argv[])
     }
 }
 
+/* A switch that is away is tried to be connected to once a second, for as long
+ * as it takes.  What becomes of that is in the switch's status, and logged when
+ * it changes. */
+static void
+ignore_attempts(void)
+{
+    vlog_set_levels(vlog_module_from_name("reconnect"), VLF_ANY_DESTINATION,
+                    VLL_WARN);
+    vlog_set_levels(vlog_module_from_name("rconn"), VLF_ANY_DESTINATION,
+                    VLL_ERR);
+}
+
 /* From now on signals that ask to end are read from the file descriptor that
  * is returned: what is under way is to be completed. */
 static int
@@ -284,13 +296,10 @@ unixctl_rest(struct unixctl_conn *conn, int argc OVS_UNUSED,
 static struct database *
 open_database(const struct options *o)
 {
-    struct database *db;
     char *error;
+    struct database *db = (o->db ? database_open_remote(o->db, &error)
+                           : database_open_private(o->db_file, &error));
 
-    if (o->db) {
-        return database_open_remote(o->db);
-    }
-    db = database_open_private(o->db_file, &error);
     if (!db) {
         ovs_fatal(0, "%s", error);
     }
@@ -331,6 +340,7 @@ main(int argc, char *argv[])
     int signal_fd;
 
     ovs_set_program_name(argv[0], OVM_VERSION);
+    ignore_attempts();
     parse_options(&o, argc, argv);
     fatal_ignore_sigpipe();
     daemonize_start(false);

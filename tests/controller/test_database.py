@@ -122,6 +122,18 @@ class Private(ControllerTest):
             with self.subTest(args):
                 c = Controller(self.workspace, args=args)
                 self.assertEqual(c.process.wait(), 1)
+        for remote in "x", "ptcp:6640", "unix:/a,tcp", "unix:/a,,unix:/b":
+            with self.subTest(remote):
+                c = Controller(self.workspace, db=remote)
+                self.assertEqual(c.process.wait(), 1)
+                self.assertIn("is no active connection method",
+                              c.process.output())
+
+    def test_no_directory(self):
+        c = Controller(self.workspace, args=["--db-file=/no/such/file"])
+        self.assertEqual(c.process.wait(), 1)
+        self.assertEqual(len(c.process.output().splitlines()), 1,
+                         c.process.output())
 
 
 class Shared(ControllerTest):

@@ -726,8 +726,12 @@ class Access(ControllerTest):
                 (["--rest=http:[::]:0"], "are needed"),
                 (["--rest=http:0.0.0.0:0", f"--rest-tokens={self.tokens}"],
                  "are needed"),
-                (["--rest=ftp:127.0.0.1:0"], "ftp"),
-                (["--rest=http:127.0.0.1"], "127.0.0.1"),
+                (["--rest=ftp:127.0.0.1:0"], "is not http:IP:PORT"),
+                (["--rest=http:127.0.0.1"], "is not http:IP:PORT"),
+                (["--rest=http:127.0.0.1:65536"], "is not http:IP:PORT"),
+                (["--rest=http:[::1:80"], "is not http:IP:PORT"),
+                (["--rest=http::80"], "is not http:IP:PORT"),
+                (["--rest=http:localhost:80"], "is not http:IP:PORT"),
                 (["--rest=http:192.0.2.77:80"], "cannot listen"),
                 (["--rest-tokens=/no/such/file"], "/no/such/file"),
                 (["--rest-certificate=/no/file", "--rest=https:127.0.0.1:0"],
@@ -736,6 +740,7 @@ class Access(ControllerTest):
                 controller = self.start(*args)
                 self.assertEqual(controller.process.wait(), 1)
                 self.assertIn(message, controller.process.output())
+                self.assertNotIn("WARN", controller.process.output())
 
     def test_bad_tokens(self):
         for text, mode in (("a read short\n", 0o600), ("", 0o600),
