@@ -419,6 +419,12 @@ mirror_is_connected(const struct mirror *r)
     return r->filled && mirror_is_open(r);
 }
 
+int
+mirror_connection_error(const struct mirror *r)
+{
+    return mirror_is_open(r) ? 0 : ovsdb_cs_get_last_error(r->cs);
+}
+
 bool
 mirror_has_table(const struct mirror *r,
                  const struct ovsdb_idl_table_class *class)

@@ -67,6 +67,10 @@ void mirror_wait(struct mirror *);
 bool mirror_is_open(const struct mirror *);
 bool mirror_is_connected(const struct mirror *);
 
+/* Why there is none, as an errno value or EOF, or 0 if that is not known
+ * yet. */
+int mirror_connection_error(const struct mirror *);
+
 /* Whether the database has the table. */
 bool mirror_has_table(const struct mirror *,
                       const struct ovsdb_idl_table_class *);

@@ -695,6 +695,12 @@ openflow_error(const struct openflow *of)
     return of->error;
 }
 
+int
+openflow_connection_error(const struct openflow *of)
+{
+    return rconn_is_connected(of->rconn) ? 0 : rconn_get_last_error(of->rconn);
+}
+
 static void
 send_packet(struct openflow *of, const struct ofpbuf *ofpacts,
             const void *frame, size_t len)

@@ -69,8 +69,13 @@ void openflow_touch(struct openflow *, enum flows_section);
 /* Whether the switch has what is wanted. */
 bool openflow_is_synced(const struct openflow *);
 
-/* Why the switch is not programmed as it should be, or NULL. */
+/* Why the switch is not programmed as it should be, although it is connected,
+ * or NULL. */
 const char *openflow_error(const struct openflow *);
+
+/* Why the last attempt to connect has failed, as an errno value or EOF, or 0 if
+ * there is a connection. */
+int openflow_connection_error(const struct openflow *);
 
 /* Has the switch send a frame out of 'port', if it is connected. */
 void openflow_send(struct openflow *, ofp_port_t port, const void *frame,

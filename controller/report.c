@@ -10,6 +10,7 @@
 #include "events.h"
 #include "fleet.h"
 #include "openflow.h"
+#include "openvswitch/dynamic-string.h"
 #include "smap.h"
 #include "switch-db.h"
 #include "tally.h"
@@ -118,6 +119,25 @@ note_connection(struct events *events, const struct omrec_switch *row,
     }
 }
 
+/* Adds to 'ds' what is wrong with the connection to 'remote', column 'key' of a
+ * switch, if something is: 'error', or 'connection_error', or that there is
+ * none. */
+static void
+put_error(struct ds *ds, const char *key, const char *remote,
+          const char *error, int connection_error)
+{
+    const char *separator = ds->length ? "; " : "";
+
+    if (!remote) {
+        ds_put_format(ds, "%sset its column %s", separator, key);
+    } else if (error) {
+        ds_put_format(ds, "%s%s", separator, error);
+    } else if (connection_error) {
+        ds_put_format(ds, "%s%s, %s: %s", separator, key, remote,
+                      ovs_retval_to_string(connection_error));
+    }
+}
+
 static void
 write_switch(struct events *events, const struct omrec_switch *row,
              const struct fleet_switch *sw, const struct omrec_fabric *fabric,
@@ -125,19 +145,23 @@ write_switch(struct events *events, const struct omrec_switch *row,
 {
     bool ovsdb = sw->db && switch_db_is_connected(sw->db);
     bool openflow = sw->of && openflow_is_ready(sw->of);
-    const char *errors[2] = {
-        sw->of ? openflow_error(sw->of) : "set its column openflow",
-        sw->db ? switch_db_error(sw->db) : "set its column ovsdb",
-    };
     struct smap status = SMAP_INITIALIZER(&status);
+    struct ds error = DS_EMPTY_INITIALIZER;
 
     note_connection(events, row, "ovsdb", ovsdb);
     note_connection(events, row, "openflow", openflow);
     smap_add(&status, "ovsdb", ovsdb ? "connected" : "disconnected");
     smap_add(&status, "openflow", openflow ? "connected" : "disconnected");
-    if (errors[0] || errors[1]) {
-        smap_add(&status, "error", errors[0] ? errors[0] : errors[1]);
+    put_error(&error, "openflow", sw->openflow,
+              sw->of ? openflow_error(sw->of) : NULL,
+              sw->of ? openflow_connection_error(sw->of) : 0);
+    put_error(&error, "ovsdb", sw->ovsdb,
+              sw->db ? switch_db_error(sw->db) : NULL,
+              sw->db ? switch_db_connection_error(sw->db) : 0);
+    if (error.length) {
+        smap_add(&status, "error", ds_cstr(&error));
     }
+    ds_destroy(&error);
     omrec_switch_set_status(row, &status);
     smap_destroy(&status);
     if (current && openflow && openflow_is_synced(sw->of)

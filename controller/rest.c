@@ -42,6 +42,7 @@ struct rest {
     char *name;
     struct bootstrap bootstrap;
     struct tokens *tokens;
+    bool connected;             /* To the database. */
     struct http_server **servers;
     size_t n_servers;
     struct writes writes;
@@ -497,10 +498,24 @@ rest_listen(struct rest *rest, const struct http_options *options_)
     return NULL;
 }
 
+static void
+note_connection(struct rest *rest)
+{
+    bool connected = ovsdb_idl_is_connected(rest->store.idl);
+
+    if (connected && !rest->connected) {
+        VLOG_INFO("connected to the database");
+    } else if (!connected && rest->connected) {
+        VLOG_WARN("the connection to the database is lost");
+    }
+    rest->connected = connected;
+}
+
 void
 rest_run(struct rest *rest)
 {
     ovsdb_idl_run(rest->store.idl);
+    note_connection(rest);
     bootstrap_run(&rest->bootstrap, rest->store.idl);
     writes_run(&rest->writes);
     event_streams_run(&rest->event_streams);

@@ -30,6 +30,8 @@ struct switch_db {
     struct mirror *mirror;
     bool dirty;                 /* All of it is to be compared again. */
     struct sset pools;          /* Names of those that are to be, if not. */
+    bool connected;
+    int connection_error;       /* Of the last attempt to connect. */
     long long int retry;        /* When to try to connect again. */
     long long int retry_write;  /* ... and to write. */
     char *error;
@@ -333,6 +335,11 @@ write_pools(struct switch_db *db, const struct switch_db_wanted *wanted)
 static void
 reconnect(struct switch_db *db)
 {
+    int error = mirror_connection_error(db->mirror);
+
+    if (error) {
+        db->connection_error = error;
+    }
     if (mirror_is_open(db->mirror)) {
         db->retry = time_msec() + RECONNECT_MSEC;
     } else if (time_msec() >= db->retry) {
@@ -342,6 +349,16 @@ reconnect(struct switch_db *db)
     poll_timer_wait_until(db->retry);
 }
 
+static void
+note_connection(struct switch_db *db)
+{
+    if (db->connected != switch_db_is_connected(db)) {
+        db->connected = !db->connected;
+        VLOG_INFO("%s: %s", db->remote, db->connected ? "connected"
+                  : "connection lost");
+    }
+}
+
 void
 switch_db_run(struct switch_db *db, const struct switch_db_wanted *wanted,
               bool changed)
@@ -349,6 +366,7 @@ switch_db_run(struct switch_db *db, const struct switch_db_wanted *wanted,
     const char *name;
 
     mirror_run(db->mirror);
+    note_connection(db);
     db->dirty |= changed;
     if (mirror_has_failed(db->mirror)) {
         db->dirty = true;
@@ -404,4 +422,10 @@ const char *
 switch_db_error(const struct switch_db *db)
 {
     return db->error;
+}
+
+int
+switch_db_connection_error(const struct switch_db *db)
+{
+    return mirror_is_open(db->mirror) ? 0 : db->connection_error;
 }

@@ -51,8 +51,12 @@ bool switch_db_is_connected(const struct switch_db *);
 /* Whether the database is as wanted, and ovs-vswitchd has taken it over. */
 bool switch_db_is_synced(const struct switch_db *);
 
-/* Why it is not and cannot be, or NULL. */
+/* Why it is not and cannot be, although it is connected, or NULL. */
 const char *switch_db_error(const struct switch_db *);
+
+/* Why the last attempt to connect has failed, as an errno value or EOF, or 0 if
+ * there is a connection. */
+int switch_db_connection_error(const struct switch_db *);
 
 /* Adds to 'tally' what the switch, which is 'sw', says about services and
  * hosts.  It does so every few seconds, and not at all while it is not

@@ -5,6 +5,7 @@
 import collections
 import os
 import re
+import socket
 import struct
 import time
 
@@ -225,6 +226,34 @@ class OneSwitch(SwitchesTest):
         self.assertNotIn("error", self.get("switches/s1")["status"])
         self.assertEqual(self.switch.table("Migration_Service"), [])
         self.assertNotIn("migrate", self.switch.bridge("other_config"))
+
+    def test_unreachable(self):
+        """What keeps a connection from being made is told; that it is tried
+        once a second does not fill the log."""
+        log = self.workspace.path("c1-file.log")
+        self.controller.kill()
+        self.controller.argv.append(f"--log-file={log}")
+        self.controller.start()
+        self.controller.wait_active()
+        self.client = self.controller.client()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            remote = f"tcp:127.0.0.1:{server.getsockname()[1]}"
+            self.put("switches/s2", dpid="0000000000000002",
+                     ovsdb="unix:/no/such", openflow="unix:/no/such/either")
+            self.put("switches/s3", dpid="0000000000000003",
+                     ovsdb=self.switch.db, openflow=remote)
+            for _ in range(4):
+                server.accept()[0].close()
+        self.assertEqual(
+            self.get("switches/s2")["status"]["error"],
+            "openflow, unix:/no/such/either: No such file or directory; "
+            "ovsdb, unix:/no/such: No such file or directory")
+        self.assertIn(f"openflow, {remote}: ",
+                      self.get("switches/s3")["status"]["error"])
+        with open(log) as file:
+            lines = [line for line in file if "no/such" in line
+                     or remote in line]
+        self.assertLess(len(lines), 4, lines)
 
     ARP = ("eth(src={},dst=ff:ff:ff:ff:ff:ff),eth_type(0x0806),"
            "arp(sip=10.0.0.1,tip=10.0.0.2,op=1,sha={},tha=00:00:00:00:00:00)")
