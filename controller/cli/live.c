@@ -47,9 +47,10 @@ print_event(const json_t *event)
         free(line);
     } else {
         char *when = time_text(number_of(event, "time"));
+        char *text = member_text(event, "text");
 
-        printf("%s  %-7s  %s\n", when, text_of(event, "severity", ""),
-               text_of(event, "text", ""));
+        printf("%s  %-7s  %s\n", when, text_of(event, "severity", ""), text);
+        free(text);
         free(when);
     }
     fflush(stdout);

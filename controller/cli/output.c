@@ -22,13 +22,15 @@ output_json(const json_t *value)
     free(text);
 }
 
-/* The text of a cell, cut if it is long. */
+/* The text of 'item' in column number 'i', cut if it is long, but for the last
+ * one. */
 static char *
-cell(const json_t *item, const json_t *column)
+cell(const json_t *item, const json_t *columns, size_t i)
 {
-    char *text = member_text(item, json_string_value(column));
+    char *text = member_text(item, json_string_value(
+        json_array_get(columns, i)));
 
-    if (strlen(text) > CELL_MAX) {
+    if (strlen(text) > CELL_MAX && i + 1 < json_array_size(columns)) {
         strcpy(&text[CELL_MAX - 3], "...");
     }
     return text;
@@ -86,12 +88,13 @@ print_header(const json_t *columns, const size_t *widths)
 static void
 widen(const json_t *columns, const json_t *items, size_t *widths)
 {
-    const json_t *item, *column;
+    size_t n = json_array_size(columns);
+    const json_t *item;
     size_t i, j;
 
     json_array_foreach(items, i, item) {
-        json_array_foreach(columns, j, column) {
-            char *text = cell(item, column);
+        for (j = 0; j + 1 < n; j++) {
+            char *text = cell(item, columns, j);
 
             widths[j] = strlen(text) > widths[j] ? strlen(text) : widths[j];
             free(text);
@@ -104,12 +107,12 @@ print_rows(struct output *o, const json_t *items)
 {
     const json_t *columns = json_object_get(o->kind->schema, "x-columns");
     size_t n = json_array_size(columns);
-    const json_t *item, *column;
+    const json_t *item;
     size_t i, j;
 
     if (!o->widths) {
         o->widths = xcalloc(n + 1, sizeof *o->widths);
-        json_array_foreach(columns, j, column) {
+        for (j = 0; j < n; j++) {
             o->widths[j] = strlen(title(columns, j));
         }
         widen(columns, items, o->widths);
@@ -117,8 +120,8 @@ print_rows(struct output *o, const json_t *items)
     }
     widen(columns, items, o->widths);
     json_array_foreach(items, i, item) {
-        json_array_foreach(columns, j, column) {
-            char *text = cell(item, column);
+        for (j = 0; j < n; j++) {
+            char *text = cell(item, columns, j);
 
             print_cell(text, o->widths[j], j + 1 == n);
             free(text);

@@ -4,6 +4,7 @@
 #include "util.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,27 @@ die(int status, const char *fmt, ...)
     exit(status);
 }
 
+/* A copy of 's', of which others than the operator may have chosen what it is,
+ * that does nothing to a terminal: '?' stands for each control character. */
+static char *
+harmless(const char *s)
+{
+    char *copy = xasprintf("%s", s);
+    unsigned char before = 0;
+
+    for (unsigned char *p = (unsigned char *) copy; *p; p++) {
+        bool c1 = before == 0xc2 && *p >= 0x80 && *p < 0xa0;
+
+        before = *p;
+        if (*p < ' ' || *p == 0x7f) {
+            *p = '?';
+        } else if (c1) {
+            p[-1] = *p = '?';
+        }
+    }
+    return copy;
+}
+
 static char *
 object_text(const json_t *object)
 {
@@ -30,10 +52,12 @@ object_text(const json_t *object)
     json_t *value;
 
     json_object_foreach((json_t *) object, key, value) {
+        char *name = harmless(key);
         char *value_text = json_text(value);
-        char *longer = xasprintf("%s%s%s=%s", text, *text ? "," : "", key,
+        char *longer = xasprintf("%s%s%s=%s", text, *text ? "," : "", name,
                                  value_text);
 
+        free(name);
         free(value_text);
         free(text);
         text = longer;
@@ -92,7 +116,7 @@ json_text(const json_t *value)
     } else if (json_is_array(value)) {
         return array_text(value, ", ");
     } else if (json_is_string(value)) {
-        return xasprintf("%s", json_string_value(value));
+        return harmless(json_string_value(value));
     } else if (!value || json_is_null(value)) {
         return xasprintf("%s", "");
     } else {

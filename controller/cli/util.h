@@ -22,8 +22,9 @@ enum {
 void die(int status, const char *format, ...)
     __attribute__((noreturn, format(printf, 2, 3)));
 
-/* 'value' as people want to see it: strings without quotes, objects as
- * "k=v,k=v", arrays as "a, b", null as "".  The caller frees it. */
+/* 'value' as people want to see it: strings without quotes and control
+ * characters, objects as "k=v,k=v", arrays as "a, b", null as "".  The caller
+ * frees it. */
 char *json_text(const json_t *value);
 
 /* Member 'name' of 'object' likewise, or "NAME.NAME", a member's member; "time"

@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import subprocess
 
 from controllers import (REPOSITORY, TOOLS, Controller, ControllerTest,
@@ -79,12 +80,12 @@ class Ctl(ControllerTest):
         self.assertEqual(text.count(b"\033[H\033[2J"), 3)
         self.assertIn(b"10.0.0.100 80", text)
 
-    def add_event(self, seq):
+    def add_event(self, seq, text="event"):
         transact(self.controller.remote, {
             "op": "insert", "table": "Event",
             "row": {"seq": seq, "time": 1000, "severity": "info",
                     "kind": "x", "subject": "hosts/h1",
-                    "text": f"event {seq}"}})
+                    "text": text}})
 
     def watch(self):
         """Starts it, and waits until it follows."""
@@ -129,10 +130,22 @@ class Ctl(ControllerTest):
                           "CONNECTIONS", "SWITCH", "PORT"])
         self.ctl("switch", "add", "leaf1", "dpid=0000000000000001",
                  "ovsdb=unix:/no/such")
-        wait_until(lambda: self.rows("switch", "list") == [
-            ["leaf1", "0000000000000001", "-", "disconnected",
-             "disconnected", "set", "its", "column", "openflow"]],
-            "the switch's status")
+        wait_until(lambda: " ".join(self.rows("switch", "list")[0]) ==
+                   "leaf1 0000000000000001 - disconnected disconnected set "
+                   "its column openflow; ovsdb, unix:/no/such: No such file "
+                   "or directory", "the switch's status")
+
+    def test_control_characters(self):
+        """Nothing that others have chosen does something to a terminal."""
+        odd = "a\x1b[2Jb\x7fc\x9b2Jd\u00e4"
+        self.add_event(1, odd)
+        for words in (["event", "show", "1"], ["event", "list"]):
+            text = self.ctl(*words)
+            self.assertIn("a?[2Jb?c??2Jd\u00e4", text)
+            self.assertEqual(re.findall(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]",
+                                        text), [])
+        self.assertEqual(json.loads(self.ctl("event", "show", "1", "-o",
+                                             "json"))["text"], odd)
 
     def test_trace_nothing(self):
         self.assertIn("knows a connection of 10.9.9.9:1", self.ctl(

@@ -12,6 +12,8 @@ from fabrictest import SERVICE_ADDRESS, URL, FabricTest
 from labtest import curl, wrk_command, wrk_result
 from workspace import CommandError, wait_until
 
+ALONE = True                    # It measures a rate, and is large.
+
 
 class Live(FabricTest):
     def connect(self, client, n=1, cookie="a=b"):
