@@ -487,11 +487,12 @@ apply_flow(struct ofproto_dpif *ofproto, const struct queued_flow *q)
     static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
     uint64_t stub[64];
     struct ofpbuf ofpacts = OFPBUF_STUB_INITIALIZER(stub);
+    ovs_be64 cookie = htonll(q->flow.flow_id);
     struct ofputil_flow_mod fm = {
         .priority = q->placement.priority,
-        .table_id = q->placement.table,
-        .command = q->add ? OFPFC_ADD : OFPFC_DELETE_STRICT,
-        .new_cookie = htonll(q->flow.flow_id),
+        .table_id = q->add ? q->placement.table : OFPTT_ALL,
+        .command = q->add ? OFPFC_ADD : OFPFC_DELETE,
+        .new_cookie = cookie,
         .modify_cookie = q->add,
         .idle_timeout = q->placement.idle_timeout,
         .buffer_id = UINT32_MAX,
@@ -507,6 +508,10 @@ apply_flow(struct ofproto_dpif *ofproto, const struct queued_flow *q)
         put_flow_actions(&ofpacts, q);
         fm.ofpacts = ofpacts.data;
         fm.ofpacts_len = ofpacts.size;
+    } else {
+        /* It is where the configuration wanted it then. */
+        fm.cookie = cookie;
+        fm.cookie_mask = OVS_BE64_MAX;
     }
     error = ofproto_flow_mod(&ofproto->up, &fm);
     if (error) {

@@ -90,6 +90,19 @@ class Flow(Placement):
         kept.close()
         self.wait_gone(kept)
 
+    def test_gone_from_where_it_was(self):
+        """... whatever was configured since."""
+        for key, value in ("flow-priority", 30000), ("flow-table", 2):
+            with self.subTest(key):
+                kept = self.connect()
+                wait_until(lambda: self.flows_of(kept), "a flow")
+                self.switch.vsctl("set", "Migration_Service", "web",
+                                  f"other_config:{key}={value}")
+                kept.close()
+                self.wait_gone(kept)
+                self.switch.vsctl("remove", "Migration_Service", "web",
+                                  "other_config", key)
+
     def test_bounded(self):
         """Beyond the bound connections are rows of the table."""
         kept = [self.connect() for _ in range(20)]
