@@ -130,8 +130,8 @@ free_place(const struct migrate *m)
     return i;
 }
 
-/* Finds or adds the host with the address in 'config'.  Returns NULL if there
- * are too many. */
+/* Finds the host with the address in 'config', or adds it, without a name yet.
+ * Returns NULL if there are too many. */
 static struct host *
 host_obtain(struct migrate *m, const struct host_config *config)
 {
@@ -176,6 +176,17 @@ hosts_tidy(struct migrate *m)
 
         if (host && !host->configured && !host->n_records) {
             host_destroy(m, host);
+        }
+    }
+}
+
+/* Drops hosts that were added for a configuration which is refused. */
+static void
+hosts_drop_added(struct migrate *m)
+{
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        if (m->hosts[i] && !m->hosts[i]->name) {
+            host_destroy(m, m->hosts[i]);
         }
     }
 }
@@ -258,7 +269,7 @@ migrate_apply(struct migrate *m, const struct migrate_config *config,
     if (error) {
         policy_destroy(policy);
         free(index);
-        hosts_tidy(m);
+        hosts_drop_added(m);
         return error;
     }
 
@@ -276,7 +287,7 @@ migrate_apply(struct migrate *m, const struct migrate_config *config,
             host->mac_known = host->up = false;     /* There, as it may be. */
         }
         free(host->name);
-        host->name = strdup(config->hosts[i].name);
+        host->name = xasprintf("%s", config->hosts[i].name);
     }
     policy_bind(policy, index);
     free(index);

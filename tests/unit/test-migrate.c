@@ -325,6 +325,32 @@ test_bad_configuration(void)
     bed_close();
 }
 
+/* The same while there is a request that began under the one before that. */
+static void
+test_bad_configuration_while_gathering(void)
+{
+    struct bed_client c;
+    struct bed_bundle b;
+    char *error;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    bed_text(&c, "GET / HTTP/1.1\r\n");
+    bed_configure();
+    bed.host_configs[1].name = (char *) "new";
+    address_parse("10.0.0.77", &bed.host_configs[1].address);
+    bed.host_configs[2].address = bed.host_configs[0].address;
+    error = migrate_configure(bed.engine, &bed.config, bed.now);
+    CU_ASSERT(error && strstr(error, "the same address"));
+    free(error);
+    CHECK_STR(host_names(), "h1 h2 h3 ");
+    bed_text(&c, "\r\n");
+    b = bed_only_bundle();
+    bed_bundle_free(&b);
+    bed_close();
+}
+
 /* A host may be renamed; the place of one that left is used again. */
 static void
 test_names_and_places(void)
@@ -486,6 +512,7 @@ static const struct unit_test tests[] = {
       test_configure_while_gathering },
     { "service leaves", test_service_leaves },
     { "bad configuration changes nothing", test_bad_configuration },
+    { "... while gathering", test_bad_configuration_while_gathering },
     { "names and places of hosts", test_names_and_places },
     { "many hosts", test_many_hosts },
     { "counts stay", test_counts_stay },
