@@ -493,28 +493,66 @@ migrate_ovs_reconfigure(const struct ovsrec_open_vswitch *cfg)
     }
 }
 
+/* What an engine knows of hosts and services, copied so that packets need not
+ * wait until it is written.  Names stay, since only this thread changes
+ * them. */
+struct snapshot {
+    struct told_host {
+        struct host host;
+        bool told;
+    } *hosts;
+    size_t n_hosts;
+    struct service *services;
+    size_t n_services;
+};
+
 static void
-refresh_host(const struct migrate *migrate,
+take_snapshot(const struct migrate *migrate, struct snapshot *s)
+{
+    size_t allocated_hosts = 0, allocated_services = 0, at;
+    const struct service *service;
+    const struct host *host;
+
+    memset(s, 0, sizeof *s);
+    for (at = 0; (host = migrate_next_host(migrate, &at)); ) {
+        if (s->n_hosts == allocated_hosts) {
+            s->hosts = x2nrealloc(s->hosts, &allocated_hosts,
+                                  sizeof *s->hosts);
+        }
+        s->hosts[s->n_hosts++] = (struct told_host) { .host = *host };
+    }
+    for (at = 0; (service = migrate_next_service(migrate, &at)); ) {
+        if (s->n_services == allocated_services) {
+            s->services = x2nrealloc(s->services, &allocated_services,
+                                     sizeof *s->services);
+        }
+        s->services[s->n_services++] = *service;
+    }
+}
+
+static void
+refresh_host(const struct shash *hosts,
              const struct ovsrec_migration_host *row)
 {
+    struct told_host *told = shash_find_data(hosts, row->name);
     struct smap status = SMAP_INITIALIZER(&status);
-    const struct host *host;
-    size_t at = 0;
 
-    while ((host = migrate_next_host(migrate, &at))) {
-        if (!strcmp(host->name, row->name)) {
-            smap_add(&status, "state", host->up ? "up" : "down");
-            smap_add_format(&status, "connections", "%"PRIu32,
-                            host->n_connections);
-            smap_add_format(&status, "handoffs", "%"PRIu64,
-                            host->n_handoffs);
-            if (host->mac_known) {
-                struct eth_addr ea;
+    if (told) {
+        const struct host *host = &told->host;
 
-                memcpy(&ea, host->mac, sizeof ea);
-                smap_add_format(&status, "mac", ETH_ADDR_FMT,
-                                ETH_ADDR_ARGS(ea));
-            }
+        if (told->told) {
+            return;             /* It is in several pools. */
+        }
+        told->told = true;
+        smap_add(&status, "state", host->up ? "up" : "down");
+        smap_add_format(&status, "connections", "%"PRIu32,
+                        host->n_connections);
+        smap_add_format(&status, "handoffs", "%"PRIu64, host->n_handoffs);
+        if (host->mac_known) {
+            struct eth_addr ea;
+
+            memcpy(&ea, host->mac, sizeof ea);
+            smap_add_format(&status, "mac", ETH_ADDR_FMT, ETH_ADDR_ARGS(ea));
         }
     }
     ovsrec_migration_host_set_status(row, &status);
@@ -522,30 +560,53 @@ refresh_host(const struct migrate *migrate,
 }
 
 static void
-refresh_service(const struct migrate *migrate,
+refresh_service(const struct snapshot *s,
                 const struct ovsrec_migration_service *row)
 {
     const char *keys[] = { "connections", "handoffs" };
-    const struct service *service;
     int64_t values[2] = { 0, 0 };
-    size_t at = 0;
 
-    while ((service = migrate_next_service(migrate, &at))) {
-        if (service->id == row->id) {
-            values[0] = service->n_connections;
-            values[1] = service->n_handoffs;
+    for (size_t i = 0; i < s->n_services; i++) {
+        if (s->services[i].id == row->id) {
+            values[0] = s->services[i].n_connections;
+            values[1] = s->services[i].n_handoffs;
         }
     }
     ovsrec_migration_service_set_statistics(row, keys, values, 2);
 }
 
 static void
-refresh_pool(const struct migrate *migrate,
+refresh_pool(const struct shash *hosts,
              const struct ovsrec_migration_pool *pool)
 {
     for (size_t i = 0; pool && i < pool->n_hosts; i++) {
-        refresh_host(migrate, pool->hosts[i]);
+        refresh_host(hosts, pool->hosts[i]);
     }
+}
+
+/* Writes what 's' has of the services of 'row'. */
+static void
+refresh_bridge(const struct ovsrec_bridge *row, const struct snapshot *s)
+{
+    struct shash hosts = SHASH_INITIALIZER(&hosts);
+
+    for (size_t i = 0; i < s->n_hosts; i++) {
+        /* One that is leaving may have given its name to another one. */
+        if (s->hosts[i].host.configured) {
+            shash_add(&hosts, s->hosts[i].host.name, &s->hosts[i]);
+        }
+    }
+    for (size_t i = 0; i < row->n_migration_services; i++) {
+        const struct ovsrec_migration_service *service
+            = row->migration_services[i];
+
+        refresh_service(s, service);
+        refresh_pool(&hosts, service->default_pool);
+        for (size_t j = 0; j < service->n_rules; j++) {
+            refresh_pool(&hosts, service->rules[j]->pool);
+        }
+    }
+    shash_destroy(&hosts);
 }
 
 void
@@ -554,22 +615,22 @@ migrate_ovs_refresh(const struct ovsrec_open_vswitch *cfg)
     for (size_t i = 0; i < cfg->n_bridges; i++) {
         const struct ovsrec_bridge *row = cfg->bridges[i];
         struct ovs_engine *engine = ovs_engine_find(row->name);
+        struct snapshot snapshot;
+        bool runs;
 
-        if (!engine) {
+        if (!engine || !row->n_migration_services) {
             continue;
         }
         ovs_mutex_lock(&engine->mutex);
-        for (size_t j = 0; engine->migrate && j < row->n_migration_services;
-             j++) {
-            const struct ovsrec_migration_service *service
-                = row->migration_services[j];
-
-            refresh_service(engine->migrate, service);
-            refresh_pool(engine->migrate, service->default_pool);
-            for (size_t k = 0; k < service->n_rules; k++) {
-                refresh_pool(engine->migrate, service->rules[k]->pool);
-            }
+        runs = engine->migrate != NULL;
+        if (runs) {
+            take_snapshot(engine->migrate, &snapshot);
         }
         ovs_mutex_unlock(&engine->mutex);
+        if (runs) {
+            refresh_bridge(row, &snapshot);
+            free(snapshot.hosts);
+            free(snapshot.services);
+        }
     }
 }
