@@ -25,6 +25,10 @@ struct query {
     void (*show)(struct ovs_engine *, const struct query *);
 };
 
+/* Connections that are copied, so that packets need not wait until they are
+ * shown, at a time. */
+#define BATCH 64
+
 static void
 show_host(struct ds *ds, const struct host *host)
 {
@@ -72,13 +76,15 @@ show_service(struct ds *ds, const struct service *service)
 
 static void
 show_engine(struct ovs_engine *engine, const struct query *q)
-    OVS_REQUIRES(engine->mutex)
+    OVS_EXCLUDED(engine->mutex)
 {
-    const struct migrate *m = engine->migrate;
     const struct service *service;
+    const struct migrate *m;
     const struct host *host;
     size_t at;
 
+    ovs_mutex_lock(&engine->mutex);
+    m = engine->migrate;
     for (at = 0; (service = migrate_next_service(m, &at)); ) {
         if (!q->host && (!q->service || !strcmp(q->service, service->name))) {
             show_service(q->ds, service);
@@ -94,6 +100,7 @@ show_engine(struct ovs_engine *engine, const struct query *q)
                       " bytes\n", migrate_connection_count(m),
                       migrate_memory(m));
     }
+    ovs_mutex_unlock(&engine->mutex);
 }
 
 static const struct service *
@@ -181,48 +188,65 @@ show_connection(const struct migrate *m, const struct record *r,
 
 static void
 show_connections(struct ovs_engine *engine, const struct query *q)
-    OVS_REQUIRES(engine->mutex)
+    OVS_EXCLUDED(engine->mutex)
 {
-    const struct record *r;
+    struct record batch[BATCH];
+    const struct migrate *m;
     uint32_t at = 0;
+    size_t n;
 
-    while ((r = migrate_next_connection(engine->migrate, &at))) {
-        show_connection(engine->migrate, r, q);
-    }
+    do {
+        const struct record *r;
+
+        ovs_mutex_lock(&engine->mutex);
+        m = engine->migrate;
+        for (n = 0; n < BATCH && (r = migrate_next_connection(m, &at)); n++) {
+            batch[n] = *r;
+        }
+        ovs_mutex_unlock(&engine->mutex);
+        /* The rest of what is shown changes in this thread only. */
+        for (size_t i = 0; i < n; i++) {
+            show_connection(m, &batch[i], q);
+        }
+    } while (n);
 }
 
 static void
 show_counters(struct ovs_engine *engine, const struct query *q)
-    OVS_REQUIRES(engine->mutex)
+    OVS_EXCLUDED(engine->mutex)
 {
+    ovs_mutex_lock(&engine->mutex);
     for (int i = 0; i < N_COUNTERS; i++) {
         ds_put_format(q->ds, "    %-20s %12"PRIu64"  %s\n",
                       migrate_counter_name(i),
                       migrate_counter(engine->migrate, i),
                       migrate_counter_text(i));
     }
+    ovs_mutex_unlock(&engine->mutex);
 }
 
 static void
 query_engine(struct ovs_engine *engine, void *query)
 {
     struct query *q = query;
+    bool runs;
 
     if (q->bridge && strcmp(q->bridge, engine->bridge)) {
         return;
     }
     q->found = true;
     ovs_mutex_lock(&engine->mutex);
-    if (engine->migrate || engine->error) {
+    runs = engine->migrate != NULL;
+    ovs_mutex_unlock(&engine->mutex);
+    if (runs || engine->error) {
         ds_put_format(q->ds, "%s:\n", engine->bridge);
     }
     if (engine->error) {
         ds_put_format(q->ds, "    error: %s\n", engine->error);
     }
-    if (engine->migrate) {
+    if (runs) {
         q->show(engine, q);
     }
-    ovs_mutex_unlock(&engine->mutex);
 }
 
 /* Parses "[bridge=BRIDGE] [service=NAME] [host=NAME]"; a bare word is a
