@@ -107,6 +107,10 @@ census_cancel(struct census *c)
     struct query *q;
 
     LIST_FOR_EACH_SAFE (q, node, &c->queries) {
+        for (; q->at < q->switches.n; q->at++) {
+            json_array_add(q->unreachable, json_string_create(
+                q->switches.names[q->at]));
+        }
         finish(q, NULL);
     }
 }

@@ -20,7 +20,8 @@ struct migrate_header;
 
 struct census *census_create(struct fleet *);
 
-/* Answers what is under way as it is. */
+/* Answers what is under way with what there is, and names the switches that
+ * were not asked to the end. */
 void census_cancel(struct census *);
 void census_destroy(struct census *);
 

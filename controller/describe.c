@@ -56,17 +56,17 @@ host_name(const struct ovsdb_idl *idl, const struct migrate_connection *c,
           char text[ADDRESS_STRLEN])
 {
     const struct omrec_host *row;
-    struct migrate_address a;
 
     if (!c->flow_id) {
         return NULL;
     }
+    address_format(&c->host, text);
     OMREC_HOST_FOR_EACH (row, idl) {
-        if (address_parse(row->ip, &a) && address_equals(&a, &c->host)) {
+        if (!strcmp(row->ip, text)) {
             return row->name;
         }
     }
-    return address_format(&c->host, text);
+    return text;
 }
 
 static bool

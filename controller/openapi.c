@@ -326,12 +326,19 @@ add_problem(struct json *responses, int status, const char *description)
 }
 
 static void
-add_access_problems(struct json *responses, bool writes)
+add_token_problems(struct json *responses)
 {
     add_problem(responses, 401, "No token, or one that is not known.");
+    add_problem(responses, 403, "The token does not allow it; or there are no "
+                "tokens, and the server was called by no local name.");
+}
+
+static void
+add_access_problems(struct json *responses, bool writes)
+{
+    add_token_problems(responses);
     add_problem(responses, 503, "The database cannot be reached.");
     if (writes) {
-        add_problem(responses, 403, "The token only allows to read.");
         add_problem(responses, 504, "The database did not answer in time; "
                     "the change may have been made.");
     }
@@ -386,9 +393,25 @@ resource_content(const struct resource *resource)
     return json;
 }
 
+/* Adds what there is besides if the list may also be had as a stream. */
+static void
+add_stream(struct json *parameters, struct json *responses)
+{
+    struct json *response = shash_find_data(json_object(responses), "200");
+
+    json_array_add(parameters, parameter(
+        "header", "Last-Event-ID", "Of a stream: to begin after the event with "
+        "this number, and not with the next one.",
+        json_literal("{\"type\": \"integer\", \"minimum\": 0}")));
+    json_object_put(shash_find_data(json_object(response), "content"),
+                    "text/event-stream",
+                    json_literal("{\"schema\": {\"type\": \"string\"}}"));
+}
+
 static struct json *
 list_operation(const struct resource *resource, const char *what)
 {
+    struct json *parameters = list_parameters(resource);
     struct json *responses = json_object_create();
     struct json *schema = json_literal(
         "{\"type\": \"object\", \"required\": [\"items\"], \"properties\": {"
@@ -402,17 +425,12 @@ list_operation(const struct resource *resource, const char *what)
     add_response(responses, 200, "Those that there are, by name.",
                  content("application/json", schema, NULL));
     if (!strcmp(resource->path, "events")) {
-        struct json *response = shash_find_data(json_object(responses), "200");
-
-        json_object_put(shash_find_data(json_object(response), "content"),
-                        "text/event-stream",
-                        json_literal("{\"schema\": {\"type\":"
-                                     " \"string\"}}"));
+        add_stream(parameters, responses);
     }
     add_problem(responses, 400, "A parameter is not acceptable.");
     add_access_problems(responses, false);
     return operation(resource->path, "list", what, "List them.",
-                     list_parameters(resource), responses);
+                     parameters, responses);
 }
 
 static struct json *
@@ -527,7 +545,7 @@ add_other_path(struct json *paths, const char *name, const char *what,
     add_response(responses, 200, summary,
                  content(type, object("type", !strcmp(type, "text/plain")
                                       ? "string" : "object", NULL), NULL));
-    add_problem(responses, 401, "No token, or one that is not known.");
+    add_token_problems(responses);
     if (may_fail) {
         add_response(responses, 503, "The database cannot be reached.",
                      content(type, object("type", "object", NULL), NULL));
@@ -608,7 +626,7 @@ add_view_path(struct json *paths, const struct view_schema *view)
     add_response(responses, 200, view->summary,
                  content("application/json", schema, NULL));
     add_problem(responses, 400, "A parameter is not acceptable.");
-    add_problem(responses, 401, "No token, or one that is not known.");
+    add_token_problems(responses);
     add_problem(responses, 503, "This controller is not the active one.");
     json_object_put(path, "get", operation(view->path, "list", view->what,
                                            view->summary, parameters,

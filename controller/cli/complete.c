@@ -109,7 +109,7 @@ complete_filter(const struct kind *kind, const char *word)
                                                              "name"));
         const json_t *schema = kind_field(kind, name);
 
-        if (strcmp(name, "limit") && strcmp(name, "after")) {
+        if (schema) {           /* It is not "limit", say. */
             offer_field(name, schema, word);
         }
     }

@@ -655,14 +655,15 @@ class Changes(RestTest):
 
 
 class Access(ControllerTest):
-    READ, WRITE = "r" * 16, "w" * 32
+    READ, WRITE, AGENT = "r" * 16, "w" * 32, "a" * 16
 
     def setUp(self):
         super().setUp()
         self.certificate, self.key = make_certificate(self.workspace)
         self.tokens = self.write_tokens(f"reader read {self.READ}\n"
                                         "# a comment\n\n"
-                                        f"writer write {self.WRITE}\n")
+                                        f"writer write {self.WRITE}\n"
+                                        f"h9 agent {self.AGENT}\n")
 
     def write_tokens(self, text, mode=0o600):
         return self.workspace.write("tokens", text, mode)
@@ -679,7 +680,7 @@ class Access(ControllerTest):
         self.assertTrue(url.startswith("https://"))
         clients = {token: Client(url, token, self.certificate) for token in
                    (None, "x" * 16, self.READ[:-1], self.READ + "r",
-                    self.READ, self.WRITE)}
+                    self.READ, self.WRITE, self.AGENT)}
         self.wait(clients[self.READ])
         document = Document(clients[self.READ]("GET", "/openapi.json").json)
         for operation in document.operations:
@@ -689,11 +690,12 @@ class Access(ControllerTest):
                                   {"Content-Type": operation.media})
                 with self.subTest(f"{operation.method} {operation.path} "
                                   f"{token}"):
-                    if token not in (self.READ, self.WRITE):
+                    if token not in (self.READ, self.WRITE, self.AGENT):
                         self.assertEqual(response.status, 401)
                         self.assertEqual(response.headers["WWW-Authenticate"],
                                          "Bearer")
-                    elif token == self.READ and operation.method != "GET":
+                    elif (token == self.AGENT or token == self.READ
+                          and operation.method != "GET"):
                         self.assertEqual(response.status, 403)
                     else:
                         self.assertNotIn(response.status, (401, 403))

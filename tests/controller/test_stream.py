@@ -123,6 +123,15 @@ class Streams(ControllerTest):
             return connections() <= before + 1
         wait_until(gone, "their end")
 
+    def test_described(self):
+        """/openapi.json tells how to go on."""
+        get = self.client("GET", "/openapi.json").json["paths"][
+            "/v1/events"]["get"]
+        self.assertIn(("header", "Last-Event-ID"),
+                      [(p["in"], p["name"]) for p in get["parameters"]])
+        self.assertIn("text/event-stream",
+                      get["responses"]["200"]["content"])
+
     def test_refused(self):
         for header in ("Last-Event-ID: x", "Last-Event-ID: -1"):
             self.assertIn(" 400 ", self.stream(header).head)

@@ -5,11 +5,13 @@
 import collections
 import os
 import re
+import signal
 import socket
 import struct
 import time
 
-from controllers import Controller, ControllerTest, Server, transact
+from controllers import (Controller, ControllerTest, Response, Server,
+                         transact)
 from switches import SlowRelay, Switch, SwitchesTest, connect
 from workspace import wait_until
 import tap
@@ -226,6 +228,16 @@ class OneSwitch(SwitchesTest):
         self.assertNotIn("error", self.get("switches/s1")["status"])
         self.assertEqual(self.switch.table("Migration_Service"), [])
         self.assertNotIn("migrate", self.switch.bridge("other_config"))
+
+    def test_list_cut_short(self):
+        """Who asks for connections when the controller ends is told what is
+        missing."""
+        self.switch.vswitchd.send(signal.SIGSTOP)
+        self.client.connection.request("GET", "/v1/connections")
+        self.controller.appctl("exit")
+        response = Response(self.client.connection.getresponse())
+        self.assertEqual(response.json, {"items": [], "unreachable": ["s1"]})
+        self.switch.vswitchd.send(signal.SIGCONT)
 
     def test_unreachable(self):
         """What keeps a connection from being made is told; that it is tried
