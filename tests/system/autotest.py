@@ -88,7 +88,7 @@ def main():
             sys.exit("autotest.py: the patches touch no test")
     report = Report()
     # Most tests mostly wait.
-    run_tests(build, numbers, 2 * os.cpu_count(), report.first)
+    run_tests(build, numbers, 4 * os.cpu_count(), report.first)
     failed = 0
 
     def second(number, name, result):
