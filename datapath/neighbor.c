@@ -57,7 +57,7 @@ learn(struct migrate *m, const struct frame *frame,
 
     if (host && host_wanted(host) && !host->up
         && host->vlan == vlan_tag_vid(frame->tag)) {
-        if (!host->mac_known || memcmp(host->mac, mac, 6)) {
+        if (!host->mac_known) {
             m->next_hello = 0;
         }
         memcpy(host->mac, mac, 6);

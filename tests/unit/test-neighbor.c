@@ -8,7 +8,7 @@
 
 #include "csum.h"
 
-static const uint8_t mac[6] = { 2, 9, 9, 9, 9, 9 };
+static uint8_t mac[6] = { 2, 9, 9, 9, 9, 9 };
 
 static const struct host *
 engine_host(unsigned int i)
@@ -67,6 +67,28 @@ test_arp(void)
     CU_ASSERT(!memcmp(engine_host(0)->mac, mac, 6));
     CU_ASSERT(!engine_host(0)->up);     /* Only its STATUS says that. */
     CHECK_INT(BED_COUNT(NEIGHBOR), n + 1);
+    bed_close();
+}
+
+/* Who says again and again that a host that is down has moved does not have the
+ * others asked more often. */
+static void
+test_moving(void)
+{
+    uint64_t n;
+
+    bed_open(4, 64);
+    bed.hosts[0].alive = false;
+    bed_wait(2000);
+    n = BED_COUNT(HELLO);
+    for (mac[5] = 0; mac[5] < 100; mac[5]++) {
+        give_arp(ARP_REPLY, "10.0.0.11", "10.0.0.254");
+        bed_wait(1);
+    }
+    CU_ASSERT(!memcmp(engine_host(0)->mac, mac, 5));
+    CHECK_INT(engine_host(0)->mac[5], 99);
+    CU_ASSERT(BED_COUNT(HELLO) - n <= BED_HOSTS);
+    mac[5] = 9;
     bed_close();
 }
 
@@ -323,6 +345,7 @@ test_question(void)
 
 static const struct unit_test tests[] = {
     { "ARP", test_arp },
+    { "a host that moves about", test_moving },
     { "solicitations are answered", test_solicited },
     { "invalid neighbor discovery", test_invalid },
     { "advertisements of hosts", test_advertised },
