@@ -79,12 +79,16 @@ place(const json_t *body, const char *problem, const char **rest)
 static void
 print_problems(const json_t *body, const struct rest_answer *answer)
 {
+    /* For the command line it is another one.  Only "add" makes a
+     * condition. */
+    const char *remedy = (answer->status == 412 ? "\"set\" changes it"
+                          : answer->status == 401 ? "give --token-file" : NULL);
+    const char *detail = json_string_value(json_object_get(answer->json,
+                                                           "detail"));
     char *problem;
 
-    if (answer->status == 412) {
-        /* Only "add" makes a condition. */
-        fprintf(stderr, "ovs-migratectl: %s; \"set\" changes it\n",
-                json_string_value(json_object_get(answer->json, "detail")));
+    if (remedy && detail) {
+        fprintf(stderr, "ovs-migratectl: %s; %s\n", detail, remedy);
         return;
     }
     for (size_t i = 0; (problem = rest_problem(answer, i)) != NULL; i++) {
@@ -108,7 +112,9 @@ api_request(const char *method, const char *path, const json_t *body,
     ask_any(method, path, body, header, &answer);
     if (!answer.status) {
         die(EXIT_UNREACHABLE, "%s", answer.unanswered
-            ? "no answer; what was asked for may have been done"
+            ? (strcmp(method, "GET")
+               ? "no answer; what was asked for may have been done"
+               : "no answer; the URL may want https:, or be another one's")
             : "no controller can be reached; give another --url, or see "
             "whether ovs-migrate-controller runs");
     } else if (answer.status >= 300) {

@@ -121,11 +121,12 @@ parse_options(struct options *o, int argc, char *argv[])
     };
     const char *url = getenv("OVS_MIGRATE_URL");
     const char *token_file = getenv("OVS_MIGRATE_TOKEN_FILE");
+    const char *ca_cert = getenv("OVS_MIGRATE_CA_CERT");
     int c;
 
     memset(o, 0, sizeof *o);
     o->urls = url && *url ? url : DEFAULT_URL;
-    o->ca_cert = getenv("OVS_MIGRATE_CA_CERT");
+    o->ca_cert = ca_cert && *ca_cert ? ca_cert : NULL;
     while ((c = getopt_long(argc, argv, "f:o:hV", long_options,
                             NULL)) != -1) {
         switch (c) {

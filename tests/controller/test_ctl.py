@@ -8,7 +8,7 @@ import re
 import subprocess
 
 from controllers import (REPOSITORY, TOOLS, Controller, ControllerTest,
-                         Server, free_port, transact)
+                         Server, free_port, make_certificate, transact)
 from workspace import run, wait_until
 import tap
 
@@ -333,11 +333,30 @@ class Ctl(ControllerTest):
         guarded = Controller(self.workspace, "c2",
                              args=[f"--rest-tokens={tokens}"])
         url = guarded.urls()[0]
-        self.ctl("host", "list", "--url", url, status=1)
+        self.assertIn("give --token-file", self.ctl("host", "list", "--url",
+                                                    url, status=1))
         self.ctl("host", "list", "--url", url, "--token-file", token)
         self.ctl("host", "list", env={"OVS_MIGRATE_URL": url,
-                                      "OVS_MIGRATE_TOKEN_FILE": token})
+                                      "OVS_MIGRATE_TOKEN_FILE": token,
+                                      "OVS_MIGRATE_CA_CERT": ""})
         self.ctl("host", "list", "--token-file", "/no/file", status=2)
+
+    def test_https(self):
+        """Whoever speaks to it as if it were http is told."""
+        certificate, key = make_certificate(self.workspace)
+        other = Controller(self.workspace, "c2", args=[
+            "--rest=https:127.0.0.1:0", f"--rest-certificate={certificate}",
+            f"--rest-private-key={key}"])
+        url = other.urls()[0]
+        self.ctl("status", "--url", url, "--ca-cert", certificate)
+        self.ctl("status", env={"OVS_MIGRATE_URL": url,
+                                "OVS_MIGRATE_CA_CERT": certificate})
+        text = self.ctl("status", "--url", url.replace("https", "http"),
+                        status=3)
+        self.assertIn("may want https:", text)
+        self.assertNotIn("may have been done", text)
+        self.assertIn("certificate", self.ctl("status", "--url", url,
+                                              status=3))
 
     def complete(self, line):
         """What bash offers for 'line'."""
