@@ -9,6 +9,7 @@ CONTROLLER_TESTS = \
 	tests/controller/test_hosts.py \
 	tests/controller/test_limits.py \
 	tests/controller/test_rest.py \
+	tests/controller/test_scale.py \
 	tests/controller/test_stream.py \
 	tests/controller/test_switches.py
 
