@@ -183,13 +183,18 @@ do_show(const struct kind *kind, int n, char **args, bool json)
 static void
 do_show_path(const struct kind *kind, int n, char **args, bool json)
 {
-    char *from = rest_encode(args[0]), *to = rest_encode(args[1]);
-    char *filter = xasprintf("switch=%s&host=%s", from, to);
-    json_t *paths = api_list(kind->path, filter);
+    char *from, *to, *filter;
+    json_t *paths;
 
     if (n > 2) {
         die(EXIT_USAGE, "%s: there is no path by way of others", args[2]);
-    } else if (!json_array_size(paths)) {
+    }
+    from = rest_encode(args[0]);
+    to = rest_encode(args[1]);
+    filter = xasprintf("switch=%s&host=%s", from, to);
+    paths = api_list(kind->path, filter);
+    if (!json_array_size(paths)) {
+        json_decref(paths);
         die(EXIT_REFUSED, "there is no switch \"%s\" that migrates, or no "
             "host \"%s\"", args[0], args[1]);
     }
