@@ -335,7 +335,7 @@ main(int argc, char *argv[])
     struct agents agents;
     struct database *db;
     struct rest *rest;
-    struct options o;
+    static struct options o;
     bool exiting = false;
     int signal_fd;
 
