@@ -156,7 +156,7 @@ parse_options(struct options *o, int argc, char *argv[])
             o->db = optarg;
             break;
         case OPT_DB_FILE:
-            o->db_file = abs_file_name(NULL, optarg);
+            o->db_file = optarg;
             break;
         case OPT_NAME:
             o->name = xstrdup(optarg);
@@ -197,9 +197,8 @@ parse_options(struct options *o, int argc, char *argv[])
     } else if (o->db && o->db_file) {
         ovs_fatal(0, "--db and --db-file exclude each other");
     }
-    if (!o->db_file) {
-        o->db_file = xasprintf("%s/ovs-migrate.db", ovs_dbdir());
-    }
+    o->db_file = (o->db_file ? abs_file_name(NULL, o->db_file)
+                  : xasprintf("%s/ovs-migrate.db", ovs_dbdir()));
     if (!o->name) {
         o->name = host_name();
     }
@@ -335,7 +334,7 @@ main(int argc, char *argv[])
     struct agents agents;
     struct database *db;
     struct rest *rest;
-    static struct options o;
+    struct options o;
     bool exiting = false;
     int signal_fd;
 
