@@ -163,14 +163,32 @@ output_end(struct output *o)
 }
 
 static void
-print_field(const json_t *item, const char *name)
+print_line(const char *name, char *text)
 {
-    char *text = member_text(item, name);
-
     if (*text) {
         printf("%s: %s\n", name, text);
     }
     free(text);
+}
+
+static void
+print_field(const json_t *item, const char *name)
+{
+    json_t *value = json_object_get(item, name);
+    const char *key;
+    json_t *member;
+
+    if (!json_is_object(value)) {
+        print_line(name, member_text(item, name));
+    }
+    json_object_foreach(value, key, member) {
+        char *printable = harmless(key);
+        char *full = xasprintf("%s.%s", name, printable);
+
+        print_line(full, json_text(member));
+        free(full);
+        free(printable);
+    }
 }
 
 void

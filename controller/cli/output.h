@@ -24,7 +24,8 @@ void output_begin(struct output *, const struct kind *, bool json);
 void output_page(struct output *, const json_t *items);
 void output_end(struct output *);
 
-/* Prints 'item', a line for each field that has a value. */
+/* Prints 'item', a line for each field, or member of a field, that has a
+ * value. */
 void output_item(const struct kind *, const json_t *item);
 
 #endif /* output.h */

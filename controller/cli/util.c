@@ -23,9 +23,7 @@ die(int status, const char *fmt, ...)
     exit(status);
 }
 
-/* A copy of 's', of which others than the operator may have chosen what it is,
- * that does nothing to a terminal: '?' stands for each control character. */
-static char *
+char *
 harmless(const char *s)
 {
     char *copy = xasprintf("%s", s);

@@ -27,6 +27,10 @@ void die(int status, const char *format, ...)
  * frees it. */
 char *json_text(const json_t *value);
 
+/* A copy of 's', which others than the operator may have chosen, that does
+ * nothing to a terminal: '?' stands for each control character. */
+char *harmless(const char *s);
+
 /* Member 'name' of 'object' likewise, or "NAME.NAME", a member's member; "time"
  * as the local time. */
 char *member_text(const json_t *object, const char *name);

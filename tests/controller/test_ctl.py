@@ -199,6 +199,15 @@ class Ctl(ControllerTest):
                           "affinity": "cookie.session"})
         self.assertEqual(export["hosts"]["h2"], {"ip": "10.0.0.12"})
 
+    def test_show(self):
+        """Members of objects as they would be set."""
+        self.make()
+        self.assertEqual(self.ctl("pool", "show", "all").splitlines()[:4],
+                         ["name: all", "policy: round-robin", "hosts.h1: 1",
+                          "hosts.h2: 2"])
+        self.assertIn("match.header.Cookie: *a=b*\n",
+                      self.ctl("rule", "show", "r1"))
+
     def test_drain(self):
         self.make()
         self.ctl("host", "drain", "h1", "h2")
