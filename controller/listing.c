@@ -6,6 +6,9 @@
 #include <stdlib.h>
 
 #include "openvswitch/json.h"
+#include "ovsdb-data.h"
+#include "problem.h"
+#include "reply.h"
 #include "represent.h"
 #include "store.h"
 #include "util.h"
@@ -47,6 +50,55 @@ filter_names(const struct resource *resource)
     return names;
 }
 
+/* 'text' as a value of 'field' in JSON. */
+static struct json *
+filter_value(const struct field *field, const char *text)
+{
+    long long int integer;
+
+    return (value_kind(field) == VALUE_INTEGER
+            && str_to_llong(text, 10, &integer)
+            ? json_integer_create(integer) : json_string_create(text));
+}
+
+/* Whether each filter has a value that its field may have.  What it refers to
+ * need not exist.  Returns false if it has answered. */
+static bool
+check_filters(const struct store *store, const struct resource *resource,
+              struct http_request *request, const struct view *view)
+{
+    struct problem problem = PROBLEM_INITIALIZER;
+    const struct smap_node *node;
+
+    SMAP_FOR_EACH (node, &view->filters) {
+        const struct field *field = resource_field(resource, node->key);
+        struct ovsdb_datum datum;
+        struct json *json;
+
+        if (value_kind(field) == VALUE_REFERENCE) {
+            continue;
+        }
+        json = filter_value(field, node->value);
+        if (value_parse(store, field, json, "", &datum, &problem)) {
+            ovsdb_datum_destroy(&datum, value_type(field));
+        }
+        json_destroy(json);
+        if (problem.errors) {
+            const struct shash *error
+                = json_object(json_array(problem.errors)->elems[0]);
+
+            reply_refusal(request, 400,
+                          json_string(shash_find_data(error, "remedy")),
+                          "parameter \"%s=%s\" is not acceptable: %s",
+                          node->key, node->value,
+                          json_string(shash_find_data(error, "detail")));
+            problem_uninit(&problem);
+            return false;
+        }
+    }
+    return true;
+}
+
 struct json *
 listing_create(const struct store *store, const struct resource *resource,
                struct http_request *request)
@@ -61,6 +113,10 @@ listing_create(const struct store *store, const struct resource *resource,
     bool ok = view_init(&view, resource->path, filters, request);
 
     free(filters);
+    if (ok && !check_filters(store, resource, request, &view)) {
+        view_uninit(&view);
+        ok = false;
+    }
     if (!ok) {
         return NULL;
     }

@@ -232,6 +232,35 @@ class Operations(RestTest):
                     self.assertEqual(response.status, 400, response)
                     self.document.validate(operation, response)
 
+    def test_bad_filters(self):
+        """A list is not empty because of a word that is mistyped."""
+        self.put_all()
+        n = 0
+        for operation in self.document.operations:
+            if operation.path.removeprefix("/v1/") not in (
+                    "services", "rules", "pools", "hosts", "switches", "links",
+                    "events"):
+                continue
+            for parameter in operation.spec["parameters"]:
+                schema = parameter["schema"]
+                if parameter["in"] != "query" or parameter["name"] == "after" \
+                        or schema.get("format") == "name":
+                    continue
+                for value, what in bad_values(schema):
+                    if isinstance(value, str) or schema["type"] == "integer" \
+                            and isinstance(value, int):
+                        query = urllib.parse.urlencode(
+                            {parameter["name"]: value})
+                        with self.subTest((operation.path, query, what)):
+                            response = self.check(
+                                400, "GET", f"{operation.path}?{query}")
+                            self.document.validate(operation, response)
+                            n += 1
+        self.assertGreater(n, 100)
+        response = self.check(400, "GET", "/v1/hosts?state=drained")
+        self.assertIn('"drained" is not one of "down", "draining" and "ready"',
+                      response.json["detail"])
+
     def test_bad_clients(self):
         """Of connections."""
         for path in "connections", "decisions":
@@ -249,6 +278,8 @@ class Operations(RestTest):
                 (404, "GET", "/v1/%e4", None),
                 (400, "GET", "/v1/hosts?%c3=x", None),
                 (400, "GET", "/v1/hosts?limit=%c3%28", None),
+                (400, "GET", "/v1/hosts?ip=%ff", None),
+                (400, "GET", "/v1/hosts?state=%c3%28", None),
                 (400, "GET", "/v1/connections?client=%ff", None),
                 (422, "PUT", "/v1/hosts/%c3%a4%80", host),
                 (404, "PATCH", "/v1/hosts/%80", host)):
