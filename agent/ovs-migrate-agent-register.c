@@ -40,6 +40,7 @@
 
 #define INTERVAL_MSEC 1000      /* Unless the controller wants another one. */
 #define AGAIN_MSEC 100          /* After the host was created. */
+#define ADDRESSES_MAX 64        /* More the controller does not take. */
 
 static struct {
     struct rest_options rest;
@@ -200,7 +201,7 @@ parse_options(int argc, char *argv[])
 
 /* What there is to say. */
 
-/* The interface's addresses, those first that others can use. */
+/* The interface's first addresses, but those that others cannot use. */
 static json_t *
 find_addresses(void)
 {
@@ -210,7 +211,8 @@ find_addresses(void)
     if (getifaddrs(&list)) {
         return all;
     }
-    for (a = list; a; a = a->ifa_next) {
+    for (a = list; a && json_array_size(all) < ADDRESSES_MAX;
+         a = a->ifa_next) {
         char text[INET6_ADDRSTRLEN];
         const void *address;
 

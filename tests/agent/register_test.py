@@ -127,6 +127,21 @@ def accept_queue():
         s.close()
 
 
+def many_addresses():
+    """a host has more addresses than there is room for"""
+    addresses = ['10.77.0.%d' % i for i in range(100)]
+    for address in addresses:
+        run('ip', 'addr', 'add', address + '/32', 'dev', 'eth0',
+            netns=lab.host_ns)
+    check(wait_until(lambda: len(host()['addresses'].split(',')) == 64, 5),
+          log())
+    for address in addresses:
+        run('ip', 'addr', 'del', address + '/32', 'dev', 'eth0',
+            netns=lab.host_ns)
+    check(wait_until(lambda: addresses[0] not in host()['addresses'], 5),
+          log())
+
+
 def agent_killed():
     """an agent that is killed is known to be stopped"""
     lab.stop_agent(signal.SIGKILL)
@@ -197,5 +212,5 @@ rest(active, 'PATCH', '/v1/fabric', {'current_key': FIRST})
 controllers = [active, start_controller('c2')]
 urls = ','.join(c.urls()[0] for c in controllers)
 register = start_register()
-tap([creates, unprivileged, new_key, accept_queue, agent_killed,
+tap([creates, unprivileged, new_key, accept_queue, many_addresses, agent_killed,
      controller_killed, lost_and_leaves, wrong_certificate, bad_options])
