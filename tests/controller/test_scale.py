@@ -16,8 +16,8 @@ sys.path.insert(1, f"{REPOSITORY}/tests/bench")
 import controller_bench as bench        # noqa: E402
 
 ALONE = True                    # It measures times, and takes all processors.
-MAX_OTHERS = 0.2                # Times say nothing when others have more of the
-                                # processors,
+MAX_OTHERS = 0.2                # Times say nothing when others have more of
+                                # the processors,
 TRIES = 3                       # or disturb each of so many runs.
 
 
@@ -27,8 +27,8 @@ class Largest(ControllerTest):
     SECONDS = 300
 
     def processors(self, controller, fabric):
-        """Processor time so far: of all that there is, of what was used, and of
-        what this test has used, in seconds."""
+        """Processor time so far: of all that there is, of what was used, and
+        of what this test has used, in seconds."""
         with open("/proc/stat") as stat:
             times = [int(n) / os.sysconf("SC_CLK_TCK")
                      for n in stat.readline().split()[1:9]]
@@ -37,11 +37,12 @@ class Largest(ControllerTest):
                 + fabric.cpu() + sum(os.times()[:2]))
         return sum(times), sum(times) - sum(times[3:5]), ours
 
-    def change(self, client, controller, fabric):
-        """Changes weights.  Returns within which time, in ms, 99 of 100 are
-        everywhere, and the share of the processors that others have."""
+    def change(self, client, controller, fabric, first):
+        """Changes weights, from 'first' on.  Returns within which time, in ms,
+        99 of 100 are everywhere, and the share of the processors that others
+        have."""
         before = self.processors(controller, fabric)
-        took = bench.change_weights(client, fabric)
+        took = bench.change_weights(client, fabric, first)
         passed, used, ours = (b - a for a, b in zip(before, self.processors(
             controller, fabric)))
         others = (used - ours) / passed
@@ -61,8 +62,9 @@ class Largest(ControllerTest):
         controller.kill()
         fabric.start()
         start, client = bench.start(controller, fabric)
-        for _ in range(TRIES):
-            most, others = self.change(client, controller, fabric)
+        for i in range(TRIES):
+            most, others = self.change(client, controller, fabric,
+                                       2 + i * bench.CHANGES)
             if most <= bench.MAX_CHANGE:
                 break
         memory = bench.memory(controller.process.pid, "VmHWM")
