@@ -55,6 +55,8 @@ class Largest(ControllerTest):
     def test_start_and_change(self):
         """All is programmed from nothing within 30 s, and 99 of 100 changes
         of a weight have reached every switch within 100 ms."""
+        if PATIENCE > 1:
+            self.skipTest("programs that are slow")
         fabric = bench.Fabric(self.workspace, *bench.LARGEST)
         self.addCleanup(fabric.close)
         controller = Controller(self.workspace)
@@ -71,8 +73,8 @@ class Largest(ControllerTest):
         print(f"# start {start:.1f} s; {memory:.0f} MB at most")
         if others > MAX_OTHERS:
             self.skipTest("others use the processors as well")
-        self.assertLess(start, bench.MAX_START * PATIENCE)
-        self.assertLess(most, bench.MAX_CHANGE * PATIENCE)
+        self.assertLess(start, bench.MAX_START)
+        self.assertLess(most, bench.MAX_CHANGE)
 
 
 if __name__ == "__main__":

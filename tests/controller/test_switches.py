@@ -16,6 +16,7 @@ from switches import SlowRelay, Switch, SwitchesTest, connect
 from workspace import wait_until
 import tap
 
+ALONE = True                    # It measures times.
 COOKIE = "cookie=0x6d69677261746500/0xffffffffffffff00"
 
 
