@@ -324,6 +324,17 @@ in_window(const struct pending *pending, const struct packet *p)
                                            : 0)));
 }
 
+/* Whether 'p' goes on where all that came from the client of 'pending' ends,
+ * which nobody hits by guessing. */
+static bool
+is_next(const struct pending *pending, const struct packet *p)
+{
+    uint32_t len = pending->assembly.len;
+    bool fin = pending->fin && pending->fin_ofs == len;
+
+    return p->seq - (pending->client_isn + 1) == len + fin;
+}
+
 /* A packet of a connection whose host has not confirmed yet.  It is for the
  * host to judge; what is read here must be the client's own and whole. */
 static enum migrate_verdict
@@ -345,7 +356,8 @@ offered(struct migrate *m, struct record *r, struct arrival *a)
         }
         return verdict;
     }
-    if (p->flags & SEG_ACK && p->ack != r->isn + 1 && pending->offers == 1) {
+    if (p->flags & SEG_ACK && p->ack != r->isn + 1 && pending->offers == 1
+        && is_next(pending, p)) {
         /* Only the host can have sent what is acknowledged here.  If several
          * were offered the connection, or one as several flow IDs, they have
          * to say themselves who has it. */

@@ -71,13 +71,15 @@ RUN_TESTS = OVM_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
 check-system: all
 	@$(RUN_TESTS) tests/system $(SYSTEM_TESTS:%=$(srcdir)/%)
 
-# Long runs: each scenario of the simulator with many seeds, and a long day of a
-# real switch.
+# Long runs: each scenario of the simulator with many seeds, the BPF programs
+# with many changed packets, and a long day of a real switch.
 SOAK_SEEDS = 100000
+SOAK_MUTATIONS = 10000000
 SOAK_SECONDS = 600
 check-soak: all
-	$(MAKE) tests/sim/run-sim
+	$(MAKE) tests/sim/run-sim tests/agent/test-mutations
 	tests/sim/run-sim $(SOAK_SEEDS)
+	MUTATIONS='$(SOAK_MUTATIONS)' tests/agent/test-mutations
 	OVM_BUILD='$(abs_top_builddir)' SOAK_SECONDS='$(SOAK_SECONDS)' \
 	    PYTHONDONTWRITEBYTECODE=1 $(PYTHON3) $(srcdir)/tests/system/soak.py
 

@@ -12,6 +12,7 @@
 #include <linux/pkt_cls.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,7 +21,8 @@
 #include "lib/address.h"
 #include "unit.h"
 
-#define ROUNDS 30000                /* Of each test. */
+#define MUTATIONS 30000             /* Of each test, unless the environment has
+                                     * another number. */
 #define IP_AT 14
 #define MAX_REQUEST 200
 #define N_FLOW_IDS 4                /* So that they meet each other. */
@@ -306,10 +308,18 @@ check_mappings(const struct cast *c, bool had_one)
     clear(skel->maps.tuples);
 }
 
+static long
+mutations(void)
+{
+    const char *s = getenv("MUTATIONS");
+
+    return s ? atol(s) : MUTATIONS;
+}
+
 static void
 check_bundles(void)
 {
-    for (int i = 0; i < ROUNDS; i++) {
+    for (long i = 0; i < mutations(); i++) {
         const struct cast *c = i % 2 ? &cast4 : &cast6;
         struct frame f;
         bool had_one;
@@ -411,7 +421,7 @@ test_packets(void)
 
     set_up_switches();
     n = counter(COUNTER_FORWARDED);
-    for (int i = 0; i < ROUNDS; i++) {
+    for (long i = 0; i < mutations(); i++) {
         const struct cast *c = i % 2 ? &cast4 : &cast6;
         struct endpoint sw = c->sw, host = c->host;
         enum mapping_state state = random_mapping(c);

@@ -20,6 +20,7 @@ sys.path.append(os.path.join(REPOSITORY, "tests/agent"))
 import fabric                                               # noqa: E402
 from fabric import ACK, FIN, PSH, RST, SYN                  # noqa: E402
 
+ALONE = True                    # A handoff must not be over before the attack.
 RANDOM = random.Random(1)
 SWITCH = bytes.fromhex(SWITCH_MAC.replace(":", ""))
 REQUEST = b"GET /name?%d HTTP/1.1\r\nHost: test\r\n\r\n"

@@ -143,6 +143,16 @@ test_confirmed_by_client(void)
     CHECK_INT(bed_segment(&c, SEG_ACK, c.seq, NULL, 0), MIGRATE_FORWARD);
     CHECK_STR(bed_state(&c), "live");
     CHECK_INT(BED_COUNT(CONFIRMED_ACK), 1);
+
+    /* Behind a FIN. */
+    c = bed_client(1, BED_HTTP);
+    bed_request(&c, NULL);
+    bed_expect_flow_id(NULL);
+    bed_segment(&c, SEG_ACK | SEG_FIN, c.seq++, NULL, 0);
+    CHECK_STR(bed_state(&c), "offered");
+    c.ack++;
+    bed_segment(&c, SEG_ACK, c.seq, NULL, 0);
+    CHECK_STR(bed_state(&c), "live");
     bed_wait(2000);
     CHECK_INT(BED_COUNT(SILENT), 0);
     CHECK_INT(count_bundles(), 0);
@@ -359,6 +369,11 @@ test_injected(void)
               MIGRATE_FORWARD);
     CHECK_INT(bed_segment(&other, SEG_ACK, c.seq - (1 << 30), NULL, 0),
               MIGRATE_FORWARD);
+    for (int ofs = -2; ofs <= 2; ofs++) {       /* Even if he knows so much. */
+        if (ofs) {
+            bed_segment(&other, SEG_ACK, c.seq + ofs, NULL, 0);
+        }
+    }
     CHECK_STR(bed_state(&c), "offered");
     CHECK_INT(BED_COUNT(CLIENT_RESET), 0);
     CHECK_INT(BED_COUNT(CONFIRMED_ACK), 0);
