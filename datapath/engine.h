@@ -26,7 +26,9 @@
 #define IDLE_TIMEOUT (4 * 3600 * 1000)  /* ms without a packet. */
 #define STALL 1000              /* ms without a run: see engine_resume(). */
 #define LISTEN 200              /* ms after that, before anything times out. */
-#define SETTLE_INTERVAL 50      /* ms between hellos at the beginning. */
+#define SETTLE_INTERVAL 50      /* ms between hellos at the beginning, and when
+                                 * the engine goes on: hosts take no bundle
+                                 * before one. */
 #define SWEEP_INTERVAL 100      /* ms between looks at part of the table... */
 #define SWEEP_ROUND 2000        /* ...so that all is seen once in so many. */
 #define SWEEP_HINTS 1000        /* The most that lost_hint() may send in one

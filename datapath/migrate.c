@@ -543,7 +543,8 @@ migrate_run(struct migrate *m, int64_t now, int64_t wall)
     if (now >= m->next_hello) {
         control_hellos(m, now);
         audit_run(m, now);
-        m->next_hello = now + (m->settle_by && !audit_settled(m, now)
+        m->next_hello = now + (m->stopped
+                               || (m->settle_by && !audit_settled(m, now))
                                ? SETTLE_INTERVAL : MIGRATE_HELLO_INTERVAL);
     }
     if (now >= m->next_sweep) {

@@ -86,6 +86,28 @@ test_handoff(void)
     bed_close();
 }
 
+/* Until hosts have heard of it again they take no bundle, so it says hello
+ * often: what waits may push the first answers out of a queue. */
+static void
+test_hellos(void)
+{
+    uint64_t before;
+
+    bed_open(4, 64);
+    bed.now += 5000;
+    bed_wait(0);
+    before = BED_COUNT(HELLO);
+    bed_wait(LISTEN - 1);
+    CHECK_INT(BED_COUNT(HELLO) - before,
+              BED_HOSTS * (LISTEN / SETTLE_INTERVAL - 1));
+    bed_wait(1000);
+    before = BED_COUNT(HELLO);
+    bed_wait(1000);
+    CHECK_INT(BED_COUNT(HELLO) - before,
+              BED_HOSTS * 1000 / MIGRATE_HELLO_INTERVAL);
+    bed_close();
+}
+
 /* A refusal that waited with the rest is heard when the host is asked again:
  * the connection may be at another one by now, through another switch. */
 static void
@@ -173,6 +195,7 @@ test_beside_another(void)
 static const struct unit_test tests[] = {
     { "nobody was silent", test_silence },
     { "in the middle of a handoff", test_handoff },
+    { "hellos", test_hellos },
     { "refused meanwhile", test_refused },
     { "beside another engine", test_beside_another },
     { NULL, NULL }
