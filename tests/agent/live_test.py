@@ -536,6 +536,35 @@ def keys():
         lab.agent.send_signal(signal.SIGHUP)
 
 
+def keys_swap():
+    """while two keys change places, both work at every moment"""
+    new = 'ffeeddccbbaa99887766554433221100'
+    lab.set_keys(KEY, new)
+    lab.agent.send_signal(signal.SIGHUP)
+    check(wait_until(lambda: lab.log_from().endswith('2 keys\n')), 'log')
+    check(sw.hello(), 'STATUS')
+    before = lab.counter('unknown_key'), lab.counter('bad_seal')
+    pid = os.fork()
+    if not pid:
+        while os.getppid() != 1:            # One that the host heard before.
+            sw.send_ip(sw.sent[-1])
+        os._exit(0)
+    try:
+        for i in range(200):
+            n = lab.log_from().count('read again')
+            lab.set_keys(*(new, KEY) if i % 2 == 0 else (KEY, new))
+            lab.agent.send_signal(signal.SIGHUP)
+            check(wait_until(
+                lambda: lab.log_from().count('read again') > n), 'log')
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        lab.set_keys(KEY)
+        lab.agent.send_signal(signal.SIGHUP)
+    check((lab.counter('unknown_key'), lab.counter('bad_seal')) == before,
+          'a key was unknown')
+
+
 def arp():
     """the host keeps silent about the service address in ARP"""
     query = struct.pack('!HHBBH', 1, 0x800, 6, 4, 1) + sw.mac \
@@ -574,7 +603,7 @@ TESTS = [hello, infuse, timestamps, duplicate, no_listener, time_wait,
          came_back, closed, flow_id_taken, restarted_switch, doubled_hello,
          known, known_to_late_switch, unknown_flow, abort, abort_no_socket,
          abort_first, backlog, busy, audit, news, kill_agent, removed,
-         two_agents, keys, arp, cleanup]
+         two_agents, keys, keys_swap, arp, cleanup]
 if len(sys.argv) > 1:
     TESTS = [t for t in TESTS if t.__name__ in ['hello'] + sys.argv[1:]]
 tap(TESTS)

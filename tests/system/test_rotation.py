@@ -108,7 +108,8 @@ class Rotation(LabTest):
         for host, before in zip(self.lab.hosts, counters):
             after = host.agent.counters()
             for fault in "unknown_key", "bad_seal":
-                self.assertEqual(after[fault], before[fault], host.name)
+                self.assertEqual(after[fault], before[fault],
+                                 f"{host.name}: {fault}")
             self.assertEqual(self.switch.host_status(host.name), "up")
 
     def _rotate(self, typist, *steps):
