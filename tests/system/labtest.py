@@ -12,7 +12,7 @@ import unittest
 
 from lab import Lab
 from netns import Node
-from workspace import PATIENCE, wait_until
+from workspace import PATIENCE, Timeout, wait_until
 
 
 def need_root():
@@ -62,6 +62,12 @@ class LabTest(unittest.TestCase):
     def served(self):
         """How many requests are in the access logs of all hosts."""
         return sum(len(host.server.access_log()) for host in self.lab.hosts)
+
+    def assert_served(self, n, before):
+        """'n' requests have been served since served() was 'before'."""
+        with contextlib.suppress(Timeout):  # A server may write its log after
+            wait_until(lambda: self.served() - before >= n, "")  # it answers.
+        self.assertEqual(self.served() - before, n)
 
     def tearDown(self):
         vswitchd = self.switch.vswitchd

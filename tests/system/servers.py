@@ -72,6 +72,12 @@ class Server:
         the server's accept() gave them, one for each request."""
         return [line.split()[0] for line in self.access_log()]
 
+    def wait_client(self, *names):
+        """Waits until one of 'names' is the latest client in the log: a
+        server may write it after its response."""
+        wait_until(lambda: self.clients()[-1:] and self.clients()[-1] in names,
+                   f"{' or '.join(names)} in the access log")
+
 
 class _Nginx(Server):
     """What nginx needs, whatever it is used for."""
@@ -138,6 +144,7 @@ class Nginx(_Nginx):
         client_max_body_size 0;
         location /upload {{
             client_body_in_file_only on;
+            client_body_timeout 300s;
             proxy_pass http://unix:{self.dir}/upload.sock;
             proxy_pass_request_body off;
             proxy_set_header Content-Length "";

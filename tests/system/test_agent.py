@@ -72,7 +72,8 @@ class Agent(LabTest):
         for _ in range(4):
             self.assertEqual(self._request()[0], 200)
         for host in self.lab.hosts:
-            self.assertGreater(len(host.server.clients()), before[host.name])
+            wait_until(lambda host=host: len(host.server.clients())
+                       > before[host.name], f"requests at {host.name}")
         sock.sendall(request)
         self.assertIn(b"200 OK", sock.recv(4096))
         sock.close()

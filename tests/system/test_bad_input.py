@@ -159,7 +159,8 @@ class BadInput(LabTest):
                  if packet.data[43] == 1 and b"/captured" in packet.data),
                 None), "a bundle on the wire")
         sender = self.raw(self.switch.node, port)
-        logged = self._captured()
+        logged = 4
+        wait_until(lambda: self._captured() == logged, "the access logs")
         before = self.host.agent.counters()
         n = 0
         for bit in range((len(bundle) - 42) * 8):
@@ -180,7 +181,8 @@ class BadInput(LabTest):
         self.assertEqual(self._captured(), logged)
 
     def _captured(self):
-        return len([line for line in self.host.server.access_log()
+        return len([line for host in self.lab.hosts
+                    for line in host.server.access_log()
                     if "/captured" in line])
 
 

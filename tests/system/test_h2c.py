@@ -70,8 +70,8 @@ class H2c(LabTest):
                     answer = self._curl(path, *args)
                     wait_until(lambda: self._served_by(before), "a log")
                     self.assertEqual(self._served_by(before), [host])
-        self.assertEqual(self.lab.host("h2").server.clients()[-1],
-                         f"{self.client.address}:{answer.port}")
+        self.lab.host("h2").server.wait_client(
+            f"{self.client.address}:{answer.port}")
 
     def test_default_pool(self):
         self.assertEqual({self._curl("/name").body for _ in range(4)},

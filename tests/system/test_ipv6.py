@@ -47,8 +47,7 @@ class DualStackTests:
                 answer = curl(self.client, url)
                 self.assertEqual(answer.status, 200)
                 host = self.lab.host(answer.body.strip())
-                self.assertEqual(host.server.clients()[-1],
-                                 f"{client}:{answer.port}")
+                host.server.wait_client(f"{client}:{answer.port}")
 
     def test_every_host(self):
         """Pools have hosts of both families, and each client gets one of its

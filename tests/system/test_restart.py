@@ -83,7 +83,7 @@ class Restart(LabTest):
             time.sleep(1)
         self.assertGreater(len(results), 20)
         self.assertEqual(set(results), {"200 "})
-        self.assertEqual(self.served() - before, len(results))
+        self.assert_served(len(results), before)
 
 
 class RestartFlows(Restart):

@@ -33,8 +33,12 @@ class Rules(LabTest):
         return served
 
     def _server_of(self, port):
-        names = [host.name for host in self.lab.hosts
-                 if f"{self.client.address}:{port}" in host.server.clients()]
+        def names():
+            return [host.name for host in self.lab.hosts
+                    if f"{self.client.address}:{port}"
+                    in host.server.clients()]
+
+        names = wait_until(names, f"port {port} in an access log")
         self.assertEqual(len(names), 1, f"{names} served port {port}")
         return names[0]
 

@@ -14,6 +14,7 @@ from lab import SERVICE_ADDRESS
 from labtest import LabTest
 from ovs import Pool, Rule
 from servers import NginxTls, random_file, sha256
+from workspace import wait_until
 
 HOSTS = {"a.example": "h1", "www.b.example": "h2"}
 
@@ -46,7 +47,8 @@ class Tls(LabTest):
         for name, host in HOSTS.items():
             for _ in range(3):
                 self.assertEqual(self._curl(name).strip(), host)
-        peer = self.lab.host("h1").server.clients()[-1]
+        peer = wait_until(self.lab.host("h1").server.clients,
+                          "an access log")[-1]
         self.assertEqual(peer.split(":")[0], self.client.address)
 
     def test_by_alpn(self):

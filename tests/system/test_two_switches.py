@@ -163,8 +163,7 @@ class TwoSwitches(LabTest):
                     crowd.ask("/name", b"host\n")
             crowd.finish()
         self.assertEqual(set(results), {"200 "})
-        self.assertEqual(self.served() - before,
-                         len(results) + 6 * IDLE + DOWNLOADS)
+        self.assert_served(len(results) + 6 * IDLE + DOWNLOADS, before)
         for switch in self.switch, self.second:
             self.assertEqual(switch.counters()["reset"], 0)
 

@@ -68,8 +68,7 @@ class VlanTests:
                 self.assertEqual(answer.status, 200)
                 names.add(answer.body.strip())
                 host = self.lab.host(answer.body.strip())
-                self.assertEqual(host.server.clients()[-1],
-                                 f"{client.address}:{answer.port}")
+                host.server.wait_client(f"{client.address}:{answer.port}")
             self.assertEqual(names, {"h1", "h2"}, client.name)
 
     def test_tags_on_the_trunk(self):
@@ -201,8 +200,7 @@ class Routed(LabTest):
                 answer = curl(self.far, self.lab.url("/name"))
                 self.assertEqual(answer.status, 200)
                 host = self.lab.host(answer.body.strip())
-                self.assertEqual(host.server.clients()[-1],
-                                 f"10.0.20.2:{answer.port}")
+                host.server.wait_client(f"10.0.20.2:{answer.port}")
         # It forwards replies and nothing else.
         packets = list(router.packets())
         self.assertEqual({packet.src for packet in packets},
