@@ -93,7 +93,8 @@ class LabTest(unittest.TestCase):
         return self.lab.workspace.logs()
 
     def counted(self, *names):
-        """A context manager: counters by these names must have moved."""
+        """A context manager: counters by these names must have moved, if not
+        at once, as what hosts say may be on its way."""
         return _Counted(self, names)
 
 
@@ -107,13 +108,19 @@ class _Counted:
         return self
 
     def __exit__(self, kind, *exc):
+        self._look()
+        if kind is None:
+            with contextlib.suppress(Timeout):
+                wait_until(lambda: self._look() >= set(self.names), "")
+            for name in self.names:
+                self.test.assertIn(name, self.moved)
+
+    def _look(self):
         after = self.test.switch.counters()
         self.moved = {name: value - self.before.get(name, 0)
                       for name, value in after.items()
                       if value != self.before.get(name, 0)}
-        if kind is None:
-            for name in self.names:
-                self.test.assertIn(name, self.moved)
+        return set(self.moved)
 
 
 # Clients.
