@@ -11,6 +11,7 @@ from labtest import LabTest
 from servers import random_file, sha256
 from workspace import wait_until
 
+ALONE = True                    # It measures times.
 DOWNLOADS = 100
 
 

@@ -13,6 +13,7 @@ from ovs import Pool, Rule
 from servers import NginxH2, random_file, sha256
 from workspace import wait_until
 
+ALONE = True                    # It measures times.
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS, HEADERS, PING, GOAWAY, CONTINUATION = 4, 1, 6, 7, 9
 END_STREAM, END_HEADERS = 1, 4

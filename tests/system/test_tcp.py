@@ -13,6 +13,8 @@ from labtest import LabTest, curl
 from servers import NginxH2, NginxTls, PostgreSql, Redis, Smtp, Sshd
 from workspace import wait_until
 
+ALONE = True                    # It measures times.
+
 
 class TcpTests:
     HOSTS = 1
