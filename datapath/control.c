@@ -169,8 +169,10 @@ reports(struct migrate *m, struct host *host,
         count(m, COUNTER_DROP_CONTROL);
         return;
     }
-    /* Flow IDs come again in another epoch. */
-    if (ntohl(header->sequence) != m->epoch) {
+    /* Flow IDs come again in another epoch.  What a host has that has begun
+     * anew counts when its status has said so: that ends what it had. */
+    if (ntohl(header->sequence) != m->epoch
+        || ntohl(header->epoch) != host->epoch) {
         count(m, COUNTER_DROP_OLD);
         return;
     }

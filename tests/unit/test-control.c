@@ -553,6 +553,37 @@ test_replayed_report(void)
     bed_close();
 }
 
+/* What a host took after it has begun anew is not lost with what it had
+ * before: it counts once the host has said that it has begun anew. */
+static void
+test_report_before_status(void)
+{
+    struct bed_client old, c;
+    unsigned int host, other, n = 0;
+    uint32_t flow_id;
+
+    bed_open(4, 64);
+    old = bed_client(0, BED_HTTP);
+    bed_live(&old, &other);
+    do {
+        c = bed_client(++n, BED_HTTP);
+        bed_request(&c, "/");
+        flow_id = bed_expect_flow_id(&host);
+    } while (host != other);
+    bed.hosts[host].epoch++;
+    bed_report(host, flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_STR(bed_state(&c), "offered");
+    CHECK_INT(BED_COUNT(DROP_OLD), 1);
+
+    bed_wait(MIGRATE_HELLO_INTERVAL);
+    CHECK_STR(bed_state(&old), "lost");
+    CHECK_STR(bed_state(&c), "offered");
+    bed_report(host, flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_STR(bed_state(&c), "live");
+    CHECK_INT(BED_COUNT(LOST), 1);
+    bed_close();
+}
+
 /* A host that does not know whether a hello is new says so, and hears another
  * one at once.  It is up only then. */
 static void
@@ -753,6 +784,7 @@ static const struct unit_test tests[] = {
     { "replayed STATUS", test_replayed_status },
     { "replayed REPORT", test_replayed_report },
     { "challenge of a host", test_challenge },
+    { "report before status", test_report_before_status },
     { "flow IDs of an epoch", test_epoch_ends },
     { "silence of the switch itself", test_late_switch },
     { "many hellos in little time", test_many_hellos },
