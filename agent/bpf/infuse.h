@@ -118,7 +118,7 @@ known(struct __sk_buff *skb, const struct packet *p, struct work *w,
       struct mapping *m, __be32 flow_id)
 {
     struct bpf_sock *sk;
-    __u32 rcv_nxt = 0;
+    __u32 rcv_nxt = 0, state;
     int alive;
 
     if (!mapping_lives(m)) {
@@ -129,6 +129,9 @@ known(struct __sk_buff *skb, const struct packet *p, struct work *w,
         return answer(skb, p, w, MIGRATE_RELEASE, MIGRATE_REASON_NONE, 0);
     }
 
+    /* As it was before the socket is looked for: another processor may be at
+     * the infusion, and have made one just behind us. */
+    state = m->state;
     sk = tuple_socket(skb, &w->mapping.tuple);
     alive = sk && socket_is_connection(sk, &rcv_nxt);
     if (sk) {
@@ -142,9 +145,9 @@ known(struct __sk_buff *skb, const struct packet *p, struct work *w,
                          bpf_htonl(rcv_nxt))
                 : answer(skb, p, w, MIGRATE_KNOWN, MIGRATE_REASON_NONE,
                          flow_id));
-    } else if (m->state == MAPPING_INFUSING) {
-        /* Or another processor is at it right now. */
+    } else if (state == MAPPING_INFUSING) {
         return ((__s64) (w->mapping.changed - m->changed) < INFUSION_NS
+                || m->state != MAPPING_INFUSING
                 ? drop(COUNTER_DUPLICATE) : -1);
     }
     /* It ended while nobody watched. */

@@ -260,7 +260,7 @@ class Switch:
                   + self.challenge + b''.join(map(mapped, self.vips)),
                   len(self.vips), sequence=self.sequence)
 
-    def hello(self, timeout=3.0):
+    def hello(self, timeout=10.0):
         """Says HELLO until the host takes one.  Returns its STATUS, or
         None."""
         n = len(self.statuses)
@@ -376,7 +376,7 @@ class Switch:
             elif frame[12:14] == b'\x08\x06':
                 self.arps.append(frame[14:42])
 
-    def wait(self, condition, timeout=3.0):
+    def wait(self, condition, timeout=10.0):
         """Runs until 'condition()'; returns its value."""
         deadline = time.monotonic() + timeout
         while True:
@@ -413,5 +413,5 @@ class Switch:
             listed += piece.mappings if piece else []
         return piece and listed
 
-    def wait_report(self, flow_id, event=None, after=0, timeout=3.0):
+    def wait_report(self, flow_id, event=None, after=0, timeout=10.0):
         return self.wait(lambda: self.report(flow_id, event, after), timeout)

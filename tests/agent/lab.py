@@ -183,7 +183,7 @@ listen [::]:%d ipv6only=on; root %s; keepalive_timeout 60; } }
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
-def wait_until(condition, timeout=3.0):
+def wait_until(condition, timeout=10.0):
     deadline = time.monotonic() + timeout
     while True:
         value = condition()

@@ -224,9 +224,8 @@ def unfinished_bundle():
     check(csum(ip[12:20], 17 + 48) == struct.unpack_from('!H', ip, 26)[0],
           'the part that is done')
     check(total, 'sum')
-    sw.run()
-    check(sw.report(0x72000002) == Report(0x72000002, REFUSE, NO_LISTENER, 0),
-          'REFUSE')
+    check(sw.wait_report(0x72000002)
+          == Report(0x72000002, REFUSE, NO_LISTENER, 0), 'REFUSE')
     s.close()
     raw.close()
 

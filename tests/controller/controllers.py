@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import ssl
@@ -36,11 +37,14 @@ def transact(remote, *operations):
 
 
 def free_port():
-    """A TCP port of the loopback interface that nobody uses."""
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A TCP port of the loopback interface that nobody uses.  It is none of
+    those that the kernel chooses, for clients and for other tests."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def make_certificate(workspace, address="127.0.0.1"):

@@ -13,7 +13,7 @@ import time
 
 from controllers import (Client, Cluster, Controller, ControllerTest, Server,
                          free_port, transact)
-from workspace import wait_until
+from workspace import alive, wait_until
 import tap
 
 
@@ -111,8 +111,9 @@ class Durable(ControllerTest):
         writers = [Writer(c.urls(), put_host(w)) for w in range(4)]
         for _ in range(4):
             server = c.server()
-            done = len(writers[0].done)
             os.kill(server[0], signal.SIGKILL)
+            wait_until(lambda: not alive(server), "ovsdb-server's end")
+            done = len(writers[0].done)
             wait_until(lambda: len(writers[0].done) > done + 1,
                        "writes to go on")
         self.check(writers, lambda: self.names(c.remote))
@@ -147,6 +148,8 @@ class Durable(ControllerTest):
         for n, host in enumerate(hosts):
             clients[0]("PUT", f"/v1/hosts/{host}", {"ip": f"192.0.2.{n + 1}"})
         clients[0]("PUT", "/v1/pools/all", {})
+        wait_until(lambda: clients[1]("GET", "/v1/pools/all").status == 200,
+                   "the other controller to hear of the pool")
         urls = [c.urls()[0] for c in controllers]
 
         def patch(host):
@@ -188,19 +191,24 @@ class Durable(ControllerTest):
         writers = [Writer(urls[w % 3:] + urls[:w % 3], put_service(w), 100)
                    for w in range(5)]
         wait_until(lambda: sum(len(w.done) for w in writers) > 100, "writes")
-        active = next(c for c in controllers if c.status() == "active")
+        active = wait_until(lambda: next((c for c in controllers if c.status()
+                                          == "active"), None),
+                            "one to be active")
         active.kill()
         begin = time.monotonic()
         wait_until(lambda: any(c.status() == "active" for c in controllers
                                if c is not active),
                    "another one to be active", 5)
         takeover = time.monotonic() - begin
-        leader = cluster.leader()
+        leader = wait_until(cluster.leader, "a leader")
         cluster.kill(leader)
         wait_until(lambda: not any(w.is_alive() for w in writers),
                    "all writes", 60)
         self.assertLess(takeover, 5)
         other = cluster.member(leader % 3 + 1)
+        # One that is no leader hears of what is committed a bit later.
+        wait_until(lambda: len(self.names(other, "Service")) >= 500,
+                   "all services to be in the database")
         self.assertEqual(self.check(writers,
                                     lambda: self.names(other, "Service")),
                          500)

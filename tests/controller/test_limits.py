@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many connections, slow ones, and ones that just sit there."""
 
+import contextlib
 import select
 import socket
 import statistics
@@ -94,7 +95,7 @@ class Limits(ControllerTest):
         old = [self.connect() for _ in range(1500)]
         self.assertEqual(self.controller.client()("GET", "/healthz").status,
                          200)
-        self.assertTrue(readable(old[0]))               # Closed, that is.
+        wait_until(lambda: readable(old[0]), "the oldest to be closed")
         self.assertFalse(readable(old[-1]))
 
     def test_slow_requests(self):
@@ -107,10 +108,15 @@ class Limits(ControllerTest):
         left = set(slow)
         while left:
             for sock in select.select(list(left), [], [], 1)[0]:
-                self.assertEqual(sock.recv(1000), b"")
+                try:
+                    data = sock.recv(1000)
+                except ConnectionResetError:    # A byte came as it was cut.
+                    data = b""
+                self.assertEqual(data, b"")
                 left.remove(sock)
             for sock in left:           # A byte now and then does not help.
-                sock.sendall(b"x")
+                with contextlib.suppress(ConnectionError):
+                    sock.sendall(b"x")
             self.assertLess(time.monotonic() - begin, REQUEST_SECONDS + 5)
         self.assertGreater(time.monotonic() - begin, REQUEST_SECONDS - 5)
         self.assertEqual(self.client("GET", "/healthz").status, 200)

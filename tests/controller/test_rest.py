@@ -14,7 +14,7 @@ import urllib.parse
 from controllers import (REPOSITORY, Client, Controller, ControllerTest,
                          make_certificate, transact)
 from openapi import Document, bad_values
-from workspace import run
+from workspace import run, wait_until
 import tap
 
 
@@ -48,7 +48,8 @@ class RestTest(ControllerTest):
         return tables
 
     def add_learned(self):
-        """A link and an event, which only the controller itself makes."""
+        """A link and an event, which only the controller itself makes.  Waits
+        until it has heard of them."""
         transact(self.controller.remote, {
             "op": "insert", "table": "Link", "uuid-name": "link",
             "row": {"name": "leaf1:eth1", "port": "eth1"}}, {
@@ -58,6 +59,10 @@ class RestTest(ControllerTest):
             "op": "insert", "table": "Event",
             "row": {"seq": 1, "time": 1, "severity": "info", "kind": "x",
                     "subject": "hosts/h1", "text": "x"}})
+        wait_until(lambda: all(
+            self.client("GET", f"/v1/{path}").status == 200
+            for path in ("links/leaf1:eth1", "events/1")),
+                   "the controller to hear of a link and an event")
 
     def put_all(self):
         """PUTs every example, each after what it refers to; returns the
@@ -358,13 +363,18 @@ class Operations(RestTest):
 
     def test_status_changes_no_etag(self):
         self.put_all()
-        tag = self.check(200, "GET", "/v1/hosts/h1").headers["ETag"]
-        transact(self.controller.remote, {
-            "op": "update", "table": "Host", "where": [],
-            "row": {"status": ["map", [["state", "up"]]]}})
-        response = self.check(200, "PATCH", "/v1/hosts/h1",
-                              {"state": "draining"}, {"If-Match": tag})
-        self.assertEqual(response.json["status"], {"state": "up"})
+
+        def status():
+            """That in the answer.  It may come before the controller hears of
+            the new one, or after it has put its own in its place."""
+            tag = self.check(200, "GET", "/v1/hosts/h1").headers["ETag"]
+            transact(self.controller.remote, {
+                "op": "update", "table": "Host", "where": [],
+                "row": {"status": ["map", [["state", "up"]]]}})
+            return self.check(200, "PATCH", "/v1/hosts/h1",
+                              {"state": "draining"},
+                              {"If-Match": tag}).json["status"]
+        wait_until(lambda: status() == {"state": "up"}, "the new status")
 
 
 class Meaning(RestTest):

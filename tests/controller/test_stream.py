@@ -59,6 +59,8 @@ class Streams(ControllerTest):
                      "kind": "x", "subject": "hosts/h1",
                      "text": "x" * 100}} for i in range(n)))
         self.seq += n
+        wait_until(lambda: self.client("GET", f"/v1/events/{self.seq}").status
+                   == 200, "the controller to hear of them")
 
     def stream(self, *headers):
         stream = Stream(self.url, *headers)

@@ -4,6 +4,7 @@
 on a fabric of leaves and spines."""
 
 import collections
+import contextlib
 import http.server
 import json
 import re
@@ -14,7 +15,7 @@ import time
 import tap
 from fabrictest import SERVICE_ADDRESS, URL, FabricTest
 from labtest import curl
-from workspace import wait_until
+from workspace import Timeout, wait_until
 
 ALONE = True                    # It measures times.
 
@@ -89,6 +90,15 @@ class Decide(FabricTest):
             name: int(value) for name, value
             in re.findall(r"^ *([\w-]+) +(\d+)", text, re.M)})
 
+    def assert_counted(self, before, numbers):
+        """Counters have moved by so much since 'before', if not at once."""
+        def moved():
+            new = self.counters() - before
+            return {name: new[name] for name in numbers}
+        with contextlib.suppress(Timeout):
+            wait_until(lambda: moved() == numbers, "")
+        self.assertEqual(moved(), numbers)
+
     def answered(self, n=8, path="/name"):
         """The bodies of answers to the client."""
         answers = [curl(self.client, URL.replace("/name", path))
@@ -103,8 +113,7 @@ class Decide(FabricTest):
         served = collections.Counter(self.answered(16))
         self.assertEqual(len(served), 8, served)
         self.assertLessEqual(max(served.values()), 3, served)
-        new = self.counters() - before
-        self.assertEqual((new["decide"], new["decided"]), (16, 16), new)
+        self.assert_counted(before, {"decide": 16, "decided": 16})
 
     def test_webhook(self):
         self.decide(decide_timeout=1000, decide_webhook=self.hook.url)
@@ -127,7 +136,7 @@ class Decide(FabricTest):
         before = self.counters()
         self.answered(8)
         self.assertEqual(len(self.hook.questions), 8)
-        self.assertEqual((self.counters() - before)["decided"], 8)
+        self.assert_counted(before, {"decided": 8})
 
     def test_unfit(self):
         """The pool's policy decides, and there is an event."""
@@ -139,8 +148,7 @@ class Decide(FabricTest):
                        host("x" + 99 * "\u00e4")):
             self.hook.answer = answer
             self.answered(2)
-        new = self.counters() - before
-        self.assertEqual(new["decide-declined"], 10, new)
+        self.assert_counted(before, {"decide-declined": 10})
         self.assertIn('"x', self.net.get("decisions")["items"][0]["why"])
         wait_until(lambda: [e for e in self.net.get("events")["items"]
                             if e["kind"] == "webhook-failed"
@@ -161,7 +169,7 @@ class Decide(FabricTest):
         self.decide(decide_timeout=1000)
         before = self.counters()
         self.assertEqual(set(self.answered(8)), {"h1", "h2"})
-        self.assertEqual((self.counters() - before)["decided"], 8)
+        self.assert_counted(before, {"decided": 8})
 
     def test_full(self):
         """A host at its capacity is no candidate."""
@@ -196,7 +204,7 @@ class Decide(FabricTest):
             times.append(time.monotonic() - begun)
         self.assertLess(max(times), 1, times)
         self.assertGreater(times[0], 0.2, times)
-        self.assertLess(times[4], 0.2, times)
+        self.assertLess(times[4], 0.3, times)   # It has not waited.
         self.assertLessEqual(len(self.hook.questions), 4)
 
     def test_controller_away(self):
@@ -208,8 +216,12 @@ class Decide(FabricTest):
         self.addCleanup(process.send, signal.SIGCONT)
         begun = time.monotonic()
         self.answered(8)
-        self.assertLess(time.monotonic() - begun, 3)
-        new = self.counters() - before
+        self.assertLess(time.monotonic() - begun, 4)    # Not all waited.
+
+        def count():
+            new = self.counters() - before
+            return new["decide-timeout"] + new["decide-skipped"] >= 8 and new
+        new = wait_until(count, "all to be counted")
         self.assertIn(new["decide-timeout"], (3, 4), new)
         self.assertGreaterEqual(new["decide-skipped"], 4, new)
         process.send(signal.SIGCONT)

@@ -101,8 +101,8 @@ class FromNothing(unittest.TestCase):
             self.assertIn("type=select", groups)
         spine = self.net["spine1"].ovs
         self.assertEqual(spine.vsctl("list", "Migration_Service"), "")
-        self.assertIn("state=up", spine.vsctl("get", "interface", "leaf3",
-                                              "bfd_status"))
+        wait_until(lambda: "state=up" in spine.vsctl(
+            "get", "interface", "leaf3", "bfd_status"), "BFD to be up")
 
     def test_by_rest(self):
         """By requests of curl alone."""

@@ -40,12 +40,12 @@ class Changes(FabricTest):
 
     def share(self, name):
         """The part of new connections that a host is given."""
-        before = [self.new_connections(host.name) for host in self.net.servers]
-        first = self.new_connections(name)
+        names = [host.name for host in self.net.servers]
+        before = [self.new_connections(host) for host in names]
         self.wait_given(name)
-        after = [self.new_connections(host.name) for host in self.net.servers]
-        return ((self.new_connections(name) - first)
-                / (sum(after) - sum(before)))
+        given = [self.new_connections(host) - n
+                 for host, n in zip(names, before)]
+        return given[names.index(name)] / sum(given)
 
     def weights(self):
         self.net.patch("pools/web", hosts={"h2": 7})
