@@ -325,51 +325,26 @@ migrator_cleanup(const char *interface, const struct rundir *rd,
     return 0;
 }
 
-/* The place of 'key' among the 'n' at 'keys', or 'n'. */
-static uint32_t
-find_key(const struct fabric_key *keys, uint32_t n,
-         const struct fabric_key *key)
-{
-    uint32_t i = 0;
-
-    while (i < n && memcmp(&keys[i], key, sizeof *key)) {
-        i++;
-    }
-    return i;
-}
-
-/* Their order means nothing to the programs, so a key that stays is not
- * touched: not for a moment is it unknown. */
+/* Their order means nothing to the programs, so a key that stays keeps its
+ * place, and is not unknown for a moment. */
 void
 migrator_set_keys(struct migrator *m, const struct keyring *ring)
 {
-    struct fabric_key had[MIGRATOR_KEYS], wanted[MIGRATOR_KEYS];
-    uint32_t next = 0;
+    struct fabric_key had, keys[MIGRATOR_KEYS] = { { .valid = false } };
+    uint32_t swap = 0;
 
-    memset(had, 0, sizeof had);
-    memset(wanted, 0, sizeof wanted);
-    for (uint32_t i = 0; i < MIGRATOR_KEYS; i++) {
-        bpf_map_lookup_elem(m->keys_fd, &i, &had[i]);
-    }
+    _Static_assert(MIGRATOR_KEYS == 2, "the other place is 1 - i");
     for (uint32_t i = 0; i < ring->n; i++) {
-        wanted[i].key = ring->keys[i].key;
-        wanted[i].id = ring->keys[i].id;
-        wanted[i].valid = true;
+        keys[i].key = ring->keys[i].key;
+        keys[i].id = ring->keys[i].id;
+        keys[i].valid = true;
     }
     for (uint32_t i = 0; i < MIGRATOR_KEYS; i++) {
-        struct fabric_key none = { .valid = false };
-
-        if (find_key(wanted, ring->n, &had[i]) < ring->n
-            && find_key(had, i, &had[i]) == i) {
-            continue;
-        }
-        while (next < ring->n
-               && find_key(had, MIGRATOR_KEYS, &wanted[next])
-                  < MIGRATOR_KEYS) {
-            next++;
-        }
-        bpf_map_update_elem(m->keys_fd, &i,
-                            next < ring->n ? &wanted[next++] : &none, BPF_ANY);
+        swap |= (!bpf_map_lookup_elem(m->keys_fd, &i, &had)
+                 && !memcmp(&had, &keys[1 - i], sizeof had));
+    }
+    for (uint32_t i = 0; i < MIGRATOR_KEYS; i++) {
+        bpf_map_update_elem(m->keys_fd, &i, &keys[i ^ swap], BPF_ANY);
     }
 }
 

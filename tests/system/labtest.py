@@ -12,7 +12,7 @@ import unittest
 
 from lab import Lab
 from netns import Node
-from workspace import PATIENCE, Timeout, wait_until
+from workspace import PATIENCE, wait_until, wait_value
 
 
 def need_root():
@@ -65,9 +65,21 @@ class LabTest(unittest.TestCase):
 
     def assert_served(self, n, before):
         """'n' requests have been served since served() was 'before'."""
-        with contextlib.suppress(Timeout):  # A server may write its log after
-            wait_until(lambda: self.served() - before >= n, "")  # it answers.
-        self.assertEqual(self.served() - before, n)
+        # A server may write its log after it answers.
+        self.assertEqual(wait_value(lambda: self.served() - before, n), n)
+
+    def assert_bypasses(self, request, n):
+        """What 'request' makes a client send goes by a flow, not through the
+        engine, 'n' times in a row."""
+        def encapsulated(n):
+            before = self.switch.counters()["encapsulated"]
+            for _ in range(n):
+                request()
+            return self.switch.counters()["encapsulated"] - before
+
+        # The datapath follows OpenFlow at once, but not in the same moment.
+        wait_until(lambda: encapsulated(1) == 0, "the datapath to have it")
+        self.assertEqual(encapsulated(n), 0)
 
     def tearDown(self):
         vswitchd = self.switch.vswitchd
@@ -110,8 +122,7 @@ class _Counted:
     def __exit__(self, kind, *exc):
         self._look()
         if kind is None:
-            with contextlib.suppress(Timeout):
-                wait_until(lambda: self._look() >= set(self.names), "")
+            wait_value(lambda: self._look() >= set(self.names), True)
             for name in self.names:
                 self.test.assertIn(name, self.moved)
 

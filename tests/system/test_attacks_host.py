@@ -18,7 +18,7 @@ from capture import Capture
 from lab import MIGRATE_ADDRESS, SERVICE_ADDRESS
 from labtest import LabTest, curl
 from ovs import REPOSITORY, SWITCH_MAC
-from workspace import Timeout, wait_until
+from workspace import wait_until, wait_value
 
 sys.path.append(os.path.join(REPOSITORY, "tests/agent"))
 import fabric                                               # noqa: E402
@@ -164,11 +164,8 @@ class Attacks(LabTest):
     def wait_counted(self, before, n, *names, host=None):
         """Waits until the counters of a host have grown by 'n'."""
         host = host or self.host
-        try:
-            wait_until(lambda: moved(before, host.agent.counters(),
-                                     *names) >= n, "")
-        except Timeout:
-            pass                        # The next line says more.
+        wait_value(lambda: moved(before, host.agent.counters(), *names) >= n,
+                   True)
         after = host.agent.counters()
         self.assertEqual(moved(before, after, *names), n,
                          (host.name, names, difference(before, after)))

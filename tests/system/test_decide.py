@@ -4,7 +4,6 @@
 on a fabric of leaves and spines."""
 
 import collections
-import contextlib
 import http.server
 import json
 import re
@@ -15,7 +14,7 @@ import time
 import tap
 from fabrictest import SERVICE_ADDRESS, URL, FabricTest
 from labtest import curl
-from workspace import Timeout, wait_until
+from workspace import wait_until, wait_value
 
 ALONE = True                    # It measures times.
 
@@ -95,9 +94,7 @@ class Decide(FabricTest):
         def moved():
             new = self.counters() - before
             return {name: new[name] for name in numbers}
-        with contextlib.suppress(Timeout):
-            wait_until(lambda: moved() == numbers, "")
-        self.assertEqual(moved(), numbers)
+        self.assertEqual(wait_value(moved, numbers), numbers)
 
     def answered(self, n=8, path="/name"):
         """The bodies of answers to the client."""

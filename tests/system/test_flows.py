@@ -80,15 +80,7 @@ class Flow(Placement):
         kept = self.connect()
         wait_until(lambda: self.flows_of(kept), "a flow")
 
-        def encapsulated(requests):
-            before = self.switch.counters()["encapsulated"]
-            for _ in range(requests):
-                kept.request()
-            return self.switch.counters()["encapsulated"] - before
-
-        # The datapath follows OpenFlow at once, but not in the same moment.
-        wait_until(lambda: encapsulated(1) == 0, "the datapath to have it")
-        self.assertEqual(encapsulated(50), 0)
+        self.assert_bypasses(kept.request, 50)
 
     def test_gone_at_release(self):
         kept = self.connect()

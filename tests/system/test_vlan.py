@@ -157,18 +157,8 @@ class Flow(VlanTests, LabTest):
             flow = wait_until(lambda: [flow for flow in self.switch.flows()
                                        if f"tp_src={port}" in flow], "a flow")
             self.assertIn("mod_vlan_vid:10", flow[0])
-
-            def encapsulated(requests, request=request, name=name):
-                before = self.switch.counters()["encapsulated"]
-                for _ in range(requests):
-                    self.assertEqual(request(), name)
-                return self.switch.counters()["encapsulated"] - before
-
-            # The datapath follows OpenFlow at once, but not in the same
-            # moment.
-            wait_until(lambda: encapsulated(1) == 0,
-                       "the datapath to have it")
-            self.assertEqual(encapsulated(20), 0)
+            self.assert_bypasses(
+                lambda: self.assertEqual(request(), name), 20)
 
 
 class Routed(LabTest):

@@ -13,6 +13,7 @@ directory.
 """
 
 import atexit
+import contextlib
 import os
 import re
 import shutil
@@ -48,6 +49,14 @@ def wait_until(condition, what, seconds=10, interval=0.01):
         if time.monotonic() > deadline:
             raise Timeout(f"waited {seconds:g} s in vain for {what}")
         time.sleep(interval)
+
+
+def wait_value(value, wanted):
+    """Waits until value() is 'wanted', if in vain.  Returns the last one, for
+    an assertion that shows it."""
+    with contextlib.suppress(Timeout):
+        wait_until(lambda: value() == wanted, "")
+    return value()
 
 
 def run(argv, check=True, **kwargs):
