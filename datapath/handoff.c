@@ -89,6 +89,26 @@ send_continuation(struct migrate *m, struct pending *pending, size_t from,
     }
 }
 
+/* When the bundle of 'pending', which has been sent now, is to be sent again,
+ * or its host given up. */
+static int64_t
+next_transmission(const struct pending *pending, int64_t now)
+{
+    const int64_t ends[] = {
+        pending->offered + MIGRATE_ATTEMPT,
+        pending->decided + MIGRATE_DEADLINE,
+    };
+    int64_t when = now + (pending->transmissions ? MIGRATE_RETRANSMIT
+                          : MIGRATE_CONFIRM_WAIT);
+
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        if (ends[i] > now && ends[i] < when) {
+            when = ends[i];
+        }
+    }
+    return when;
+}
+
 /* Compiles the connection and sends it to its host. */
 static void
 transmit(struct migrate *m, struct pending *pending, int64_t now)
@@ -123,9 +143,7 @@ transmit(struct migrate *m, struct pending *pending, int64_t now)
     /* Another switch's bundle may have had less in it. */
     send_continuation(m, pending,
                       pending->confirmed ? pending->host_has : taken, now);
-    timers_set(&m->timers, &pending->timer,
-               now + (pending->transmissions
-                      ? MIGRATE_RETRANSMIT : MIGRATE_CONFIRM_WAIT));
+    timers_set(&m->timers, &pending->timer, next_transmission(pending, now));
     pending->transmissions++;
 }
 

@@ -348,12 +348,16 @@ struct migrate_connection {
 #define MIGRATE_HELLO_INTERVAL 200  /* Switch asks each host so often... */
 #define MIGRATE_HELLO_TIMEOUT 700   /* ...and after this silence it is down. */
 #define MIGRATE_CONFIRM_WAIT 50     /* First wait for an answer to a bundle... */
-#define MIGRATE_RETRANSMIT 25       /* ...and each wait after that. */
+#define MIGRATE_RETRANSMIT 15       /* ...and each wait after that. */
 #define MIGRATE_ATTEMPT 400         /* Silence after which a host is given up
                                      * for one connection: so many
                                      * transmissions that even with a fifth of
                                      * them lost each way, silence means that
-                                     * the host has none of them. */
+                                     * the host has none of them.  In half of
+                                     * that time, a host that is there has
+                                     * nearly always answered: then a client
+                                     * sends its request again, to another
+                                     * switch perhaps. */
 #define MIGRATE_NEWS_RETRY 25       /* NEWS is sent again: some times before a
                                      * client sends its request again, to
                                      * another switch perhaps. */

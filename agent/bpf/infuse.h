@@ -16,7 +16,8 @@
 #define TCP_MSS_MIN6 1220
 #define NS_PER_MS 1000000ULL
 #define MAX_WSCALE 14               /* RFC 7323 2.3. */
-#define INFUSION_NS (MIGRATE_RETRANSMIT / 2 * (__s64) NS_PER_MS) /* At most. */
+#define INFUSION_NS (12 * (__s64) NS_PER_MS)    /* At most: well below
+                                                 * MIGRATE_CONFIRM_WAIT. */
 
 /* Refuses the bundle, and remembers it: see 'struct refusal'. */
 static __noinline int

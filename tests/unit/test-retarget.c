@@ -8,7 +8,7 @@
 
 /* Hosts that refuse, are silent, or begin anew: who else gets the connection. */
 
-/* What is lost is sent again: after 50 ms, then each 25, for 400 ms; then the
+/* What is lost is sent again: after 50 ms, then each 15, for 400 ms; then the
  * host is told to forget it, and another one is asked under another flow
  * ID. */
 static void
@@ -35,7 +35,7 @@ test_retransmission(void)
     bed_wait(399);
     while (!TAILQ_EMPTY(&bed.frames)) {
         b = bed_expect_bundle();
-        CHECK_INT(b.when, start + 50 + 25 * n++);
+        CHECK_INT(b.when, start + 50 + 15 * n++);
         CHECK_INT(ntohl(b.b.header.sequence), n);
         CHECK_INT(b.host, host);
         CHECK_INT(b.flow_id, flow_id);
@@ -44,8 +44,8 @@ test_retransmission(void)
         CHECK_INT(ntohl(b.b.tsecr), (uint32_t) b.when + bed.engine->ts_offset);
         bed_bundle_free(&b);
     }
-    CHECK_INT(n, 14);
-    CHECK_INT(BED_COUNT(BUNDLE_RETRANSMIT), 14);
+    CHECK_INT(n, 24);
+    CHECK_INT(BED_COUNT(BUNDLE_RETRANSMIT), 24);
     CHECK_INT(BED_COUNT(SILENT), 0);
 
     bed_wait(1);
