@@ -17,6 +17,8 @@
                                  * MIGRATE_HELLO_TIMEOUT at least, and asked
                                  * meanwhile.  Answers to older ones are not
                                  * taken. */
+#define LOST_ASK 1000           /* ms between questions for the Ethernet address
+                                 * of a lost host: there may be thousands. */
 
 static void __attribute__((format(printf, 2, 3)))
 log_event(struct migrate *m, const char *format, ...)
@@ -94,8 +96,9 @@ control_hellos(struct migrate *m, int64_t now)
             lose(m, host, false, "was away too long", now);
         }
         /* A host that is away may come back with another address. */
-        if (!host->up) {
+        if (!host->up && (now >= host->next_ask || now < m->settle_by)) {
             neighbor_ask(m, host);
+            host->next_ask = now + (host->lost ? LOST_ASK : 0);
         }
         if (host->mac_known) {
             send_hello(m, host, now);

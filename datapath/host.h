@@ -47,7 +47,9 @@ struct host {
                                  * has lost them.  0: not known. */
     int64_t last_heard;         /* Milliseconds. */
     int64_t seen;               /* While it is not up: when it went down, or
-                                 * last told its Ethernet address. */
+                                 * was added, or last told its Ethernet
+                                 * address... */
+    int64_t next_ask;           /* ...and not asked for that before then. */
     bool lost;                  /* Then it was away for so long that its
                                  * connections are lost. */
     unsigned int unanswered;    /* Hellos since then. */

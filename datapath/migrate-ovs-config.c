@@ -15,6 +15,7 @@
 #include "policy.h"
 #include "reader.h"
 #include "seal.h"
+#include "simap.h"
 #include "smap.h"
 #include "timeval.h"
 #include "util.h"
@@ -26,6 +27,7 @@ VLOG_DEFINE_THIS_MODULE(migrate_config);
 struct builder {
     struct migrate_config config;
     const struct ovsrec_migration_host **hosts;
+    struct simap host_names;    /* Indexes in 'hosts'. */
     const struct ovsrec_migration_pool **pools;
     struct placement_config *placements;    /* Of the services. */
     unsigned int table;         /* Where the engine's own frames continue. */
@@ -69,17 +71,17 @@ static size_t
 add_host(struct builder *b, const struct ovsrec_migration_host *row)
 {
     struct migrate_config *c = &b->config;
+    struct simap_node *named = simap_find(&b->host_names, row->name);
+    size_t i = c->n_hosts;
     struct host_config *host;
-    size_t i;
 
-    for (i = 0; i < c->n_hosts; i++) {
-        if (b->hosts[i] == row) {
-            return i;
-        } else if (!strcmp(b->hosts[i]->name, row->name)) {
-            builder_error(b, "two rows of Migration_Host have the name "
-                          "\"%s\"; rename one", row->name);
-        }
+    if (named && b->hosts[named->data] == row) {
+        return named->data;
+    } else if (named) {
+        builder_error(b, "two rows of Migration_Host have the name \"%s\"; "
+                      "rename one", row->name);
     }
+    simap_put(&b->host_names, row->name, i);
     b->hosts = xrealloc(b->hosts, (i + 1) * sizeof *b->hosts);
     b->hosts[i] = row;
     c->hosts = xrealloc(c->hosts, (i + 1) * sizeof *c->hosts);
@@ -100,35 +102,31 @@ add_host(struct builder *b, const struct ovsrec_migration_host *row)
     return i;
 }
 
-static uint16_t
-member_weight(const struct ovsrec_migration_pool *row, const char *host)
-{
-    for (size_t i = 0; i < row->n_weights; i++) {
-        if (!strcmp(row->key_weights[i], host)) {
-            return row->value_weights[i];
-        }
-    }
-    return 1;
-}
-
-/* Complains of weights for hosts that 'row' does not have. */
 static void
-check_weights(struct builder *b, const struct ovsrec_migration_pool *row)
+add_members(struct builder *b, struct pool_config *pool,
+            const struct ovsrec_migration_pool *row)
 {
-    for (size_t i = 0; i < row->n_weights; i++) {
-        size_t j;
+    struct simap weights = SIMAP_INITIALIZER(&weights);
+    struct simap_node *node;
 
-        for (j = 0; j < row->n_hosts; j++) {
-            if (!strcmp(row->key_weights[i], row->hosts[j]->name)) {
-                break;
-            }
-        }
-        if (j == row->n_hosts) {
-            builder_error(b, "Migration_Pool \"%s\": weight for \"%s\", which "
-                          "is no host of the pool", row->name,
-                          row->key_weights[i]);
+    for (size_t i = 0; i < row->n_weights; i++) {
+        simap_put(&weights, row->key_weights[i], row->value_weights[i]);
+    }
+    pool->n_members = row->n_hosts;
+    pool->members = xcalloc(row->n_hosts, sizeof *pool->members);
+    for (size_t i = 0; i < row->n_hosts; i++) {
+        node = simap_find(&weights, row->hosts[i]->name);
+        pool->members[i].host = add_host(b, row->hosts[i]);
+        pool->members[i].weight = node ? node->data : 1;
+        if (node) {
+            simap_delete(&weights, node);
         }
     }
+    SIMAP_FOR_EACH (node, &weights) {
+        builder_error(b, "Migration_Pool \"%s\": weight for \"%s\", which is "
+                      "no host of the pool", row->name, node->name);
+    }
+    simap_destroy(&weights);
 }
 
 static enum pool_policy
@@ -160,13 +158,7 @@ add_pool(struct builder *b, const struct ovsrec_migration_pool *row)
     pool->name = xstrdup(row->name);
     pool->policy = pool_policy_from_string(row->policy);
     pool->affinity = nullable_xstrdup(row->affinity);
-    pool->n_members = row->n_hosts;
-    pool->members = xcalloc(row->n_hosts, sizeof *pool->members);
-    for (size_t j = 0; j < row->n_hosts; j++) {
-        pool->members[j].host = add_host(b, row->hosts[j]);
-        pool->members[j].weight = member_weight(row, row->hosts[j]->name);
-    }
-    check_weights(b, row);
+    add_members(b, pool, row);
     return i;
 }
 
@@ -265,6 +257,7 @@ builder_uninit(struct builder *b)
     free(c->services);
     free(b->placements);
     free(b->hosts);
+    simap_destroy(&b->host_names);
     free(b->pools);
     free(b->error);
 }
@@ -416,7 +409,9 @@ set_error(struct ovs_engine *engine, const char *error)
 static void
 reconfigure_bridge(struct ovs_engine *engine, const struct ovsrec_bridge *row)
 {
-    struct builder b = { .error = NULL };
+    struct builder b = {
+        .host_names = SIMAP_INITIALIZER(&b.host_names),
+    };
     const struct migrate *migrate;
     struct policy *policy;
 

@@ -133,7 +133,7 @@ free_place(const struct migrate *m)
 /* Finds the host with the address in 'config', or adds it, without a name yet.
  * Returns NULL if there are too many. */
 static struct host *
-host_obtain(struct migrate *m, const struct host_config *config)
+host_obtain(struct migrate *m, const struct host_config *config, int64_t now)
 {
     struct host *host = engine_find_host(m, &config->address);
     struct host **bucket;
@@ -149,12 +149,14 @@ host_obtain(struct migrate *m, const struct host_config *config)
     host = xcalloc(1, sizeof *host);
     host->address = config->address;
     host->index = place;
+    host->seen = now;
     host->asked = host->answered = m->first_sequence;
     host->audit.sequence = host->audit.number = m->first_sequence;
     bucket = host_bucket(m, &host->address);
     host->next = *bucket;
     *bucket = host;
     m->hosts[place] = host;
+    m->next_hello = now;
     if (place == m->n_hosts) {
         m->n_hosts++;
     } else {
@@ -234,14 +236,14 @@ migrate_compile(const struct migrate *m, const struct migrate_config *config,
  * frees. */
 static char *
 hosts_obtain(struct migrate *m, const struct migrate_config *config,
-             uint16_t index[])
+             uint16_t index[], int64_t now)
 {
     size_t *users = xcalloc(HOST_MAX, sizeof *users);   /* Of places, from
                                                          * 1. */
     char *error = NULL;
 
     for (size_t i = 0; i < config->n_hosts && !error; i++) {
-        struct host *host = host_obtain(m, &config->hosts[i]);
+        struct host *host = host_obtain(m, &config->hosts[i], now);
 
         if (!host) {
             error = too_many_hosts(&config->hosts[i]);
@@ -263,7 +265,7 @@ migrate_apply(struct migrate *m, const struct migrate_config *config,
               struct policy *policy, int64_t now)
 {
     uint16_t *index = xcalloc(config->n_hosts, sizeof *index);
-    char *error = hosts_obtain(m, config, index);
+    char *error = hosts_obtain(m, config, index, now);
     struct generation *g;
 
     if (error) {
@@ -285,6 +287,7 @@ migrate_apply(struct migrate *m, const struct migrate_config *config,
         if (host->vlan != config->hosts[i].vlan) {
             host->vlan = config->hosts[i].vlan;
             host->mac_known = host->up = false;     /* There, as it may be. */
+            host->next_ask = m->next_hello = now;
         }
         free(host->name);
         host->name = xasprintf("%s", config->hosts[i].name);
@@ -315,7 +318,6 @@ migrate_apply(struct migrate *m, const struct migrate_config *config,
     memcpy(m->mac, config->mac, sizeof m->mac);
     m->mtu = config->mtu;
     m->keys = config->keys;
-    m->next_hello = now;
     m->configured = true;
     return NULL;
 }

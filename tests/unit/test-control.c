@@ -407,6 +407,40 @@ test_away(void)
     bed_close();
 }
 
+/* Where hosts are that have been away for long is asked once a second. */
+static void
+test_asked(void)
+{
+    unsigned int hellos[BED_HOSTS], arps[BED_HOSTS];
+
+    bed_open(4, 64);
+    bed.hosts[1].alive = false;
+    bed_restart();              /* It was not heard of yet. */
+    bed_wait(HOST_LOST - MIGRATE_HELLO_INTERVAL);
+    CU_ASSERT(!engine_host(1)->lost);
+    bed_wait(2 * MIGRATE_HELLO_INTERVAL);
+    CU_ASSERT(engine_host(1)->lost);
+    CHECK_STR(bed.last_log + 8, "was away too long: 0 connections are lost");
+    bed_clear();
+    bed.keep_hellos = true;
+    bed_wait(5000);
+    count_hellos(hellos, arps);
+    CHECK_INT(arps[1], 5);
+    CHECK_INT(hellos[0], 5000 / MIGRATE_HELLO_INTERVAL);
+
+    /* A configuration that brings no host asks nobody. */
+    bed_configure();
+    bed_wait(0);
+    count_hellos(hellos, arps);
+    CHECK_INT(hellos[0], 0);
+
+    bed.keep_hellos = false;
+    bed.hosts[1].alive = true;
+    bed_wait(1000 + MIGRATE_HELLO_INTERVAL);
+    CU_ASSERT(engine_host(1)->up);
+    bed_close();
+}
+
 /* It comes back with its connections after all: those whose clients have not
  * been told go on. */
 static void
@@ -779,6 +813,7 @@ static const struct unit_test tests[] = {
     { "host that lost one that was confirmed in part",
       test_restarted_partly_confirmed },
     { "host that is away", test_away },
+    { "host that is away is asked for", test_asked },
     { "host that comes back with what it had", test_back },
     { "host that is not configured any more", test_leaving },
     { "replayed STATUS", test_replayed_status },
