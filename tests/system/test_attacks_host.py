@@ -25,10 +25,6 @@ import fabric                                               # noqa: E402
 
 RANDOM = random.Random(1)
 MESSAGE = 42                    # Where a message starts in its frame.
-NAMES = {fabric.BUNDLE: "BUNDLE", fabric.REPORT: "REPORT",
-         fabric.ABORT: "ABORT", fabric.HELLO: "HELLO",
-         fabric.STATUS: "STATUS", fabric.AUDIT: "AUDIT",
-         fabric.MAPPINGS: "MAPPINGS"}
 REFUSED = ("bad_length", "bad_version", "bad_seal", "unknown_key",
            "malformed")
 
@@ -177,7 +173,7 @@ class Attacks(LabTest):
         under none, from any address."""
         state = self.state()
         body = self.client_bundle()
-        for type_, name in NAMES.items():
+        for type_, name in enumerate(fabric.TYPES, 1):
             message = self.sealed(type_, body, 1, key=fabric.Key("11" * 16))
             guess = self.sealed(type_, body, 1)[:16] + os.urandom(8) + body
             for src in MIGRATE_ADDRESS, self.attacker.address:
@@ -187,6 +183,7 @@ class Attacks(LabTest):
                         self.send_message(src, self.host.address, forged)
                         self.wait_counted(before, 1, *REFUSED)
             for src, counter in ((self.host.address, "drop-seal"),
+                                 (MIGRATE_ADDRESS, "drop-seal"),
                                  (self.attacker.address, "drop-stranger")):
                 for forged in message, guess:
                     with self.subTest(to="switch", type=name, src=src):
@@ -211,7 +208,8 @@ class Attacks(LabTest):
         for type_, body, count in (
                 (fabric.HELLO, b"\xff" * 16
                  + fabric.mapped(self.attacker.address), 1),
-                (fabric.ABORT, flow, 1), (fabric.AUDIT, b"", 0)):
+                (fabric.ABORT, flow, 1), (fabric.AUDIT, b"", 0),
+                (fabric.HEARD, bytes(8), 1)):
             good = self.sealed(type_, body, count, dst=host.address,
                                epoch=self.epoch(host), sequence=0x7fffffff)
             before = host.agent.counters()
@@ -222,17 +220,21 @@ class Attacks(LabTest):
                                    "audits"), 0)
         release = struct.pack("!IBBHII", self.live.flow_id, fabric.RELEASE,
                               0, 0, 0, 0)
-        for type_, body, count in (
-                (fabric.REPORT, release, 1),
-                (fabric.STATUS, struct.pack("!IIIIQ", 0, 0, self.epoch(), 0,
-                                            0), 1),
-                (fabric.MAPPINGS, bytes(48), 1)):
-            good = self.sealed(type_, body, count, src=host.address,
+        # The last two are the controller's, which sends as the switch.
+        for src, type_, body, count in (
+                (host.address, fabric.REPORT, release, 1),
+                (host.address, fabric.STATUS,
+                 struct.pack("!IIIIQ", 0, 0, self.epoch(), 0, 0), 1),
+                (host.address, fabric.MAPPINGS, bytes(48), 1),
+                (host.address, fabric.NEWS, bytes(64), 1),
+                (MIGRATE_ADDRESS, fabric.DECISION, bytes(64), 1),
+                (MIGRATE_ADDRESS, fabric.LIST, bytes(56), 1)):
+            good = self.sealed(type_, body, count, src=src,
                                dst=MIGRATE_ADDRESS, epoch=77,
                                sequence=self.epoch())
             before = self.switch.counters()
             for damaged in self.damage(good):
-                self.send_message(host.address, MIGRATE_ADDRESS, damaged)
+                self.send_message(src, MIGRATE_ADDRESS, damaged)
             wait_until(lambda: moved(before, self.switch.counters(),
                                      "drop-seal") == 8 * len(good),
                        f"{8 * len(good)} of drop-seal")

@@ -17,6 +17,8 @@ from servers import NginxTls, random_file, sha256
 from workspace import wait_until
 
 HOSTS = {"a.example": "h1", "www.b.example": "h2"}
+RECORD_HEADER = 5               # Bytes...
+LONGEST = 16384                 # ...and of the longest ClientHello.
 
 
 class Tls(LabTest):
@@ -81,14 +83,30 @@ class Tls(LabTest):
 
     # ClientHellos that no client at hand would send.
 
-    def _context(self, name, hello_len=0):
-        """For a client whose ClientHello has about so many bytes."""
+    def _context(self, name, hello_len=0, more=()):
+        """For a client whose ClientHello has about so many bytes, and says
+        that it speaks 'more' besides."""
         context = ssl.create_default_context(
             cafile=f"{self.host.server.certificates}/{name}.crt")
         protocols = ["http/1.1"]
         while sum(map(len, protocols)) < hello_len:
             protocols.insert(0, f"{len(protocols):03}".ljust(250, "x"))
-        context.set_alpn_protocols(protocols)
+        context.set_alpn_protocols([*more, *protocols])
+        return context
+
+    def _hello_len(self, context, name):
+        """The length of its ClientHello."""
+        outgoing = ssl.MemoryBIO()
+        tls = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+        with self.assertRaises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        return outgoing.pending - RECORD_HEADER
+
+    def _longest(self, name):
+        """For a client whose ClientHello is as long as one may be."""
+        room = LONGEST - self._hello_len(self._context(name, 16000), name)
+        context = self._context(name, 16000, ["x" * (room - 1)])
+        self.assertEqual(self._hello_len(context, name), LONGEST)
         return context
 
     def _get(self, tls):
@@ -113,6 +131,13 @@ class Tls(LabTest):
                     sent = [p.payload for p in capture.packets() if p.payload]
                     self.assertLessEqual(max(sent), 1460)
                     self.assertGreater(sum(sent), hello_len)
+
+    def test_longest_hello(self):
+        for name, host in HOSTS.items():
+            sock = self.client.connect((SERVICE_ADDRESS, 443))
+            with self._longest(name).wrap_socket(
+                    sock, server_hostname=name) as tls:
+                self.assertEqual(self._get(tls), host)
 
     def _handshake(self, name, hello_len, send_hello):
         """A handshake whose ClientHello 'send_hello' sends; then a
