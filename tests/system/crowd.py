@@ -17,6 +17,7 @@ import socket
 import threading
 import time
 
+from netns import family_of
 from workspace import PATIENCE
 
 RATE = 256 << 10                # Bytes per second and download.
@@ -103,7 +104,7 @@ class Crowd:
         connections = []
         with self.node.entered():
             for _ in range(n):
-                sock = socket.socket()
+                sock = socket.socket(family_of(self.address[0]))
                 if receive_buffer:
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
                                     receive_buffer)

@@ -6,8 +6,9 @@ import time
 
 import tap
 from crowd import Crowd, put_files
-from lab import SERVICE_ADDRESS
+from lab import SERVICE_ADDRESS, SERVICE_ADDRESS6
 from labtest import LabTest, curl, curls
+from servers import Nginx
 from workspace import wait_until
 
 ALONE = True                    # It measures times.
@@ -19,6 +20,7 @@ SIZE = 2 << 20                  # Bytes of a download: it takes 8 s.
 class Restart(LabTest):
     HOSTS = 3
     CLIENTS = 1
+    ADDRESS = SERVICE_ADDRESS
 
     @classmethod
     def configure(cls):
@@ -30,7 +32,7 @@ class Restart(LabTest):
                 if connection["state"] == "live"]
 
     def _test(self, kill):
-        with Crowd(self.client, (SERVICE_ADDRESS, 80)) as crowd:
+        with Crowd(self.client, (self.ADDRESS, 80)) as crowd:
             crowd.open(IDLE, "/name", b"host\n")
             crowd.download(DOWNLOADS, "/file", self.content)
             wait_until(lambda: crowd.running() == DOWNLOADS
@@ -62,7 +64,7 @@ class Restart(LabTest):
             self.assertEqual(counters["reset"], 0)
         wait_until(lambda: not self.switch.connections(),
                    "the connections to end")
-        self.assertEqual(curl(self.client, self.lab.url("/name")).status, 200)
+        self.assertEqual(curl(self.client, self.lab.url("/name", self.ADDRESS)).status, 200)
 
     def test_killed(self):
         """kill -9 of ovs-vswitchd with 1000 live connections, 100 of them
@@ -76,7 +78,7 @@ class Restart(LabTest):
     def test_under_load(self):
         """Requests that are made meanwhile are answered, each once."""
         before = self.served()
-        with curls(self.client, self.lab.url("/name"), 4) as results:
+        with curls(self.client, self.lab.url("/name", self.ADDRESS), 4) as results:
             for kill in True, False, True:
                 time.sleep(1)
                 self.switch.restart(kill)
@@ -91,6 +93,14 @@ class RestartFlows(Restart):
 
     VARIANT = "flow"
     SERVICE = {"placement": "flow", "other_config": {"flow-limit": 2000}}
+
+
+class RestartIpv6(Restart):
+    VARIANT = "IPv6"
+    FAMILIES = (6,)
+    ADDRESS = SERVICE_ADDRESS6
+    SERVER = staticmethod(lambda node: Nginx(node, both=True))
+    test_exited = test_under_load = None    # As in IPv4.
 
 
 if __name__ == "__main__":

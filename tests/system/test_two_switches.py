@@ -13,15 +13,16 @@ import re
 
 import tap
 from crowd import Crowd, put_files
-from lab import MIGRATE_ADDRESS, SERVICE_ADDRESS
+from lab import (
+    MIGRATE_ADDRESS, MIGRATE_ADDRESS6, SERVICE_ADDRESS, SERVICE_ADDRESS6)
 from labtest import LabTest, curl, curls
 from netns import Node, cable
 from ovs import Pool, Service, Switch
+from servers import Nginx
 from workspace import wait_until
 
 ALONE = True                    # It measures times.
 
-ADDRESS2 = "10.0.0.253"
 IDLE = 200
 DOWNLOADS = 30
 SIZE = 2 << 20                  # Bytes of a download: it takes 8 s.
@@ -29,6 +30,8 @@ SIZE = 2 << 20                  # Bytes of a download: it takes 8 s.
 
 class TwoSwitches(LabTest):
     CLIENTS = 1
+    FIRST, SECOND = MIGRATE_ADDRESS, "10.0.0.253"
+    ADDRESS = SERVICE_ADDRESS
 
     @classmethod
     def configure(cls):
@@ -42,10 +45,11 @@ class TwoSwitches(LabTest):
         cable(plain.node, "trunk2", cls.second.node, "trunk")
         plain.add_port("trunk2")
         cls.second.add_port("trunk")
-        cls.second.migrate([ADDRESS2], lab.key_file)
-        hosts = {host.name: host.address for host in lab.hosts}
+        cls.second.migrate([cls.SECOND], lab.key_file)
+        hosts = {name: address for host in lab.hosts
+                 for name, address in lab.rows(host).items()}
         cls.second.add_service(
-            Service([SERVICE_ADDRESS], pools={"all": Pool(list(hosts))},
+            Service([cls.ADDRESS], pools={"all": Pool(list(hosts))},
                     **cls.SERVICE), hosts)
         lab.add_service(**cls.SERVICE)
         cls.wait_hosts(cls.second)
@@ -66,7 +70,7 @@ class TwoSwitches(LabTest):
 
     def setUp(self):
         super().setUp()
-        self.route(MIGRATE_ADDRESS)
+        self.route(self.FIRST)
 
     def tearDown(self):
         super().tearDown()
@@ -76,7 +80,7 @@ class TwoSwitches(LabTest):
 
     def route(self, address):
         """From now on the client goes to the switch with 'address'."""
-        self.client.run("ip", "route", "replace", SERVICE_ADDRESS, "via",
+        self.client.run("ip", "route", "replace", self.ADDRESS, "via",
                         address)
 
     def wait_known(self, switch, n, state):
@@ -103,7 +107,7 @@ class TwoSwitches(LabTest):
         crowd.ask("/name", b"host\n")
         self.assertEqual(self.infused(), infused)
         self.assertEqual(curl(self.client,
-                              self.lab.url("/name")).status, 200)
+                              self.lab.url("/name", self.ADDRESS)).status, 200)
         after = second.counters()
         self.assertEqual(after["bundle"] - before["bundle"], 1)
         for name in "reset", "lost", "abort":
@@ -114,7 +118,7 @@ class TwoSwitches(LabTest):
         """kill -9 of a switch among downloads and idle connections: the other
         one goes on with them, and takes new ones; the first one comes back,
         and it is the other's turn to die."""
-        with Crowd(self.client, (SERVICE_ADDRESS, 80)) as crowd:
+        with Crowd(self.client, (self.ADDRESS, 80)) as crowd:
             self.fill(crowd)
             n = IDLE + DOWNLOADS
             self.wait_known(self.switch, n, "live")
@@ -127,7 +131,7 @@ class TwoSwitches(LabTest):
             self.assertEqual(sum(map(int, re.findall(
                 r"\((\d+) standby\)", self.second.appctl("migrate/show")))),
                 n)
-            self.take_over(crowd, self.switch, self.second, ADDRESS2)
+            self.take_over(crowd, self.switch, self.second, self.SECOND)
             self.assertEqual(crowd.running(), DOWNLOADS)
             crowd.open(IDLE, "/name", b"host\n")
             self.wait_known(self.second, n + IDLE, "live")
@@ -141,21 +145,41 @@ class TwoSwitches(LabTest):
             wait_until(lambda: len(self.switch.connections())
                        == n + IDLE,
                        "the first switch to know all again")
-            self.take_over(crowd, self.second, self.switch, MIGRATE_ADDRESS)
+            self.take_over(crowd, self.second, self.switch, self.FIRST)
             self.assertEqual(crowd.running(), DOWNLOADS)
             crowd.finish()
             self.second.begin()
             self.wait_hosts(self.second)
 
+    def test_syn_here_data_there(self):
+        """One switch answers the SYN, and the other one gets the request,
+        whose cookie is as good there."""
+        before = self.served()
+        for first, second, address in (
+                (self.switch, self.second, self.SECOND),
+                (self.second, self.switch, self.FIRST)):
+            syns, bundles = first.counters(), second.counters()
+            with self.client.connect((self.ADDRESS, 80)) as sock:
+                self.route(address)
+                sock.sendall(b"GET /name HTTP/1.0\r\n\r\n")
+                answer = b""
+                while piece := sock.recv(4096):
+                    answer += piece
+            self.assertTrue(answer.endswith(b"\r\n\r\nhost\n"), answer)
+            self.assertEqual(first.counters()["syn"], syns["syn"] + 1)
+            self.assertEqual(second.counters()["bundle"],
+                             bundles["bundle"] + 1)
+        self.assert_served(2, before)
+
     def test_path(self):
         """The client's path flips between two that live: nothing is to be
         seen of that, and no request runs twice."""
         before = self.served()
-        with Crowd(self.client, (SERVICE_ADDRESS, 80)) as crowd:
+        with Crowd(self.client, (self.ADDRESS, 80)) as crowd:
             self.fill(crowd)
-            with curls(self.client, self.lab.url("/name")) as results:
+            with curls(self.client, self.lab.url("/name", self.ADDRESS)) as results:
                 for _ in range(5):
-                    for address in ADDRESS2, MIGRATE_ADDRESS:
+                    for address in self.SECOND, self.FIRST:
                         n = len(results) + 5
                         self.route(address)
                         wait_until(lambda: len(results) >= n, "requests")
@@ -174,6 +198,14 @@ class TwoSwitchesFlows(TwoSwitches):
 
     VARIANT = "flow"
     SERVICE = {"placement": "flow", "other_config": {"flow-limit": 2000}}
+
+
+class TwoSwitchesIpv6(TwoSwitches):
+    VARIANT = "IPv6"
+    FAMILIES = (6,)
+    FIRST, SECOND = MIGRATE_ADDRESS6, "fd00::fd"
+    ADDRESS = SERVICE_ADDRESS6
+    SERVER = staticmethod(lambda node: Nginx(node, both=True))
 
 
 if __name__ == "__main__":
