@@ -223,12 +223,17 @@ def main():
         if not args.plain:
             lab.migrate()
         lab.proof_plain()
-        environment = " ".join(f"{key}={value}"
-                               for key, value in lab.switch.env.items())
-        print(f"files in {lab.workspace.dir}; for the switch's tools:\n"
-              f"  export {environment}\n"
-              f"namespaces {' '.join(lab.workspace.namespaces)}")
-        subprocess.run(["bash"], env={**os.environ, **lab.switch.env})
+        environment = {**lab.switch.env, "PATH": os.pathsep.join(
+            [*lab.tools.dirs, os.environ["PATH"]])}
+        words = " ".join(f"{key}={value}"
+                         for key, value in environment.items())
+        print(f"files in {lab.workspace.dir}; the switch's tools are in the "
+              "path, in another shell after\n"
+              f"  export {words}\n"
+              "and ovs-appctl needs -t $OVS_RUNDIR/ovs-vswitchd.ctl\n"
+              f"namespaces {' '.join(lab.workspace.namespaces)}; exit ends "
+              "all of it")
+        subprocess.run(["bash"], env={**os.environ, **environment})
 
 
 if __name__ == "__main__":
