@@ -223,17 +223,18 @@ def main():
         if not args.plain:
             lab.migrate()
         lab.proof_plain()
-        environment = {**lab.switch.env, "PATH": os.pathsep.join(
-            [*lab.tools.dirs, os.environ["PATH"]])}
-        words = " ".join(f"{key}={value}"
-                         for key, value in environment.items())
+        tools = os.pathsep.join(lab.tools.dirs)
+        words = " ".join(f"{key}={value}" for key, value in (
+            *lab.switch.env.items(), ("PATH", f"{tools}:$PATH")))
         print(f"files in {lab.workspace.dir}; the switch's tools are in the "
               "path, in another shell after\n"
               f"  export {words}\n"
               "and ovs-appctl needs -t $OVS_RUNDIR/ovs-vswitchd.ctl\n"
               f"namespaces {' '.join(lab.workspace.namespaces)}; exit ends "
               "all of it")
-        subprocess.run(["bash"], env={**os.environ, **environment})
+        subprocess.run(["bash"], env={
+            **os.environ, **lab.switch.env,
+            "PATH": f"{tools}:{os.environ['PATH']}"})
 
 
 if __name__ == "__main__":
