@@ -145,15 +145,25 @@ class Die(LabTest):
                    "the host to get connections")
 
     @contextlib.contextmanager
-    def mute(self):
-        """Nothing that the host says arrives."""
-        match = f"priority=300,in_port={self.host.port}"
-        self.switch.add_flow(f"{match},actions=drop")
+    def dropped(self, match):
+        cookie = "cookie=0xd/-1"
+        self.switch.add_flow(f"cookie=0xd,{match},actions=drop")
         try:
+            # The datapath follows a moment later.
+            wait_until(lambda: "n_packets=0," not in self.switch.ofctl(
+                "dump-flows", self.switch.bridge, cookie), "a drop")
             yield
         finally:
-            self.switch.ofctl("--strict", "del-flows", self.switch.bridge,
-                              match)
+            self.switch.ofctl("del-flows", self.switch.bridge, cookie)
+
+    def mute(self):
+        """Nothing that the host says arrives."""
+        return self.dropped(f"priority=300,in_port={self.host.port}")
+
+    def deaf(self):
+        """No message to the host arrives."""
+        return self.dropped("table=1,priority=40000,udp,tp_dst=7471,"
+                            f"nw_dst={self.host.address}")
 
     def offered(self):
         """A connection that was offered to the host, which is mute."""
@@ -174,15 +184,26 @@ class Die(LabTest):
 
     def _during(self, death):
         """It dies between the bundle and the CONFIRM: the other host gets the
-        request."""
-        with self.mute():
-            sock = self.offered()
-            start = time.monotonic()
-            with death():
-                with contextlib.closing(sock):
-                    self.assertEqual(self.answer(sock), self.other.name)
-                self.assertLess(time.monotonic() - start, 1)
-        self.both_again()
+        request.  If no bundle has come to the first one, the request runs
+        once; if only the answer has not, nobody can know."""
+        for fault in self.deaf, self.mute:
+            with self.subTest(fault.__name__), fault():
+                sock = self.offered()
+                client = "{}:{}".format(*sock.getsockname())
+                start = time.monotonic()
+                with death():
+                    with contextlib.closing(sock):
+                        self.assertEqual(self.answer(sock), self.other.name)
+                    self.assertLess(time.monotonic() - start, 1)
+            self.both_again()
+            self.assertEqual(self.runs(self.other, client), 1)
+            if fault == self.deaf:
+                self.assertEqual(self.runs(self.host, client), 0)
+
+    @staticmethod
+    def runs(host, client):
+        """How many requests of a client 'host' has served."""
+        return host.server.clients().count(client)
 
     # The cable.
 

@@ -10,6 +10,7 @@ import time
 import tap
 from lab import SERVICE_ADDRESS
 from labtest import LabTest, curl
+from ovs import Pool, Rule
 from servers import NginxH2, NginxTls, PostgreSql, Redis, Smtp, Sshd
 from workspace import wait_until
 
@@ -153,6 +154,36 @@ class Auto(TcpTests, LabTest):
                     answer = curl(self.client, *words)
                 self.assertEqual(answer.body.strip(), "h1")
                 self.assertNotIn("unread", counted.moved)
+
+
+class TcpPool(LabTest):
+    VARIANT = "protocol=tcp"
+    SERVICE = {"protocol": "tcp",
+               "pools": {"all": Pool(["h1", "h2"], weights={"h1": 3})}}
+
+    def test_policy(self):
+        """The pool's policy and weights count."""
+        names = [curl(self.client, self.lab.url("/name")).body.strip()
+                 for _ in range(8)]
+        self.assertEqual((names.count("h1"), names.count("h2")), (6, 2))
+
+
+class AutoPool(LabTest):
+    VARIANT = "protocol=auto"
+    SERVICE = {"protocol": "auto",
+               "pools": {"web": Pool(["h1"]), "rest": Pool(["h2"])},
+               "rules": [Rule(10, {"path-prefix": "/"}, "web")],
+               "default_pool": "rest"}
+
+    def test_default_pool(self):
+        """Rules are for what can be read; all else is the default pool's."""
+        self.assertEqual(curl(self.client, self.lab.url("/name")).body,
+                         "h1\n")
+        with self.client.connect((SERVICE_ADDRESS, 80)) as sock:
+            client = "{}:{}".format(*sock.getsockname())
+            sock.sendall(b"\0neither HTTP nor TLS\n")
+            sock.recv(100)
+            self.lab.host("h2").server.wait_client(client)
 
 
 if __name__ == "__main__":
