@@ -49,6 +49,7 @@ void
 audit_begin(struct migrate *m, struct host *host, int64_t now)
 {
     host->audit.running = true;
+    host->audit.missed = false;
     host->audit.number++;
     host->audit.after = 0;
     host->audit.heard = host->audit.begun = now;
@@ -256,7 +257,9 @@ take_in(struct migrate *m, struct host *host, const struct tuple *tuple,
     }
     if (r && r->state == RECORD_LIVE && r->isn == ntohl(map->isn)
         && r->host == host->index) {
+        handoff_unplace(m, r);
         handoff_name(m, r, r->host, ntohl(map->flow_id));   /* There is one. */
+        r->audit = host->audit.number;
         return;
     }
     if (r && !gives_way(r, host, map, since)) {
@@ -270,6 +273,7 @@ take_in(struct migrate *m, struct host *host, const struct tuple *tuple,
     }
     r = record_add(m->records, tuple);
     if (!r) {
+        host->audit.missed = true;
         count(m, COUNTER_DROP_TABLE_FULL);
         return;
     }
@@ -411,7 +415,9 @@ audit_mappings(struct migrate *m, struct host *host,
     if (!learn_all(m, host, at, n, &host->audit.after, now)) {
         return;                 /* Or it might be endless. */
     }
-    host->audit.heard = now;
+    if (n || slice.last) {
+        host->audit.heard = now;
+    }
     if (!slice.last) {
         if (n) {
             ask(m, host, now);
@@ -420,7 +426,9 @@ audit_mappings(struct migrate *m, struct host *host,
     }
     host->audit.running = false;
     host->audit.complete = true;
-    host->audit.known = host->audit.begun;
+    if (!host->audit.missed) {
+        host->audit.known = host->audit.begun;
+    }
     host->audit.done = host->audit.number;
     host->audit.next = (now + AUDIT_INTERVAL
                         + host->index * 997 % AUDIT_SPREAD);

@@ -168,7 +168,9 @@ newcomer(struct migrate *m, struct arrival *a, struct record *old,
     const struct packet *p = a->packet;
     bool fin = p->flags & SEG_FIN;
 
-    if (!tcp_options_parse(a->frame, p, &a->options)) {
+    if (!audit_settled(m, a->now)) {
+        return drop(m, COUNTER_DROP_UNSETTLED); /* A host may have it. */
+    } else if (!tcp_options_parse(a->frame, p, &a->options)) {
         return drop(m, COUNTER_DROP_MALFORMED);
     } else if (proof == PROOF_PROBE) {
         reply_stateless(m, a, SEG_ACK, p->ack, p->seq + 1,
@@ -218,9 +220,7 @@ stranger(struct migrate *m, struct arrival *a)
     enum proof proof = prove(m, a, &syn_options);
 
     if (proof != PROOF_NONE) {
-        return (audit_settled(m, a->now)
-                ? newcomer(m, a, NULL, proof, &syn_options)
-                : drop(m, COUNTER_DROP_UNSETTLED));
+        return newcomer(m, a, NULL, proof, &syn_options);
     } else if (p->flags & SEG_RST || !(p->flags & SEG_ACK)) {
         return drop(m, COUNTER_DROP_NO_RECORD);
     }
@@ -362,7 +362,7 @@ offered(struct migrate *m, struct record *r, struct arrival *a)
          * were offered the connection, or one as several flow IDs, they have
          * to say themselves who has it. */
         count(m, COUNTER_CONFIRMED_ACK);
-        handoff_confirmed(m, r, pending->client_isn + 1 + pending->acked,
+        handoff_confirmed(m, r, pending->client_isn + 1 + pending->taken,
                           a->now);
     } else {
         gather_keep(m, pending, a);

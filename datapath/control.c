@@ -45,7 +45,7 @@ send_hello(struct migrate *m, struct host *host, int64_t now)
     uint16_t n = 0;
 
     if (host->challenge) {
-        host->floor = m->next_flow_id;
+        host->next_floor = m->next_flow_id;
     }
     memcpy(at, &hello, sizeof hello);
     at += sizeof hello;
@@ -63,21 +63,28 @@ send_hello(struct migrate *m, struct host *host, int64_t now)
     count(m, COUNTER_HELLO);
 }
 
-/* 'host' has nothing of what it had, or, unless it is 'certain', must be taken
- * for that. */
+/* Hosts have nothing of what they had, as their 'loss' says. */
 static void
-lose(struct migrate *m, struct host *host, bool certain, const char *why,
-     int64_t now)
+lose(struct migrate *m, const char *why, int64_t now)
 {
-    uint32_t n = handoff_host_lost(m, host, certain, now);
+    handoff_lose(m, now);
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        struct host *host = m->hosts[i];
 
-    log_event(m, "host %s %s: %"PRIu32" connections are lost", host->name,
-              why, n);
+        if (host && host->loss) {
+            log_event(m, "host %s %s: %"PRIu32" connections are lost",
+                      host->name, why, host->n_lost);
+            host->loss = LOSS_NONE;
+            host->n_lost = 0;
+        }
+    }
 }
 
 void
 control_hellos(struct migrate *m, int64_t now)
 {
+    bool losing = false;
+
     for (size_t i = 0; i < m->n_hosts; i++) {
         struct host *host = m->hosts[i];
 
@@ -92,8 +99,8 @@ control_hellos(struct migrate *m, int64_t now)
                       (int) (now - host->last_heard));
         }
         if (!host->up && !host->lost && now - host->seen >= HOST_LOST) {
-            host->lost = true;
-            lose(m, host, false, "was away too long", now);
+            host->lost = losing = true;
+            host->loss = LOSS_AWAY;
         }
         /* A host that is away may come back with another address. */
         if (!host->up && (now >= host->next_ask || now < m->settle_by)) {
@@ -103,6 +110,9 @@ control_hellos(struct migrate *m, int64_t now)
         if (host->mac_known) {
             send_hello(m, host, now);
         }
+    }
+    if (losing) {
+        lose(m, "was away too long", now);
     }
 }
 
@@ -216,7 +226,8 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
     }
     if (host->epoch != ntohl(header->epoch)) {
         if (host->epoch) {
-            lose(m, host, true, "has begun anew", now);
+            host->loss = LOSS_CERTAIN;
+            lose(m, "has begun anew", now);
         }
         host->epoch = ntohl(header->epoch);
         host->anew = true;
@@ -235,10 +246,8 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
         if (host->anew || (now - host->taken
                            > MIGRATE_STALE - MIGRATE_HELLO_INTERVAL)) {
             host->anew = false;
+            host->floor = host->next_floor;
             host->renewed = now;
-            if (!m->stopped) {
-                handoff_renew(m, host, now);
-            }
         }
     }
     if (!host->up) {

@@ -99,6 +99,8 @@ struct pending {
                                  * to. */
     unsigned int transmissions; /* Of the bundle, to the last of them. */
     int64_t offered;            /* First of them. */
+    uint32_t taken;             /* Bytes of data in it; the rest follows. */
+    bool known;                 /* The host has the connection, as it says. */
     bool confirmed;             /* ...but not all that was ACKed is there. */
     uint32_t host_has;          /* Bytes of data that the host has. */
     struct migrate_address replaced_at; /* The host that has an older connection
@@ -399,15 +401,9 @@ void handoff_place(struct migrate *, struct record *, int64_t now);
 /* Takes it away. */
 void handoff_unplace(struct migrate *, struct record *);
 
-/* 'host' has none of its connections any more; if it did not say so itself
- * ('certain'), those of other switches may be live there yet.  Returns how
- * many are lost. */
-uint32_t handoff_host_lost(struct migrate *, const struct host *, bool certain,
-                           int64_t now);
-
-/* 'host' takes no flow IDs from before 'host->floor' any more: offers it
- * under others what it has not confirmed. */
-void handoff_renew(struct migrate *, const struct host *, int64_t now);
+/* Hosts have none of their connections any more, as their 'loss' says; adds to
+ * their 'n_lost'. */
+void handoff_lose(struct migrate *, int64_t now);
 
 /* Events of a connection that was offered. */
 void handoff_confirmed(struct migrate *, struct record *, uint32_t rcv_nxt,

@@ -40,6 +40,11 @@ new_flow_id(struct migrate *m)
         m->epoch_start = m->next_flow_id;
         m->epoch += 2;          /* It stays odd. */
         m->next_hello = 0;
+        for (size_t i = 0; i < m->n_hosts; i++) {
+            if (m->hosts[i]) {
+                m->hosts[i]->anew = true;
+            }
+        }
     }
     do {
         id = m->next_flow_id++;
@@ -136,6 +141,9 @@ transmit(struct migrate *m, struct pending *pending, int64_t now)
 
     len = migrate_connection(&connection, engine_message(m), max,
                              &taken);
+    if (!pending->transmissions) {
+        pending->taken = taken;
+    }
     engine_send(m, host, MIGRATE_BUNDLE, len, 0, pending->transmissions);
     count(m, pending->transmissions ? COUNTER_BUNDLE_RETRANSMIT
           : COUNTER_BUNDLE);
@@ -186,6 +194,7 @@ offer(struct migrate *m, struct pending *pending, uint16_t index,
         pending->acked = pending->assembly.len;
     }
     pending->offered = now;
+    pending->known = false;
     pending->transmissions = 0;
     transmit(m, pending, now);
 }
@@ -413,9 +422,12 @@ handoff_refused(struct migrate *m, struct record *r, uint8_t reason,
     count(m, COUNTER_REFUSED);
     record_host(m, r)->n_refused++;
     if (reason == MIGRATE_REASON_FLOW_ID && !pending->flow_id_changed) {
-        /* The counter has run into flow IDs of another switch. */
+        /* The counter has run into flow IDs of another switch; unless it has
+         * been moved on since this one. */
         pending->flow_id_changed = true;
-        m->next_flow_id += FLOW_ID_JUMP;
+        if (m->next_flow_id - r->flow_id < FLOW_ID_JUMP) {
+            m->next_flow_id += FLOW_ID_JUMP;
+        }
         handoff_end(m, r);
         offer(m, pending, r->host, new_flow_id(m), now);
         return;
@@ -459,23 +471,18 @@ handoff_known(struct migrate *m, struct record *r, const struct host *host,
     }
     /* CONFIRM will answer, and say what the host has. */
     offer(m, pending, host->index, flow_id, now);
+    pending->known = true;
 }
 
-void
-handoff_renew(struct migrate *m, const struct host *host, int64_t now)
+/* Whether the host of 'r', which has not confirmed, takes no bundle under its
+ * flow ID any more. */
+static bool
+is_outdated(const struct migrate *m, const struct record *r)
 {
-    struct record *r;
-    uint32_t at = 0;
+    const struct host *host = record_host(m, r);
 
-    while ((r = record_next(m->records, &at))) {
-        if (r->state == RECORD_OFFERED && r->host == host->index
-            && !r->pending->confirmed
-            && (int32_t) (r->flow_id - host->floor) < 0) {
-            /* If it was taken under the old one, KNOWN will say so. */
-            handoff_end(m, r);
-            offer(m, r->pending, r->host, new_flow_id(m), now);
-        }
-    }
+    return (host->renewed && !r->pending->known
+            && (int32_t) (r->flow_id - host->floor) < 0);
 }
 
 /* Whether the host of 'r' is known to have taken the connection. */
@@ -486,16 +493,17 @@ is_taken(const struct record *r)
             || (r->state == RECORD_OFFERED && r->pending->confirmed));
 }
 
-uint32_t
-handoff_host_lost(struct migrate *m, const struct host *host, bool certain,
-                  int64_t now)
+void
+handoff_lose(struct migrate *m, int64_t now)
 {
     struct record *r;
-    uint32_t at = 0, n = 0;
+    uint32_t at = 0;
 
     while ((r = record_next(m->records, &at))) {
-        if (r->host == host->index && is_taken(r)
-            && (certain || !r->standby)) {
+        struct host *host = is_taken(r) ? record_host(m, r) : NULL;
+
+        if (host && (host->loss == LOSS_CERTAIN
+                     || (host->loss == LOSS_AWAY && !r->standby))) {
             handoff_end(m, r);
             if (r->pending) {
                 pending_destroy(m, r->pending);
@@ -505,10 +513,9 @@ handoff_host_lost(struct migrate *m, const struct host *host, bool certain,
             r->hints = 0;
             r->touched = now;
             count(m, COUNTER_LOST);
-            n++;
+            host->n_lost++;
         }
     }
-    return n;
 }
 
 void
@@ -525,6 +532,12 @@ handoff_timeout(struct migrate *m, struct pending *pending, int64_t now)
             handoff_confirmed(m, r, pending->client_isn + 1 + pending->acked,
                               now);
         }
+        return;
+    }
+    if (is_outdated(m, r)) {
+        /* If it was taken under the old one, KNOWN will say so. */
+        handoff_end(m, r);
+        offer(m, pending, r->host, new_flow_id(m), now);
         return;
     }
     /* A host that is heard of otherwise may yet answer. */

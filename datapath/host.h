@@ -19,6 +19,7 @@
 /* What is asked of a host in audits: see audit.c. */
 struct host_audit {
     bool running;
+    bool missed;                /* It found more than there is room for. */
     bool complete;              /* One was, since the host has its epoch. */
     uint32_t number;            /* Of the latest. */
     uint8_t done;               /* Of the last complete one, its low byte. */
@@ -29,7 +30,15 @@ struct host_audit {
                                  * was asked. */
     int64_t next;               /* ms: when the next audit is due. */
     int64_t begun;              /* ms: when the latest was... */
-    int64_t known;              /* ...and the last complete one. */
+    int64_t known;              /* ...and the last complete one that has not
+                                 * missed any. */
+};
+
+enum host_loss {
+    LOSS_NONE,
+    LOSS_AWAY,                  /* Not certain: those of other switches may be
+                                 * live there yet. */
+    LOSS_CERTAIN,               /* It says so itself. */
 };
 
 struct host {
@@ -52,20 +61,25 @@ struct host {
     int64_t next_ask;           /* ...and not asked for that before then. */
     bool lost;                  /* Then it was away for so long that its
                                  * connections are lost. */
+    enum host_loss loss;        /* They are to be lost now... */
+    uint32_t n_lost;            /* ...and so many were. */
     unsigned int unanswered;    /* Hellos since then. */
     uint32_t asked, answered;   /* Sequence numbers of the last question, and
                                  * of the last that was answered. */
     int64_t said[HOST_HELLOS];  /* ms: when the last questions were sent, by
                                  * sequence number... */
     int64_t taken;              /* ...and the last one that the host took. */
-    bool anew;                  /* 'epoch' is new: it has met nobody yet. */
+    bool anew;                  /* It has not met this switch yet, since one of
+                                 * the two has another epoch. */
     __be64 challenge;           /* What it wants to hear in a hello, to know
                                  * that it is a new one; 0: nothing. */
-    uint32_t floor;             /* What that hello has said: who has met it
-                                 * after a pause takes no flow IDs from
-                                 * before. */
-    int64_t renewed;            /* Then what it had not confirmed got others,
-                                 * and it may yet confirm the old ones. */
+    uint32_t next_floor;        /* What that hello has said: when it is met,
+                                 * this is... */
+    uint32_t floor;             /* ...what the host takes no flow IDs from
+                                 * before of any more. */
+    int64_t renewed;            /* Then it did; 0: never.  What it has not
+                                 * confirmed gets others, and it may yet
+                                 * confirm the old ones. */
     struct host_audit audit;
     uint64_t news;              /* Number of the last that was taken. */
     uint32_t load;              /* Live connections, as it says itself. */

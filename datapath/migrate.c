@@ -286,8 +286,8 @@ migrate_apply(struct migrate *m, const struct migrate_config *config,
         host->configured = true;
         if (host->vlan != config->hosts[i].vlan) {
             host->vlan = config->hosts[i].vlan;
-            host->mac_known = host->up = false;     /* There, as it may be. */
-            host->next_ask = m->next_hello = now;
+            host->mac_known = host->up = host->lost = false;
+            host->seen = host->next_ask = m->next_hello = now;
         }
         free(host->name);
         host->name = xasprintf("%s", config->hosts[i].name);
@@ -501,13 +501,6 @@ go_on(struct migrate *m, int64_t now)
         if (r->pending && r->pending->decided <= m->stopped) {
             r->pending->decided += gap;
             r->pending->offered += gap;
-        }
-    }
-    for (size_t i = 0; i < m->n_hosts; i++) {
-        const struct host *host = m->hosts[i];
-
-        if (host && host->renewed > m->stopped) {
-            handoff_renew(m, host, now);
         }
     }
     m->stopped = 0;

@@ -216,6 +216,90 @@ test_unsettled(void)
     bed_close();
 }
 
+/* That is so as well where the port's older connection is known already. */
+static void
+test_unsettled_reuse(void)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct migrate_mapping map;
+    struct bed_client c, old;
+    struct bed_bundle b;
+    uint32_t after;
+
+    open_silent();
+    c = bed_client(0, BED_HTTP);
+    bed_connect(&c);
+    old = c;
+    old.ack = 0x51000000;
+    old.isn -= 100000;
+    map = bed_mapping(&old, FLOW);
+    map.state = MIGRATE_MAPPING_ENDED;
+    bed.hosts[0].alive = bed.hosts[1].alive = true;
+    wake(2);
+    CHECK_INT(bed_expect_audit(&after), 0);
+    bed_mappings(0, 0, true, &map, 1);
+    CHECK_STR(bed_state(&c), "linger");
+    bed_segment(&c, SEG_ACK, c.isn + 1, request, strlen(request));
+    CHECK_STR(bed_state(&c), "linger");
+    for (unsigned int i = 1; i < BED_HOSTS; i++) {
+        CHECK_INT(bed_expect_audit(&after), i);
+        bed_mappings(i, 0, true, NULL, 0);
+    }
+    bed_segment(&c, SEG_ACK, c.isn + 1, request, strlen(request));
+    b = bed_expect_bundle();
+    bed_bundle_free(&b);
+    bed_close();
+}
+
+/* A host that tells nothing, over and over, is not waited for. */
+static void
+test_settle_empty(void)
+{
+    int64_t start;
+
+    open_silent();
+    wake(0);
+    start = bed.now;
+    while (!audit_settled(bed.engine, bed.now)
+           && bed.now < start + 10 * MIGRATE_HELLO_TIMEOUT) {
+        uint32_t after;
+
+        while (!TAILQ_EMPTY(&bed.frames)) {
+            bed_mappings(bed_expect_audit(&after), 0, false, NULL, 0);
+        }
+        bed_wait(1);
+    }
+    CU_ASSERT(bed.now <= start + 2 * MIGRATE_HELLO_TIMEOUT);
+    bed_close();
+}
+
+/* Hosts that are not heard of for some seconds after the engine has begun may
+ * have anything: nobody is reset, whether all is silent or one host's agent
+ * is. */
+static void
+test_silent_for_long(void)
+{
+    for (unsigned int i = 0; i < 2; i++) {
+        struct bed_client c;
+        unsigned int host;
+
+        bed_open(4, 64);
+        c = bed_client(0, BED_HTTP);
+        bed_live(&c, &host);
+        bed.hosts[host].mute = i;
+        for (unsigned int k = 0; k < BED_HOSTS; k++) {
+            bed.hosts[k].alive = i;
+        }
+        bed_restart();
+        for (unsigned int k = 0; k < 8; k++) {
+            bed_segment(&c, SEG_ACK | SEG_PSH, c.seq, "data", 4);
+            bed_wait(STRANGER_AGE);
+        }
+        CHECK_INT(BED_COUNT(RESET), 0);
+        bed_close();
+    }
+}
+
 /* A connection whose SYN another engine has answered: what is said to the
  * client next must not be older by the clock that it has heard. */
 static void
@@ -771,17 +855,26 @@ static void
 test_full(void)
 {
     struct migrate_mapping maps[20];
+    struct bed_client c;
 
     bed_open(4, 10);
     for (unsigned int i = 0; i < 20; i++) {
-        struct bed_client c = old_client(i);
-
+        c = old_client(i);
         maps[i] = bed_mapping(&c, FLOW + i);
     }
     audit(0, maps, 20);
     CHECK_INT(migrate_connection_count(bed.engine), 10);
     CHECK_INT(BED_COUNT(DROP_TABLE_FULL), 10);
     CHECK_INT(engine_host(0)->n_connections, 10);
+
+    /* What found no room is not what nobody has. */
+    bed_wait(1);
+    bed_segment(&c, SEG_ACK, c.seq, "data", 4);
+    audit(0, maps, 20);
+    bed.keep_audits = true;     /* Nobody else answers for the hosts. */
+    bed_wait(STRANGER_AGE);
+    bed_segment(&c, SEG_ACK, c.seq, "data", 4);
+    CHECK_INT(BED_COUNT(RESET), 0);
     bed_close();
 }
 
@@ -821,22 +914,30 @@ test_on_its_way_and_acknowledged(void)
     bed_close();
 }
 
-/* A host has one connection under one flow ID: what it says itself. */
+/* A host has one connection under one flow ID: what it says itself.  The flow
+ * with the other one goes. */
 static void
 test_other_name(void)
 {
     struct migrate_mapping map;
     struct bed_client c;
     unsigned int host;
+    uint32_t flow_id;
 
     bed_open(4, 64);
-    c = bed_client(0, BED_HTTP);
-    bed_live(&c, &host);
+    c = bed_client(0, BED_FLOW);
+    flow_id = bed_live(&c, &host);
+    bed_wait(SWEEP_ROUND + SWEEP_INTERVAL);
+    CHECK_INT(bed.placed.n, 1);
     map = bed_mapping(&c, FLOW);
     audit(host, &map, 1);
     bed_expect_none();
-    CHECK_STR(bed_state(&c), "live");
+    CHECK_INT(bed.unplaced.n, 1);
+    CHECK_INT(bed.unplaced.flow.flow_id, flow_id);
     CHECK_INT(bed_record(&c)->flow_id, FLOW);
+    bed_wait(SWEEP_ROUND + SWEEP_INTERVAL);
+    CHECK_STR(bed_state(&c), "live");
+    CHECK_INT(BED_COUNT(REPAIRED), 0);
     bed_close();
 }
 
@@ -844,9 +945,13 @@ static const struct unit_test tests[] = {
     { "rebuild", test_rebuild },
     { "rebuild: placement=flow", test_rebuild_placed },
     { "unsettled engine drops what a cookie proves", test_unsettled },
+    { "unsettled engine, and a port that is used again",
+      test_unsettled_reuse },
+    { "hosts that are silent for long", test_silent_for_long },
     { "timestamps go on", test_timestamps },
     { "settled in time", test_settle_time },
     { "host with much to tell", test_settle_long },
+    { "host with nothing to tell", test_settle_empty },
     { "lost, late and wrong answers", test_lost_slices },
     { "every so often", test_periodic },
     { "repair: lost RELEASE", test_repair_lost_release },

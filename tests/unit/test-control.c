@@ -690,6 +690,86 @@ test_epoch_ends(void)
     bed_close();
 }
 
+/* Hosts have to meet a switch in its new epoch before they take a bundle: what
+ * was offered meanwhile is offered again. */
+static void
+test_epoch_met(void)
+{
+    struct bed_client c;
+    struct bed_bundle b;
+    uint32_t epoch;
+
+    bed_open(4, 64);
+    for (unsigned int i = 0; i < BED_HOSTS; i++) {
+        bed.hosts[i].challenge = 55 + i;    /* As hosts do at first. */
+    }
+    bed_wait(5000);
+    CU_ASSERT(!engine_host(0)->anew);
+    epoch = bed.engine->epoch;
+    for (unsigned int i = 0; i < BED_HOSTS; i++) {
+        bed.hosts[i].challenge = 77 + i;
+    }
+    bed.engine->next_flow_id = bed.engine->epoch_start + MIGRATE_EPOCH_FLOWS;
+    c = bed_client(0, BED_HTTP);
+    bed_request(&c, NULL);
+    CU_ASSERT(bed.engine->epoch != epoch);
+    b = bed_expect_bundle();
+    bed_wait(MIGRATE_CONFIRM_WAIT);
+    CU_ASSERT((int32_t) (b.flow_id - engine_host(b.host)->floor) < 0);
+    CU_ASSERT((int32_t) (bed_record(&c)->flow_id
+                         - engine_host(b.host)->floor) >= 0);
+    CHECK_INT(bed_record(&c)->host, b.host);
+    bed_bundle_free(&b);
+    bed_close();
+}
+
+/* Nor does it take much to end an epoch: what was refused under flow IDs from
+ * before the counter jumped does not let it jump again. */
+static void
+test_epoch_jumps(void)
+{
+    struct bed_bundle b[4];
+    uint32_t first;
+
+    bed_open(4, 64);
+    first = bed.engine->next_flow_id;
+    for (unsigned int i = 0; i < 4; i++) {
+        struct bed_client c = bed_client(i, BED_HTTP);
+
+        bed_request(&c, NULL);
+        b[i] = bed_expect_bundle();
+    }
+    for (unsigned int i = 0; i < 4; i++) {
+        bed_report(b[i].host, b[i].flow_id, MIGRATE_REFUSE,
+                   MIGRATE_REASON_FLOW_ID, 0);
+        bed_bundle_free(&b[i]);
+    }
+    CHECK_INT(bed.engine->next_flow_id, first + (1 << 20) + 8);
+    bed_close();
+}
+
+/* A host that is put into another VLAN has its connections still. */
+static void
+test_moved(void)
+{
+    struct bed_client c;
+    unsigned int host;
+
+    bed_open(4, 64);
+    c = bed_client(0, BED_HTTP);
+    bed_live(&c, &host);
+    bed_wait(2 * HOST_LOST);
+    bed.hosts[host].alive = false;      /* For a moment. */
+    bed_host_vlan(host, 7);
+    bed_configure();
+    bed_wait(0);
+    CHECK_STR(bed_state(&c), "live");
+    bed.hosts[host].alive = true;
+    bed_wait(2 * MIGRATE_HELLO_INTERVAL);
+    CHECK_INT(bed_text(&c, "x"), MIGRATE_FORWARD);
+    bed_close();
+}
+
 /* A switch that did not run for long does not take its own silence for that
  * of its hosts. */
 static void
@@ -821,6 +901,9 @@ static const struct unit_test tests[] = {
     { "challenge of a host", test_challenge },
     { "report before status", test_report_before_status },
     { "flow IDs of an epoch", test_epoch_ends },
+    { "flow IDs from before a host knew the epoch", test_epoch_met },
+    { "flow IDs that are taken", test_epoch_jumps },
+    { "host that is moved to another VLAN", test_moved },
     { "silence of the switch itself", test_late_switch },
     { "many hellos in little time", test_many_hellos },
     { "hellos hold the service addresses", test_service_addresses },

@@ -159,6 +159,52 @@ test_confirmed_by_client(void)
     bed_close();
 }
 
+/* What the switch has acknowledged, and the bundle has no room for, is sent
+ * until the host says that it has it. */
+static void
+test_confirmed_in_part(void)
+{
+    static const uint8_t headers[] = {
+        0, 7, 214, 1, 5, 0, 0, 0, 1,    /* 2006 bytes, all of them. */
+        0x82, 0x86, 4, 0x7f, 0xd1, 0x0e /* GET, http, a path of 2000. */
+    };
+    char data[H2_PREFACE_LEN + 9 + sizeof headers + 2000];
+    struct bed_client c;
+    struct bed_bundle b;
+    struct bed_frame *f;
+    uint32_t has;
+
+    memcpy(data, H2_PREFACE "\0\0\0\4\0\0\0\0\0", H2_PREFACE_LEN + 9);
+    memcpy(data + H2_PREFACE_LEN + 9, headers, sizeof headers);
+    memset(data + sizeof data - 2000, '/', 2000);
+    bed_open(4, 64);
+    c = bed_client(0, BED_H2C);
+    bed_connect(&c);
+    bed_data(&c, data, 1448);
+    bed_wait(DELAYED_ACK + 1);
+    free(bed_expect(&c, SEG_ACK, c.seq));
+    bed_data(&c, data + 1448, sizeof data - 1448);
+    b = bed_expect_bundle();
+    has = c.isn + 1 + b.inner->packet.payload_len;
+    CU_ASSERT(has - (c.isn + 1) < 1448);
+    bed_clear();                /* What follows the bundle is lost. */
+    c.ack += 9;                 /* The server's SETTINGS. */
+    bed_segment(&c, SEG_ACK, c.seq, NULL, 0);
+    CHECK_INT(BED_COUNT(CONFIRMED_ACK), 1);
+    bed_clear();
+    bed_wait(MIGRATE_CONFIRM_WAIT);
+    bed_bundle_free(&b);
+    b = bed_expect_bundle();
+    f = bed_take();
+    CU_ASSERT_FATAL(f && f->kind == FRAME_TCP);
+    CHECK_INT(f->packet.seq, has);
+    free(f);
+    bed_report(b.host, b.flow_id, MIGRATE_CONFIRM, 0, c.seq);
+    CHECK_STR(bed_state(&c), "live");
+    bed_bundle_free(&b);
+    bed_close();
+}
+
 /* Client packets that come while the bundle is under way go on as well. */
 static void
 test_packets_while_offered(void)
@@ -632,6 +678,7 @@ static const struct unit_test tests[] = {
     { "flow IDs are a counter", test_flow_id_counter },
     { "CONFIRM", test_confirm },
     { "client's ACK past the ISN confirms", test_confirmed_by_client },
+    { "... but no more than the bundle had in it", test_confirmed_in_part },
     { "packets while offered", test_packets_while_offered },
     { "connection that the host has already", test_known },
     { "older connection of the same client port", test_replaced },
