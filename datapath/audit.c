@@ -230,7 +230,11 @@ gives_way(const struct record *r, const struct host *host,
     bool same = r->isn == ntohl(map->isn);
 
     if (map->state == MIGRATE_MAPPING_ENDED) {
-        return is_on_its_way(r, host, map);
+        /* Of two that have ended, the last is the one whose FIN may yet be
+         * repeated. */
+        return (is_on_its_way(r, host, map)
+                || (r->state == RECORD_LINGER && !same
+                    && (int32_t) (since - r->touched) > 0));
     }
     /* The same connection twice: its switch has taken it elsewhere. */
     return (r->state == RECORD_LOST

@@ -170,6 +170,18 @@ report(struct migrate *m, struct host *host, const struct migrate_report *rep,
     }
 }
 
+/* A message of 'host' came under another epoch than it had: its status, which
+ * would have said that it has begun anew, may have been lost. */
+static void
+ask_again(struct migrate *m, struct host *host, int64_t now)
+{
+    int64_t asked = host->said[host->asked % HOST_HELLOS];
+
+    if (host->mac_known && now - asked >= SETTLE_INTERVAL) {
+        send_hello(m, host, now);
+    }
+}
+
 static void
 reports(struct migrate *m, struct host *host,
         const struct migrate_header *header, int64_t now)
@@ -184,9 +196,12 @@ reports(struct migrate *m, struct host *host,
     }
     /* Flow IDs come again in another epoch.  What a host has that has begun
      * anew counts when its status has said so: that ends what it had. */
-    if (ntohl(header->sequence) != m->epoch
-        || ntohl(header->epoch) != host->epoch) {
+    if (ntohl(header->sequence) != m->epoch) {
         count(m, COUNTER_DROP_OLD);
+        return;
+    } else if (ntohl(header->epoch) != host->epoch) {
+        count(m, COUNTER_DROP_OLD);
+        ask_again(m, host, now);
         return;
     }
     for (size_t i = 0; i < n; i++) {

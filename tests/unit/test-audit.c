@@ -612,6 +612,39 @@ test_conflict(void)
     bed_close();
 }
 
+/* Of two from one client port that have ended, the last is the one whose
+ * client may send its FIN again. */
+static void
+test_both_ended(void)
+{
+    struct bed_client old, c;
+    struct migrate_mapping map;
+    unsigned int host, other;
+    uint32_t flow_id;
+
+    bed_open(4, 64);
+    old = old_client(0);
+    c = bed_client(0, BED_HTTP);
+    flow_id = bed_live(&c, &host);
+    other = (host + 1) % BED_HOSTS;
+    old.tuple = c.tuple;
+    bed_report(host, flow_id, MIGRATE_RELEASE, 0, 0);
+    CHECK_STR(bed_state(&c), "linger");
+    bed_wait(1000);
+    map = bed_mapping(&old, FLOW);
+    map.state = MIGRATE_MAPPING_ENDED;
+    map.age = htonl(2000);
+    audit(other, &map, 1);
+    CHECK_INT(bed_record(&c)->flow_id, flow_id);
+    map.age = htonl(500);
+    audit(other, &map, 1);
+    CHECK_INT(bed_record(&c)->flow_id, FLOW);
+    CHECK_INT(bed_record(&c)->host, other);
+    CHECK_STR(bed_state(&c), "linger");
+    CHECK_INT(engine_host(host)->n_records, 0);
+    bed_close();
+}
+
 /* A connection that two hosts have: the one that was confirmed stays. */
 static void
 test_double(void)
@@ -958,6 +991,7 @@ static const struct unit_test tests[] = {
     { "repair: listed end", test_repair_ended },
     { "connection that nobody knows", test_adopt },
     { "connections from one client port", test_conflict },
+    { "ended connections from one client port", test_both_ended },
     { "connection that two hosts have", test_double },
     { "connection on its way elsewhere", test_on_its_way },
     { "connection on its way that another host acknowledged",
