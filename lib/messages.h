@@ -123,7 +123,7 @@ enum migrate_reason {
     MIGRATE_REASON_KERNEL = 3,      /* The kernel would not take the state. */
     MIGRATE_REASON_TABLE = 4,       /* The mapping table is full. */
     MIGRATE_REASON_FLOW_ID = 5,     /* The flow ID maps another connection. */
-    MIGRATE_REASON_CLOSED = 6,      /* A late duplicate: it has ended. */
+    MIGRATE_REASON_CLOSED = 6,      /* Aborted, as another flow ID. */
     MIGRATE_REASON_BUSY = 7,        /* The 4-tuple is in use by a socket that
                                      * was not migrated. */
     MIGRATE_N_REASONS
