@@ -228,6 +228,15 @@ migrator_attach(struct migrator *m, const struct rundir *rd)
                                      m->skel->progs.migrator_ingress);
 }
 
+int
+migrator_guard(const struct migrator *m, int fd)
+{
+    int prog_fd = bpf_program__fd(m->skel->progs.migrator_socket);
+
+    return (setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &prog_fd,
+                       sizeof prog_fd) ? -errno : 0);
+}
+
 static bool
 is_attached(int ifindex, enum bpf_tc_attach_point point,
             const struct bpf_program *prog)

@@ -45,6 +45,10 @@ int migrator_open(struct migrator *, const char *interface,
  * Returns as migrator_open(). */
 int migrator_attach(struct migrator *, const struct rundir *);
 
+/* Has socket 'fd', which takes messages, get only those whose seal the programs
+ * have checked.  Returns 0 or a negative errno value. */
+int migrator_guard(const struct migrator *, int fd);
+
 /* Whether the programs are where migrator_attach() put them. */
 bool migrator_is_attached(const struct migrator *);
 

@@ -117,6 +117,11 @@ agent_open(struct agent *agent)
                   strerror(-agent->udp_fd));
         return EXIT_SYSTEM;
     }
+    status = migrator_guard(&agent->migrator, agent->udp_fd);
+    if (status) {
+        log_error("cannot attach a filter to a socket: %s", strerror(-status));
+        return EXIT_SYSTEM;
+    }
     agent->control_fd = status_listen(&agent->rundir);
     if (agent->control_fd < 0) {
         log_error("%s: cannot listen: %s", agent->rundir.control,

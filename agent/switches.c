@@ -78,6 +78,9 @@ switches_hello(struct switches *s, const struct migrate_address *address,
 
     if (hello->challenge == s->challenge) {
         s->challenge = random_nonzero();
+        /* The switch may have forgotten this host meanwhile, and count its
+         * questions from elsewhere. */
+        peer.audit = ntohl(hello->next_audit) - 1;
         /* Else only a HELLO was doubled, and there may be bundles under way
          * that the floor must not overtake. */
         if (!is_present(&peer, header)) {
@@ -88,7 +91,6 @@ switches_hello(struct switches *s, const struct migrate_address *address,
             peer.epoch = header->epoch;
             peer.floor = peer.mark = ntohl(hello->next_flow_id);
             peer.marked = time_nsec();
-            peer.audit = ntohl(hello->next_audit) - 1;
         }
     } else if (!known || !is_next(&peer, peer.sequence, header)) {
         return s->challenge;

@@ -60,26 +60,25 @@ batch_abort(struct mapping *m, const struct batch_entry *e)
     return BATCH_DONE;
 }
 
-/* Whoever is forgotten must not come again. */
-static __always_inline void
-batch_forget(__be32 flow_id, const struct mapping *m)
+/* Whoever is forgotten must not come again.  Returns whether 'm' was in 'state'
+ * still. */
+static __always_inline int
+batch_forget(__be32 flow_id, struct mapping *m, __u32 state)
 {
     struct switch_peer *peer = bpf_map_lookup_elem(&switches,
                                                    &m->switch_address);
-    struct tuple t = m->tuple;
 
     if (peer && peer->epoch == m->epoch
         && !flow_is_older(bpf_ntohl(flow_id), peer->floor)) {
         peer->floor = bpf_ntohl(flow_id) + 1;
     }
-    forget_tuple(flow_id, &t);
-    bpf_map_delete_elem(&mappings, &flow_id);
+    return mapping_forget(flow_id, m, state);
 }
 
 static __always_inline __u32
 batch_check(struct __sk_buff *skb, __be32 flow_id, struct mapping *m)
 {
-    __u64 age = bpf_ktime_get_ns() - m->changed;
+    __s64 age = bpf_ktime_get_ns() - m->changed;
     __u32 state = m->state, rcv_nxt;
 
     if (state == MAPPING_ESTABLISHED) {
@@ -89,15 +88,25 @@ batch_check(struct __sk_buff *skb, __be32 flow_id, struct mapping *m)
     } else if (state == MAPPING_INFUSING) {
         if (batch_socket(skb, m, &rcv_nxt)) {
             mapping_establish(flow_id, m);
-        } else if (age > INFUSING_NS) {
-            batch_forget(flow_id, m);
+        } else if (age > (__s64) INFUSING_NS) {
+            batch_forget(flow_id, m, state);
         }
-    } else if (age > 2 * MIGRATE_LINGER * NS_PER_MS) {
+    } else if (age > (__s64) (2 * MIGRATE_LINGER * NS_PER_MS)
+               && batch_forget(flow_id, m, state)) {
         /* Nobody reaped it, so nobody heard of its end either. */
-        batch_forget(flow_id, m);
         return BATCH_RELEASED;
     }
     return BATCH_NONE;
+}
+
+static __always_inline __u32
+batch_reap(__be32 flow_id, struct mapping *m, const struct batch_entry *e)
+{
+    __u32 state = m->state;
+
+    return (m->changed == e->changed && state != MAPPING_INFUSING
+            && state != MAPPING_ESTABLISHED && batch_forget(flow_id, m, state)
+            ? BATCH_DONE : BATCH_NONE);
 }
 
 static long
@@ -132,10 +141,8 @@ batch_one(__u32 i, void *skb_)
         e->result = batch_abort(m, e);
     } else if (batch.op == BATCH_CHECK) {
         e->result = batch_check(skb, flow_id, m);
-    } else if (batch.op == BATCH_REAP && m->changed == e->changed
-               && !mapping_lives(m)) {
-        batch_forget(flow_id, m);
-        e->result = BATCH_DONE;
+    } else if (batch.op == BATCH_REAP) {
+        e->result = batch_reap(flow_id, m, e);
     }
     return 0;
 }

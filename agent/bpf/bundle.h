@@ -153,6 +153,10 @@ message_is_sealed(struct __sk_buff *skb, const struct packet *p,
     return check(skb, p, header, why);
 }
 
+/* The priority of packets whose seal has been checked.  It means nothing to the
+ * kernel on their way in. */
+#define SEALED_PRIORITY 0x4d696701u
+
 /* Something arrived on MIGRATE_PORT.  What is no bundle is for the daemon, but
  * nobody may keep that busy without a key. */
 static __always_inline int
@@ -165,14 +169,29 @@ message(struct __sk_buff *skb, const struct packet *p)
     } m;
 
     if (p->fragment) {
-        return TC_ACT_UNSPEC;
+        return TC_ACT_UNSPEC;   /* Not past for_daemon(). */
     }
     if (bpf_skb_load_bytes(skb, p->l4, &m, sizeof m)
         || !message_is_sealed(skb, p, &m.header, m.udp.len, &why)) {
         return drop(why);
     }
-    return m.header.type == MIGRATE_BUNDLE ? bundle(skb, p, &m.header)
-                                           : TC_ACT_UNSPEC;
+    if (m.header.type == MIGRATE_BUNDLE) {
+        return bundle(skb, p, &m.header);
+    }
+    skb->priority = SEALED_PRIORITY;
+    return TC_ACT_UNSPEC;
+}
+
+/* The filter of the daemon's socket: lets through what has been checked.
+ * Fragments, and what is behind IPv6 extension headers, have not. */
+static __always_inline int
+for_daemon(struct __sk_buff *skb)
+{
+    if (skb->priority == SEALED_PRIORITY) {
+        return skb->len;
+    }
+    count(COUNTER_BAD_LENGTH);
+    return 0;
 }
 
 #endif /* bundle.h */

@@ -6,7 +6,8 @@
  * it means.  A packet that is dropped is counted under exactly one. */
 #define COUNTERS                                                            \
     /* Messages. */                                                         \
-    COUNTER(BAD_LENGTH, "bad_length", "messages of a wrong length")         \
+    COUNTER(BAD_LENGTH, "bad_length", "messages of a wrong length, or in "    \
+            "fragments, or behind IPv6 extension headers")                   \
     COUNTER(BAD_VERSION, "bad_version", "messages of another version")      \
     COUNTER(UNKNOWN_KEY, "unknown_key", "messages sealed with no key of "   \
             "ours")                                                         \

@@ -107,7 +107,8 @@ forward_mapped(struct __sk_buff *skb, const struct packet *p,
     struct tcp_middle tcp;
     struct tuple t;
 
-    if (state == MAPPING_ABORTED || state == MAPPING_REPLACED) {
+    if (state == MAPPING_ABORTED || state == MAPPING_REPLACED
+        || state == MAPPING_FORGOTTEN) {
         return drop(COUNTER_STALE);
     }
     if (bpf_skb_load_bytes(skb, p->l4 + TCP_ACK, &tcp, sizeof tcp)) {

@@ -16,8 +16,17 @@
 #define TCP_MSS_MIN6 1220
 #define NS_PER_MS 1000000ULL
 #define MAX_WSCALE 14               /* RFC 7323 2.3. */
-#define INFUSION_NS (12 * (__s64) NS_PER_MS)    /* At most: well below
-                                                 * MIGRATE_CONFIRM_WAIT. */
+#define INFUSION 12                 /* ms at most: well below
+                                     * MIGRATE_CONFIRM_WAIT. */
+#define REASON_LATER MIGRATE_N_REASONS  /* Not now: the bundle comes again. */
+
+/* Whether the bundle came more than 'ms' after 'then'.  Another processor may
+ * have set that since, so that it did not come after it at all. */
+static __always_inline int
+is_after(const struct work *w, __u64 then, __u32 ms)
+{
+    return (__s64) (w->mapping.changed - then) > (__s64) (ms * NS_PER_MS);
+}
 
 /* Refuses the bundle, and remembers it: see 'struct refusal'. */
 static __noinline int
@@ -66,13 +75,23 @@ forget_tuple(__be32 flow_id, const struct tuple *t)
     }
 }
 
-/* Forgets the mapping 'flow_id' of the bundle's addresses, which came to
- * nothing. */
-static __always_inline void
-forget(struct work *w, __be32 flow_id)
+/* Forgets 'm', which is 'flow_id', if it is in 'state' still.  Returns whether
+ * it was. */
+static __always_inline int
+mapping_forget(__be32 flow_id, struct mapping *m, __u32 state)
 {
-    forget_tuple(flow_id, &w->mapping.tuple);
+    struct tuple t = m->tuple;
+
+    if (state == MAPPING_FORGOTTEN
+        || __sync_val_compare_and_swap(&m->state, state, MAPPING_FORGOTTEN)
+           != state) {
+        return 0;
+    }
+    if (state != MAPPING_REPLACED) {
+        forget_tuple(flow_id, &t);
+    }
     bpf_map_delete_elem(&mappings, &flow_id);
+    return 1;
 }
 
 static __always_inline int
@@ -122,7 +141,9 @@ known(struct __sk_buff *skb, const struct packet *p, struct work *w,
     __u32 rcv_nxt = 0, state;
     int alive;
 
-    if (!mapping_lives(m)) {
+    if (m->state == MAPPING_FORGOTTEN) {
+        return drop(COUNTER_DUPLICATE);     /* Its like will find nothing. */
+    } else if (!mapping_lives(m)) {
         if (flow_id != w->flow_id && m->state == MAPPING_ABORTED) {
             return refuse(skb, p, w, MIGRATE_REASON_CLOSED, COUNTER_LATE);
         }
@@ -147,7 +168,7 @@ known(struct __sk_buff *skb, const struct packet *p, struct work *w,
                 : answer(skb, p, w, MIGRATE_KNOWN, MIGRATE_REASON_NONE,
                          flow_id));
     } else if (state == MAPPING_INFUSING) {
-        return ((__s64) (w->mapping.changed - m->changed) < INFUSION_NS
+        return (!is_after(w, m->changed, INFUSION)
                 || m->state != MAPPING_INFUSING
                 ? drop(COUNTER_DUPLICATE) : -1);
     }
@@ -164,7 +185,7 @@ refused_before(struct __sk_buff *skb, const struct packet *p, struct work *w)
     struct refusal *r = bpf_map_lookup_elem(&refusals, &w->refusal_key);
 
     if (!r || r->epoch != w->bundle.header.epoch
-        || w->mapping.changed - r->made > MIGRATE_LINGER * NS_PER_MS) {
+        || is_after(w, r->made, MIGRATE_LINGER)) {
         return -1;
     }
     if (r->any) {
@@ -179,31 +200,47 @@ refused_before(struct __sk_buff *skb, const struct packet *p, struct work *w)
     return answer(skb, p, w, MIGRATE_REFUSE, r->reason, 0);
 }
 
-/* Remembers the mapping.  'old' is an earlier one of the same addresses, or
- * null: what comes late for that must not reach the new connection. */
+/* Takes 'old', an earlier mapping of the same addresses, out of the way: what
+ * comes late for that must not reach the new connection.  Returns 0 if somebody
+ * else is at it. */
 static __always_inline int
+replace(struct work *w, struct mapping *old)
+{
+    __u32 state = old->state;
+
+    if (state == MAPPING_ESTABLISHED) {
+        mapping_close(w->old_flow_id, old);
+        state = MAPPING_CLOSED;
+    }
+    if (state == MAPPING_FORGOTTEN
+        || __sync_val_compare_and_swap(&old->state, state, MAPPING_REPLACED)
+           != state) {
+        return 0;
+    }
+    count(COUNTER_REPLACED);
+    return 1;
+}
+
+/* Remembers the mapping, in place of 'old' if that is nonnull.  Returns 0, or
+ * why not. */
+static __always_inline enum migrate_reason
 remember(struct work *w, struct mapping *old)
 {
-    if (bpf_map_update_elem(&mappings, &w->flow_id, &w->mapping,
-                            BPF_NOEXIST)) {
-        return -1;
+    if (old && !replace(w, old)) {
+        return REASON_LATER;
     }
-    if (bpf_map_update_elem(&tuples, &w->mapping.tuple, &w->flow_id,
-                            BPF_ANY)) {
+    if (!bpf_map_update_elem(&mappings, &w->flow_id, &w->mapping,
+                             BPF_NOEXIST)) {
+        if (!bpf_map_update_elem(&tuples, &w->mapping.tuple, &w->flow_id,
+                                 BPF_ANY)) {
+            return MIGRATE_REASON_NONE;
+        }
         bpf_map_delete_elem(&mappings, &w->flow_id);
-        return -1;
     }
     if (old) {
-        __u32 state = old->state;
-
-        if (state == MAPPING_ESTABLISHED) {
-            mapping_close(w->old_flow_id, old);
-            state = MAPPING_CLOSED;
-        }
-        __sync_val_compare_and_swap(&old->state, state, MAPPING_REPLACED);
-        count(COUNTER_REPLACED);
+        forget_tuple(w->old_flow_id, &w->mapping.tuple);
     }
-    return 0;
+    return MIGRATE_REASON_TABLE;
 }
 
 static __always_inline int
@@ -227,12 +264,24 @@ assign(struct __sk_buff *skb, const struct migrate_bundle *b,
                                    sizeof attrs);
 }
 
+/* Forgets the mapping that was remembered last, after all. */
+static __always_inline void
+give_up(struct work *w)
+{
+    struct mapping *m = bpf_map_lookup_elem(&mappings, &w->flow_id);
+
+    if (m) {
+        mapping_forget(w->flow_id, m, MAPPING_INFUSING);
+    }
+}
+
 /* Gives the bundle to 'listener'.  Returns 0, or why not.  'skb' is whole
- * still in both cases. */
+ * still in both cases.  'old' and 'same' as in infuse(). */
 static __always_inline enum migrate_reason
-offer(struct __sk_buff *skb, struct work *w, struct mapping *old,
+offer(struct __sk_buff *skb, struct work *w, struct mapping *old, int same,
       struct tcp_sock *listener, enum counter *counter)
 {
+    enum migrate_reason reason = MIGRATE_REASON_NONE;
     struct sock *sk = &listener->inet_conn.icsk_inet.sk;
 
     if (bpf_core_field_exists(listener->is_mptcp) && listener->is_mptcp) {
@@ -245,12 +294,19 @@ offer(struct __sk_buff *skb, struct work *w, struct mapping *old,
         *counter = COUNTER_REFUSED_BACKLOG;
         return MIGRATE_REASON_BACKLOG;
     }
-    if (remember(w, old)) {
+    if (!same) {
+        reason = remember(w, old);
+    } else if (old) {
+        old->changed = w->mapping.changed;
+    }
+    if (reason) {
         *counter = COUNTER_REFUSED_TABLE;
-        return MIGRATE_REASON_TABLE;
+        return reason;
     }
     if (assign(skb, &w->bundle, listener)) {
-        forget(w, w->flow_id);
+        if (!same) {
+            give_up(w);
+        }
         *counter = COUNTER_REFUSED_KERNEL;
         return MIGRATE_REASON_KERNEL;
     }
@@ -266,7 +322,8 @@ infused_meanwhile(const struct work *w)
     return m && same_connection(m, w);
 }
 
-/* Strips everything between the Ethernet header and the inner packet. */
+/* Strips everything between the Ethernet header and the inner packet.  If that
+ * fails, the next copy of the bundle is infused instead. */
 static __always_inline int
 strip(struct __sk_buff *skb, const struct packet *p, struct work *w)
 {
@@ -274,7 +331,6 @@ strip(struct __sk_buff *skb, const struct packet *p, struct work *w)
 
     skb->mark = 0;
     if (bpf_skb_adjust_room(skb, -outer, BPF_ADJ_ROOM_MAC, 0)) {
-        forget(w, w->flow_id);
         return drop(COUNTER_INFUSE_FAILED);
     }
     count(COUNTER_INFUSED);
@@ -282,10 +338,12 @@ strip(struct __sk_buff *skb, const struct packet *p, struct work *w)
 }
 
 /* Infuses the bundle, of which nothing is known here but perhaps 'old', an
- * earlier mapping of the same addresses. */
+ * earlier mapping of the same addresses.  If that is the 'same' connection's,
+ * which came to nothing so far, it stays: the kernel may be about to take an
+ * earlier copy. */
 static __noinline int
 infuse(struct __sk_buff *skb, const struct packet *p, struct work *w,
-       struct mapping *old)
+       struct mapping *old, int same)
 {
     enum migrate_reason reason = MIGRATE_REASON_BUSY;
     enum counter counter = COUNTER_REFUSED_BUSY;
@@ -296,12 +354,11 @@ infuse(struct __sk_buff *skb, const struct packet *p, struct work *w,
     int end = 0;
 
     sk = tuple_socket(skb, &w->mapping.tuple);
+    tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
     if (!sk) {
-        return refuse(skb, p, w, MIGRATE_REASON_NO_LISTENER,
-                      COUNTER_REFUSED_NO_LISTENER);
-    }
-    tp = bpf_skc_to_tcp_sock(sk);
-    if (!tp) {
+        reason = MIGRATE_REASON_NO_LISTENER;
+        counter = COUNTER_REFUSED_NO_LISTENER;
+    } else if (!tp) {
         tw = bpf_skc_to_tcp_timewait_sock(sk);
         if (tw) {
             rcv_nxt = tw->tw_sk.__tw_common.skc_tw_rcv_nxt;
@@ -310,14 +367,16 @@ infuse(struct __sk_buff *skb, const struct packet *p, struct work *w,
         }
     } else if (tp->inet_conn.icsk_inet.sk.__sk_common.skc_state
                == TCP_LISTEN) {
-        reason = offer(skb, w, old, tp, &counter);
-    } else if (old && !same_connection(old, w)) {
+        reason = offer(skb, w, old, same, tp, &counter);
+    } else if (old && !same) {
         /* Migrated here earlier, and its client has forgotten it. */
         rcv_nxt = tp->rcv_nxt;
         count(COUNTER_OLD_SOCKET);
         end = 1;
     }
-    bpf_sk_release(sk);
+    if (sk) {
+        bpf_sk_release(sk);
+    }
 
     if (end) {
         int verdict = end_socket(skb, w, rcv_nxt);
@@ -328,7 +387,11 @@ infuse(struct __sk_buff *skb, const struct packet *p, struct work *w,
     }
     if (!reason) {
         return strip(skb, p, w);
-    } else if (infused_meanwhile(w)) {
+    }
+    if (same && old
+        ? (reason == MIGRATE_REASON_BUSY
+           || !mapping_forget(w->old_flow_id, old, MAPPING_INFUSING))
+        : reason == REASON_LATER || infused_meanwhile(w)) {
         return drop(COUNTER_DUPLICATE);
     }
     return refuse(skb, p, w, reason, counter);
@@ -385,7 +448,7 @@ admit(struct __sk_buff *skb, const struct packet *p, struct work *w)
             return verdict;
         }
     }
-    if (w->mapping.changed - peer->heard > MIGRATE_STALE * NS_PER_MS) {
+    if (is_after(w, peer->heard, MIGRATE_STALE)) {
         return drop(COUNTER_NO_HELLO);
     }
     if (flow_is_older(bpf_ntohl(w->flow_id), peer->floor)) {
@@ -395,12 +458,8 @@ admit(struct __sk_buff *skb, const struct packet *p, struct work *w)
         return refuse(skb, p, w, MIGRATE_REASON_FLOW_ID,
                       COUNTER_REFUSED_FLOW_ID);
     }
-    if (same) {
-        forget(w, w->old_flow_id);
-        old = NULL;
-    }
     verdict = refused_before(skb, p, w);
-    return verdict >= 0 ? verdict : infuse(skb, p, w, old);
+    return verdict >= 0 ? verdict : infuse(skb, p, w, old, same);
 }
 
 #endif /* infuse.h */

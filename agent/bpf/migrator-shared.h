@@ -23,7 +23,9 @@ struct tuple {
 };
 
 /* INFUSING -> ESTABLISHED -> CLOSED; ABORTED comes from either of the first
- * two, REPLACED from any.  Only a compare-and-swap changes it. */
+ * two, REPLACED and FORGOTTEN from any.  Only a compare-and-swap changes it:
+ * who wins one to either of the last two may change what map 'tuples' says of
+ * the mapping's addresses. */
 enum mapping_state {
     MAPPING_INFUSING = 1,       /* Handed to the kernel: no socket seen. */
     MAPPING_ESTABLISHED = 2,    /* A socket has it. */
@@ -32,6 +34,7 @@ enum mapping_state {
     MAPPING_ABORTED = 4,        /* The switch ended it.  Nothing of it may
                                  * reach the client. */
     MAPPING_REPLACED = 5,       /* A newer flow ID has the same addresses. */
+    MAPPING_FORGOTTEN = 6,      /* It leaves the maps in this moment. */
 };
 
 /* Map 'mappings', by flow ID: what that means here, whichever switch says

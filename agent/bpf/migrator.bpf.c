@@ -49,6 +49,13 @@ migrator_egress(struct __sk_buff *skb)
     return egress(skb);
 }
 
+SEC("socket")
+int
+migrator_socket(struct __sk_buff *skb)
+{
+    return for_daemon(skb);
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int
 BPF_PROG(migrator_state, struct sock *sk, int old, int new)

@@ -494,6 +494,34 @@ def anything():
     s.close()
 
 
+def fragment(packet, begin, end):
+    """A piece of an IPv4 packet: these bytes of what is in it."""
+    more = 20 + end < len(packet)
+    head = (packet[:2] + struct.pack('!HHH', 20 + min(end, len(packet) - 20)
+                                     - begin, 7, more << 13 | begin // 8)
+            + packet[8:10] + b'\0\0' + packet[12:20])
+    return (head[:10] + struct.pack('!H', ~csum(head) & 0xffff) + head[12:]
+            + packet[20 + begin:20 + end])
+
+
+def fragments():
+    """no message gets to the agent past the check of its seal"""
+    before = lab.status()['counters']
+    for dst, sender in ('10.99.0.11', sw), ('fd99::11', sw6):
+        for m in (sw.key.seal(sender.address, dst, message(HEARD, bytes(8), 1)),
+                  message(HEARD, bytes(8), 1)):
+            packet = udp_packet(sender.address, dst, m)
+            if sender is sw:
+                sw.send_ip(fragment(packet, 0, 24))
+                sw.send_ip(fragment(packet, 24, len(packet)))
+            else:                       # Behind destination options.
+                sw6.send_ip(ip_packet(sender.address, dst, 60,
+                                      b'\x11\0\1\4\0\0\0\0' + packet[40:]))
+    check(wait_until(lambda: moved(before, 'bad_length') == 4),
+          lab.status()['counters'])
+    check(moved(before, 'bad_messages', 'old_messages') == 0, 'bad messages')
+
+
 CAP_NET_ADMIN = 1 << 12
 
 
@@ -575,7 +603,7 @@ lab.start_agent()
 lab.hello()
 TESTS = [ipv6, dual_stack, mptcp, reuseport, offload, unfinished_bundle, many,
          at_once, unpinned, another_version, table_full, linger, replay,
-         anything, privileges, bounded, missing]
+         anything, fragments, privileges, bounded, missing]
 if len(sys.argv) > 1:
     TESTS = [t for t in TESTS if t.__name__ in sys.argv[1:]]
 tap(TESTS)
