@@ -238,8 +238,8 @@ gives_way(const struct record *r, const struct host *host,
     }
     /* The same connection twice: its switch has taken it elsewhere. */
     return (r->state == RECORD_LOST
-            || ((r->state == RECORD_LIVE || r->state == RECORD_LINGER)
-                && (!same || r->standby) && (int32_t) (since - r->made) > 0));
+            || (r->state != RECORD_OFFERED && (!same || r->standby)
+                && (int32_t) (since - r->made) > 0));
 }
 
 /* Takes in 'map', a connection of 'host' that is not known as such. */

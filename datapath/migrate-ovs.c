@@ -374,6 +374,10 @@ provider_execute(const struct migrate_action *action,
         if (configured) {
             engine->table = action->table;
             process_batch(engine, action, batch, &writer, now);
+            if (migrate_deadline(engine->migrate) < engine->wakes) {
+                engine->wakes = 0;
+                seq_change(wake_seq);
+            }
         }
         ovs_mutex_unlock(&engine->mutex);
     }
@@ -532,6 +536,7 @@ run_engine(struct ovs_engine *engine, void *aux OVS_UNUSED)
     struct queued_flow *flow;
 
     ovs_mutex_lock(&engine->mutex);
+    engine->wakes = 0;
     if (engine->migrate) {
         migrate_run(engine->migrate, time_msec(), time_wall_msec());
     }
@@ -571,10 +576,9 @@ wait_engine(struct ovs_engine *engine, void *aux OVS_UNUSED)
 {
     ovs_mutex_lock(&engine->mutex);
     if (engine->migrate) {
-        int64_t deadline = migrate_deadline(engine->migrate);
-
-        if (deadline != INT64_MAX) {
-            poll_timer_wait_until(deadline);
+        engine->wakes = migrate_deadline(engine->migrate);
+        if (engine->wakes != INT64_MAX) {
+            poll_timer_wait_until(engine->wakes);
         }
     }
     ovs_mutex_unlock(&engine->mutex);

@@ -42,6 +42,8 @@ struct ovs_engine {
     struct ovs_list frames OVS_GUARDED; /* Of "struct queued_frame". */
     struct ovs_list flows OVS_GUARDED;  /* Of "struct queued_flow". */
     struct batch_writer *writer OVS_GUARDED;    /* In ->execute() only. */
+    int64_t wakes OVS_GUARDED;  /* When the main loop will wake by itself, in
+                                 * milliseconds; before it is 0. */
 };
 
 /* migrate-ovs.c. */

@@ -612,6 +612,37 @@ test_conflict(void)
     bed_close();
 }
 
+/* A request that has not come to any host gives way to a newer connection of
+ * the same client port: what its client sends next may come here. */
+static void
+test_newer_than_request(void)
+{
+    for (unsigned int rejected = 0; rejected < 2; rejected++) {
+        struct bed_client c, newer;
+        struct migrate_mapping map;
+
+        bed_open(4, 64);
+        c = bed_client(0, BED_HTTP);
+        bed_connect(&c);
+        bed_text(&c, rejected ? "nonsense\r\n\r\n" : "GET / HT");
+        CHECK_STR(bed_state(&c), rejected ? "rejected" : "gather");
+        bed_wait(1000);
+        bed_clear();
+        newer = old_client(0);
+        newer.tuple = c.tuple;
+        map = bed_mapping(&newer, FLOW);
+        map.yours = 0;
+        map.age = htonl(1500);
+        audit(0, &map, 1);
+        CHECK_STR(bed_state(&c), rejected ? "rejected" : "gather");
+        map.age = htonl(500);
+        audit(0, &map, 1);
+        CHECK_STR(bed_state(&c), "live");
+        CHECK_INT(bed_record(&c)->flow_id, FLOW);
+        bed_close();
+    }
+}
+
 /* Of two from one client port that have ended, the last is the one whose
  * client may send its FIN again. */
 static void
@@ -992,6 +1023,8 @@ static const struct unit_test tests[] = {
     { "connection that nobody knows", test_adopt },
     { "connections from one client port", test_conflict },
     { "ended connections from one client port", test_both_ended },
+    { "request, and a newer connection of its port",
+      test_newer_than_request },
     { "connection that two hosts have", test_double },
     { "connection on its way elsewhere", test_on_its_way },
     { "connection on its way that another host acknowledged",
