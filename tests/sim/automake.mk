@@ -11,4 +11,5 @@ tests_sim_run_sim_SOURCES = \
 	tests/sim/sim.c \
 	tests/sim/sim.h \
 	tests/sim/world.h
+tests_sim_run_sim_CPPFLAGS = $(AM_CPPFLAGS) $(LLHTTP_CPPFLAGS)
 tests_sim_run_sim_LDADD = $(ENGINE_LIBS)

@@ -22,7 +22,7 @@
 #define POOR { .loss = 50, .duplication = 20, .delay_max = 5 }
 
 /* A scenario and what must come of it, besides that nobody hangs, no byte
- * changes and nothing runs twice. */
+ * changes, nothing runs twice, and handoffs end in time. */
 static const struct scenario {
     struct sim_config config;
     bool all_served;
@@ -155,6 +155,7 @@ add(struct sim_result *sum, const struct sim_result *r)
     sum->changed += r->changed;
     sum->doubled += r->doubled;
     sum->unsure += r->unsure;
+    sum->late += r->late;
     sum->leaked += r->leaked;
     for (int i = 0; i < N_COUNTERS; i++) {
         sum->counters[i] += r->counters[i];
@@ -166,6 +167,7 @@ static bool
 right(const struct scenario *scenario, const struct sim_result *r)
 {
     return (!r->changed && !r->doubled && !r->leaked && !r->hung && !r->reset
+            && !r->late
             && (!scenario->all_served || r->served == SIM_CLIENTS)
             && (!scenario->none_served || !r->served));
 }
@@ -174,9 +176,9 @@ static void
 print_result(const char *prefix, const struct sim_result *r)
 {
     printf("# %s: %u served, %u refused, %u reset, %u lost, %u hung, "
-           "%u changed, %u doubled, %u unsure, %u leaked\n", prefix,
+           "%u changed, %u doubled, %u unsure, %u late, %u leaked\n", prefix,
            r->served, r->refused, r->reset, r->lost, r->hung, r->changed,
-           r->doubled, r->unsure, r->leaked);
+           r->doubled, r->unsure, r->late, r->leaked);
 }
 
 static void

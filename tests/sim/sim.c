@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host.h"
+#include "engine.h"
 
 
 /* A frame in flight. */
@@ -279,6 +279,22 @@ switch_end(struct sim_switch *sw)
     sw->engine = NULL;
 }
 
+/* Counts handoffs that have neither been confirmed nor refused by their
+ * deadline. */
+static unsigned int
+count_late(const struct sim_switch *sw)
+{
+    const struct record *r;
+    unsigned int n = 0;
+    uint32_t at = 0;
+
+    while ((r = migrate_next_connection(sw->engine, &at))) {
+        n += (r->state == RECORD_OFFERED && !r->pending->confirmed
+              && sw->sim->now > r->pending->decided + MIGRATE_DEADLINE);
+    }
+    return n;
+}
+
 static void
 switch_run(struct sim_switch *sw)
 {
@@ -295,6 +311,9 @@ switch_run(struct sim_switch *sw)
             configure(sw);
         }
         migrate_run(sw->engine, now, clock_read(sw->sim, sw));
+        if (!(now % 20) && !sw->engine->stopped) {
+            sw->late += count_late(sw);
+        }
     }
 }
 
@@ -457,6 +476,7 @@ sim_run(const struct sim_config *config, uint64_t seed,
     }
     result->leaked = aftermath(&s);
     for (unsigned int i = 0; i < s.n_switches; i++) {
+        result->late += s.switches[i].late;
         switch_end(&s.switches[i]);
     }
     memcpy(result->counters, s.counters, sizeof s.counters);

@@ -77,6 +77,8 @@ struct sim_result {
     unsigned int doubled;       /* Were infused into more than one stack. */
     unsigned int unsure;        /* Were infused into one, and into another that
                                  * died or stopped before it could say so. */
+    unsigned int late;          /* Handoffs neither confirmed nor refused by
+                                 * their deadline. */
     unsigned int leaked;        /* Records left when all was over. */
     uint64_t counters[N_COUNTERS];
 };

@@ -115,6 +115,8 @@ struct sim_switch {
     uint8_t mac[6];
     int64_t dies, returns;      /* 0: it does not. */
     struct stop stop;
+    unsigned int late;          /* Handoffs that have passed their deadline,
+                                 * looked at now and then. */
     struct key_file keys;
     int64_t wall;               /* How far its clock is ahead of 'now'... */
     int64_t clock_set;          /* ...until it is set, then; 0: it is not. */

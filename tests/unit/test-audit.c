@@ -637,7 +637,7 @@ test_newer_than_request(void)
         CHECK_STR(bed_state(&c), rejected ? "rejected" : "gather");
         map.age = htonl(500);
         audit(0, &map, 1);
-        CHECK_STR(bed_state(&c), "live");
+        CHECK_STR(bed_state(&c), "standby");
         CHECK_INT(bed_record(&c)->flow_id, FLOW);
         bed_close();
     }
