@@ -411,6 +411,9 @@ apply_delete(struct change *change, struct store *store,
             }
         }
     }
+    if (resource->remove) {
+        resource->remove(store, row);
+    }
     ovsdb_idl_txn_delete(row);
     change->result = CHANGE_DELETES;
 }

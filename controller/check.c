@@ -166,6 +166,21 @@ check_pool(struct store *store OVS_UNUSED, const struct ovsdb_idl_row *row,
     }
 }
 
+/* Switches. */
+
+/* Stations are where they were seen; a switch that is no more has none. */
+void
+remove_switch(struct store *store, const struct ovsdb_idl_row *row)
+{
+    const struct omrec_station *station, *next;
+
+    OMREC_STATION_FOR_EACH_SAFE (station, next, store->idl) {
+        if (station->switch_ && &station->switch_->header_ == row) {
+            omrec_station_delete(station);
+        }
+    }
+}
+
 /* Services. */
 
 void

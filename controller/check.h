@@ -2,12 +2,13 @@
 #ifndef CHECK_H
 #define CHECK_H 1
 
-/* What of a row cannot be said of one field alone: see 'create' and 'check' in
- * resource.h. */
+/* What of a row cannot be said of one field alone: see 'create',
+ * 'remove' and 'check' in resource.h. */
 
 #include "resource.h"
 
 void create_service(struct store *, const struct ovsdb_idl_row *);
+void remove_switch(struct store *, const struct ovsdb_idl_row *);
 
 void check_fabric(struct store *, const struct ovsdb_idl_row *,
                   const struct ovsdb_idl_row *owner, struct problem *);

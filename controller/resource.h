@@ -78,6 +78,10 @@ struct resource {
      * transaction is open. */
     void (*create)(struct store *, const struct ovsdb_idl_row *);
 
+    /* Deletes what cannot be without 'row', which is about to be deleted, and
+     * is not for clients; or NULL.  A transaction is open. */
+    void (*remove)(struct store *, const struct ovsdb_idl_row *row);
+
     /* Adds to the problem what is wrong with 'row', as it would become by the
      * open transaction, in relation to other rows, which it verifies; or
      * NULL.  'owner' is the row's owner, if it has one. */

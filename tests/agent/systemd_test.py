@@ -231,6 +231,19 @@ def restart():
     check(sw.wait(lambda: live.got.endswith(b'hello')), 'response')
 
 
+def late_key():
+    """it waits for its key for as long as it takes"""
+    system.ctl('stop', UNIT)
+    key = '/etc/ovs-migrate.key'
+    system.run('mv', key, key + '.late')
+    system.ctl('start', UNIT)
+    check(wait_until(lambda: int(system.show('NRestarts')) > 6, 20),
+          system.log())
+    system.run('mv', key + '.late', key)
+    check(wait_until(lambda: system.log().count('ready') == 4, 10),
+          system.log())
+
+
 def stop():
     """it stops, and leaves nothing after --cleanup"""
     system.ctl('stop', UNIT)
@@ -304,5 +317,5 @@ UNITS = [UNIT, REGISTER]
 if os.path.exists(BUILD + '/controller/ovs-migrate-controller'):
     UNITS.append(CONTROLLER)
 system = System()
-tap([verify, start, serve, restart, stop]
+tap([verify, start, serve, restart, late_key, stop]
     + ([controller, register] if CONTROLLER in UNITS else []))

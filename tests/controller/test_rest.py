@@ -48,14 +48,20 @@ class RestTest(ControllerTest):
         return tables
 
     def add_learned(self):
-        """A link and an event, which only the controller itself makes.  Waits
-        until it has heard of them."""
+        """A link, a station and an event, which only the controller itself
+        makes.  Waits until it has heard of them."""
+        leaf1 = transact(self.controller.remote, {
+            "op": "select", "table": "Switch", "columns": ["_uuid"],
+            "where": [["name", "==", "leaf1"]]})[0]["rows"][0]["_uuid"][1]
         transact(self.controller.remote, {
             "op": "insert", "table": "Link", "uuid-name": "link",
             "row": {"name": "leaf1:eth1", "port": "eth1"}}, {
             "op": "mutate", "table": "Switch",
             "where": [["name", "==", "leaf1"]],
             "mutations": [["links", "insert", ["named-uuid", "link"]]]}, {
+            "op": "insert", "table": "Station",
+            "row": {"mac": "02:00:00:00:00:01", "port": "eth2", "heard": 1,
+                    "switch": ["uuid", leaf1]}}, {
             "op": "insert", "table": "Event",
             "row": {"seq": 1, "time": 1, "severity": "info", "kind": "x",
                     "subject": "hosts/h1", "text": "x"}})
