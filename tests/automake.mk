@@ -87,9 +87,10 @@ check-soak: all
 # definite leaks fail them.
 VALGRIND_FLAGS = -q --error-exitcode=9 --leak-check=full \
 	--show-leak-kinds=definite --errors-for-leak-kinds=definite
+VALGRIND_TESTS = $(UNIT_TESTS) $(UNIT_CONTROLLER_TESTS) $(FUZZ_TARGETS)
 check-valgrind: all
-	@$(MAKE) check TESTS='$(UNIT_TESTS) $(UNIT_CONTROLLER_TESTS) \
-	    $(FUZZ_TARGETS)' LOG_COMPILER=valgrind LOG_FLAGS='$(VALGRIND_FLAGS)'
+	@$(MAKE) check TESTS='$(VALGRIND_TESTS)' \
+	    LOG_COMPILER=valgrind LOG_FLAGS='$(VALGRIND_FLAGS)'
 
 # The suites once more, with AddressSanitizer (which finds leaks too) and UBSan
 # in all of it, ovs-vswitchd included, in the directory sanitizers/.  Tests
