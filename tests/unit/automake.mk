@@ -35,6 +35,7 @@ UNIT_TESTS = \
 	tests/unit/test-retarget \
 	tests/unit/test-rule \
 	tests/unit/test-seal \
+	tests/unit/test-settle \
 	tests/unit/test-siphash \
 	tests/unit/test-stopped \
 	tests/unit/test-synack \
@@ -55,6 +56,7 @@ UNIT_LDADD = \
 
 check_LIBRARIES = tests/unit/libunit.a
 tests_unit_libunit_a_SOURCES = \
+	tests/unit/bed-audit.c \
 	tests/unit/bed-client.c \
 	tests/unit/bed.c \
 	tests/unit/bed.h \
@@ -190,6 +192,10 @@ tests_unit_test_rule_LDADD = $(UNIT_LDADD)
 tests_unit_test_seal_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_seal_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_seal_LDADD = $(UNIT_LDADD) $(SODIUM_LIBS)
+
+tests_unit_test_settle_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_settle_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_settle_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_siphash_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_siphash_CFLAGS = $(UNIT_CFLAGS)

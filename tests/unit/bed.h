@@ -246,4 +246,27 @@ enum migrate_verdict bed_service(uint32_t service_id, const void *data,
 size_t bed_build_message(unsigned int host, uint8_t type, const void *body,
                          size_t len, uint16_t count, uint8_t *buf);
 
+/* bed-audit.c. */
+
+/* What the engine knows of host 'i'. */
+struct host *bed_engine_host(unsigned int i);
+
+/* Client 'n', whose connection an earlier engine has handed to a host. */
+struct bed_client bed_old_client(unsigned int n);
+
+/* Has the engine audit all hosts, out of turn, with the answers up to the
+ * test.  Returns when they have been asked. */
+void bed_audit_all(void);
+
+/* The same, where all but 'host' answer that they have nothing, and 'host' has
+ * the 'n' mappings at 'maps'. */
+void bed_audit(unsigned int host, const struct migrate_mapping *maps,
+               unsigned int n);
+
+/* A new engine, whose hosts are away. */
+void bed_open_silent(void);
+
+/* Lets host 'i' come up. */
+void bed_wake(unsigned int i);
+
 #endif /* bed.h */

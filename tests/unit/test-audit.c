@@ -10,383 +10,6 @@
 
 #define FLOW 0x00770007u
 
-static struct host *
-engine_host(unsigned int i)
-{
-    return bed.engine->hosts[i];
-}
-
-static const struct service *
-engine_service(uint32_t id)
-{
-    const struct service *s;
-    size_t at = 0;
-
-    while ((s = migrate_next_service(bed.engine, &at)) && s->id != id) {
-        continue;
-    }
-    return s;
-}
-
-/* Client 'n', whose connection an earlier engine has handed to a host. */
-static struct bed_client
-old_client(unsigned int n)
-{
-    struct bed_client c = bed_client(n, BED_HTTP);
-
-    c.ack = 0x51000000 + n;
-    return c;
-}
-
-/* Has the engine audit all hosts, out of turn, with the answers up to the
- * test.  Returns when they have been asked. */
-static void
-audit_all(void)
-{
-    bed.keep_audits = true;
-    for (unsigned int i = 0; i < BED_HOSTS; i++) {
-        engine_host(i)->audit.next = 0;
-    }
-    bed.engine->next_hello = bed.now;
-    bed_wait(0);
-}
-
-/* The same, where all but 'host' answer that they have nothing, and 'host' has
- * the 'n' mappings at 'maps'. */
-static void
-audit(unsigned int host, const struct migrate_mapping *maps, unsigned int n)
-{
-    audit_all();
-    for (unsigned int i = 0; i < BED_HOSTS; i++) {
-        uint32_t after;
-        unsigned int asked = bed_expect_audit(&after);
-
-        CHECK_INT(after, 0);
-        if (asked == host) {
-            bed_mappings(asked, 0, true, maps, n);
-        } else {
-            bed_mappings(asked, 0, true, NULL, 0);
-        }
-    }
-    bed.keep_audits = false;
-}
-
-/* A new engine, whose hosts are away. */
-static void
-open_silent(void)
-{
-    bed_open(4, 64);
-    for (unsigned int i = 0; i < BED_HOSTS; i++) {
-        bed.hosts[i].alive = false;
-    }
-    bed_restart();
-    bed.keep_audits = true;
-    bed_clear();
-}
-
-/* Lets host 'i' come up. */
-static void
-wake(unsigned int i)
-{
-    bed.hosts[i].alive = true;
-    while (!engine_host(i)->up) {
-        bed_wait(1);
-        CU_ASSERT_FATAL(bed.now < 10000000);
-    }
-}
-
-/* An engine that begins takes over what its predecessor had. */
-static void
-test_rebuild(void)
-{
-    struct bed_client c[3];
-    struct migrate_mapping maps[3];
-    const struct record *r;
-    uint32_t after, number;
-
-    bed_open(4, 64);
-    number = engine_host(1)->audit.number;
-    open_silent();
-    for (unsigned int i = 0; i < 3; i++) {
-        c[i] = old_client(i);
-        maps[i] = bed_mapping(&c[i], FLOW + i);
-    }
-    maps[1].state = MIGRATE_MAPPING_ENDED;
-    wake(1);
-    CHECK_INT(bed_expect_audit(&after), 1);
-    CHECK_INT(after, 0);
-    /* The list of its predecessor's last audit would not do. */
-    CU_ASSERT(engine_host(1)->audit.number != number);
-    bed_expect_none();
-    bed_mappings(1, 0, false, maps, 2);
-    CHECK_INT(bed_expect_audit(&after), 1);
-    CHECK_INT(after, FLOW + 1);
-    bed_mappings(1, after, true, maps + 2, 1);
-    bed_expect_none();
-
-    CHECK_STR(bed_state(&c[0]), "live");
-    CHECK_STR(bed_state(&c[1]), "linger");
-    CHECK_STR(bed_state(&c[2]), "live");
-    CHECK_INT(BED_COUNT(ADOPTED), 2);
-    r = bed_record(&c[2]);
-    CHECK_INT(r->flow_id, FLOW + 2);
-    CHECK_INT(r->service_id, BED_HTTP);
-    CHECK_INT(r->isn, c[2].ack - 1);
-    CHECK_INT(r->made, (uint32_t) bed.now - 10);
-    CHECK_INT(engine_host(1)->n_connections, 2);
-    CHECK_INT(engine_host(1)->n_records, 3);
-    CHECK_INT(engine_service(BED_HTTP)->n_connections, 2);
-    CHECK_INT(engine_service(BED_HTTP)->n_handoffs, 0);
-
-    /* They go on, and end, as any. */
-    CHECK_INT(bed_text(&c[0], "more"), MIGRATE_FORWARD);
-    CHECK_INT(ntohs(bed.forwarded->packet.src_port), FLOW >> 16);
-    CHECK_INT(ntohs(bed.forwarded->packet.dst_port), FLOW & 0xffff);
-    CU_ASSERT(address_equals(&bed.forwarded->packet.dst,
-                             &bed.hosts[1].address));
-    bed_report(1, FLOW, MIGRATE_RELEASE, 0, 0);
-    CHECK_STR(bed_state(&c[0]), "linger");
-    CHECK_INT(engine_host(1)->n_connections, 1);
-    CHECK_INT(engine_service(BED_HTTP)->n_connections, 1);
-    bed_close();
-}
-
-/* A connection of a service with placement=flow gets its flow again, once it
- * is in use. */
-static void
-test_rebuild_placed(void)
-{
-    struct migrate_mapping map;
-    struct bed_client c;
-    uint32_t after;
-
-    open_silent();
-    c = old_client(0);
-    c.service_id = BED_FLOW;
-    map = bed_mapping(&c, FLOW);
-    wake(0);
-    bed_expect_audit(&after);
-    bed_mappings(0, 0, true, &map, 1);
-    bed_wait(2 * SWEEP_ROUND);
-    CHECK_INT(bed.placed.n, 0);
-    bed_text(&c, "x");
-    bed_wait(SWEEP_ROUND + SWEEP_INTERVAL);
-    CHECK_INT(bed.placed.n, 1);
-    CHECK_INT(bed.placed.flow.flow_id, FLOW);
-    bed_close();
-}
-
-/* What only a cookie proves is dropped, not answered in any way, until it is
- * known that no host has it. */
-static void
-test_unsettled(void)
-{
-    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    struct bed_client c;
-    struct bed_bundle b;
-    uint32_t after;
-
-    open_silent();
-    c = bed_client(0, BED_HTTP);
-    bed_connect(&c);            /* SYNs are answered. */
-    CHECK_INT(BED_COUNT(DROP_UNSETTLED), 1);
-    bed_segment(&c, SEG_ACK, c.isn + 1, request, strlen(request));
-    bed_segment(&c, SEG_ACK | SEG_FIN, c.isn + 1, NULL, 0);
-    bed_segment(&c, SEG_ACK, c.isn, NULL, 0);
-    CHECK_INT(BED_COUNT(DROP_UNSETTLED), 4);
-    bed_expect_none();
-    CHECK_STR(bed_state(&c), "none");
-
-    /* All but one say what they have; that one does not answer the audit. */
-    bed.hosts[0].alive = bed.hosts[1].alive = true;
-    wake(2);
-    for (unsigned int i = 0; i < BED_HOSTS; i++) {
-        CHECK_INT(bed_expect_audit(&after), i);
-        if (i) {
-            bed_mappings(i, 0, true, NULL, 0);
-        }
-    }
-    bed_segment(&c, SEG_ACK, c.isn + 1, request, strlen(request));
-    CHECK_INT(BED_COUNT(DROP_UNSETTLED), 5);
-    bed_mappings(0, 0, true, NULL, 0);
-    bed_segment(&c, SEG_ACK, c.isn + 1, request, strlen(request));
-    b = bed_expect_bundle();
-    bed_bundle_free(&b);
-    CHECK_INT(BED_COUNT(DROP_UNSETTLED), 5);
-    bed_close();
-}
-
-/* That is so as well where the port's older connection is known already. */
-static void
-test_unsettled_reuse(void)
-{
-    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    struct migrate_mapping map;
-    struct bed_client c, old;
-    struct bed_bundle b;
-    uint32_t after;
-
-    open_silent();
-    c = bed_client(0, BED_HTTP);
-    bed_connect(&c);
-    old = c;
-    old.ack = 0x51000000;
-    old.isn -= 100000;
-    map = bed_mapping(&old, FLOW);
-    map.state = MIGRATE_MAPPING_ENDED;
-    bed.hosts[0].alive = bed.hosts[1].alive = true;
-    wake(2);
-    CHECK_INT(bed_expect_audit(&after), 0);
-    bed_mappings(0, 0, true, &map, 1);
-    CHECK_STR(bed_state(&c), "linger");
-    bed_segment(&c, SEG_ACK, c.isn + 1, request, strlen(request));
-    CHECK_STR(bed_state(&c), "linger");
-    for (unsigned int i = 1; i < BED_HOSTS; i++) {
-        CHECK_INT(bed_expect_audit(&after), i);
-        bed_mappings(i, 0, true, NULL, 0);
-    }
-    bed_segment(&c, SEG_ACK, c.isn + 1, request, strlen(request));
-    b = bed_expect_bundle();
-    bed_bundle_free(&b);
-    bed_close();
-}
-
-/* A host that tells nothing, over and over, is not waited for. */
-static void
-test_settle_empty(void)
-{
-    int64_t start;
-
-    open_silent();
-    wake(0);
-    start = bed.now;
-    while (!audit_settled(bed.engine, bed.now)
-           && bed.now < start + 10 * MIGRATE_HELLO_TIMEOUT) {
-        uint32_t after;
-
-        while (!TAILQ_EMPTY(&bed.frames)) {
-            bed_mappings(bed_expect_audit(&after), 0, false, NULL, 0);
-        }
-        bed_wait(1);
-    }
-    CU_ASSERT(bed.now <= start + 2 * MIGRATE_HELLO_TIMEOUT);
-    bed_close();
-}
-
-/* Hosts that are not heard of for some seconds after the engine has begun may
- * have anything: nobody is reset, whether all is silent or one host's agent
- * is. */
-static void
-test_silent_for_long(void)
-{
-    for (unsigned int i = 0; i < 2; i++) {
-        struct bed_client c;
-        unsigned int host;
-
-        bed_open(4, 64);
-        c = bed_client(0, BED_HTTP);
-        bed_live(&c, &host);
-        bed.hosts[host].mute = i;
-        for (unsigned int k = 0; k < BED_HOSTS; k++) {
-            bed.hosts[k].alive = i;
-        }
-        bed_restart();
-        for (unsigned int k = 0; k < 8; k++) {
-            bed_segment(&c, SEG_ACK | SEG_PSH, c.seq, "data", 4);
-            bed_wait(STRANGER_AGE);
-        }
-        CHECK_INT(BED_COUNT(RESET), 0);
-        bed_close();
-    }
-}
-
-/* A connection whose SYN another engine has answered: what is said to the
- * client next must not be older by the clock that it has heard. */
-static void
-test_timestamps(void)
-{
-    struct bed_client c;
-    struct bed_bundle b;
-    struct bed_frame *f;
-    struct tcp_options o;
-
-    bed_open(4, 64);
-    c = bed_client(0, BED_HTTP);
-    bed_connect(&c);
-    bed_restart();
-    bed_wait(MIGRATE_HELLO_INTERVAL);
-    CU_ASSERT(bed.engine->ts_offset + (uint32_t) bed.now - c.ts_recent > 1000);
-    bed_segment(&c, SEG_ACK, c.seq - 1, NULL, 0);      /* Keepalive. */
-    f = bed_expect(&c, SEG_ACK, c.seq);
-    CU_ASSERT(tcp_options_parse(&f->frame, &f->packet, &o));
-    CHECK_INT(o.tsval, c.ts_recent);
-    CHECK_INT(o.tsecr, (uint32_t) bed.now);
-    free(f);
-    bed_text(&c, "GET / HTTP/1.1\r\n");
-    bed_wait(DELAYED_ACK + 1);
-    f = bed_expect(&c, SEG_ACK, c.seq);
-    CU_ASSERT(tcp_options_parse(&f->frame, &f->packet, &o));
-    CHECK_INT(o.tsval, c.ts_recent + DELAYED_ACK);
-    free(f);
-    bed_text(&c, "Host: a\r\n\r\n");
-    b = bed_expect_bundle();
-    CHECK_INT(ntohl(b.b.tsecr), c.ts_recent + DELAYED_ACK + 1);
-    bed_bundle_free(&b);
-    bed_close();
-}
-
-/* Whoever is not there is not waited for any longer than it takes to see that.
- * Meanwhile hosts are asked often. */
-static void
-test_settle_time(void)
-{
-    struct bed_client c;
-    int64_t start;
-
-    open_silent();
-    bed_wait(60000);            /* No flow leads here yet. */
-    CU_ASSERT(!audit_settled(bed.engine, bed.now));
-    start = bed.now;
-    c = bed_client(0, BED_HTTP);
-    bed_segment(&c, SEG_SYN, c.isn, NULL, 0);
-    wake(0);                    /* Is there, but answers no audit. */
-    while (!audit_settled(bed.engine, bed.now)) {
-        bed_wait(1);
-    }
-    CU_ASSERT(bed.now - start >= MIGRATE_HELLO_TIMEOUT);
-    CU_ASSERT(bed.now - start <= (MIGRATE_HELLO_TIMEOUT
-                                  + 2 * MIGRATE_HELLO_INTERVAL));
-    CU_ASSERT(BED_COUNT(HELLO) >= MIGRATE_HELLO_TIMEOUT / SETTLE_INTERVAL - 1);
-    CU_ASSERT(BED_COUNT(AUDIT) >= MIGRATE_HELLO_TIMEOUT / SETTLE_INTERVAL - 1);
-    bed_close();
-}
-
-/* A host with much to tell is waited for as long as it tells. */
-static void
-test_settle_long(void)
-{
-    struct migrate_mapping map;
-    uint32_t after;
-
-    open_silent();
-    wake(0);
-    bed_expect_audit(&after);
-    for (unsigned int i = 0; i < 10; i++) {
-        struct bed_client c = old_client(i);
-
-        CU_ASSERT(!audit_settled(bed.engine, bed.now));
-        bed_wait(500);
-        bed_clear();
-        map = bed_mapping(&c, FLOW + i);
-        bed.hosts[0].asked = engine_host(0)->audit.sequence;
-        bed_mappings(0, after, i == 9, &map, 1);
-        after = FLOW + i;
-    }
-    CU_ASSERT(audit_settled(bed.engine, bed.now));
-    CHECK_INT(BED_COUNT(ADOPTED), 10);
-    bed_close();
-}
-
 /* Questions and answers that are lost are made up for; answers that are late,
  * doubled, or not to what was asked do nothing. */
 static void
@@ -397,13 +20,13 @@ test_lost_slices(void)
     uint32_t after, sequence;
 
     bed_open(4, 64);
-    c[0] = old_client(0);
-    c[1] = old_client(1);
+    c[0] = bed_old_client(0);
+    c[1] = bed_old_client(1);
     maps[0] = bed_mapping(&c[0], FLOW);
     maps[1] = bed_mapping(&c[1], FLOW + 1);
     bed.hosts[0].alive = bed.hosts[1].alive = false;
     bed_wait(2000);
-    audit_all();
+    bed_audit_all();
     CHECK_INT(bed_expect_audit(&after), 2);
     sequence = bed.hosts[2].asked;
     bed_expect_none();
@@ -449,7 +72,7 @@ test_periodic(void)
     uint64_t n;
 
     bed_open(4, 64);
-    number = engine_host(0)->audit.number;
+    number = bed_engine_host(0)->audit.number;
     n = BED_COUNT(AUDIT);
     CHECK_INT(n, BED_HOSTS);
     bed_wait(29000);
@@ -458,7 +81,7 @@ test_periodic(void)
         bed_wait(0);
         bed.now++;
         for (unsigned int i = 0; i < BED_HOSTS; i++) {
-            if (!asked[i] && engine_host(i)->audit.number != number) {
+            if (!asked[i] && bed_engine_host(i)->audit.number != number) {
                 asked[i] = bed.now;
             }
         }
@@ -490,7 +113,7 @@ test_repair_lost_release(void)
     map = bed_mapping(&kept, flow_id);
 
     /* One that is confirmed while the audit is under way is not in it. */
-    audit_all();
+    bed_audit_all();
     fresh = bed_client(2, BED_HTTP);
     for (unsigned int n = 0; n < BED_HOSTS; n++) {
         i = bed_expect_audit(&after);
@@ -533,7 +156,7 @@ test_repair_ended(void)
     flow_id = bed_live(&c, &host);
     map = bed_mapping(&c, flow_id);
     map.state = MIGRATE_MAPPING_ENDED;
-    audit(host, &map, 1);
+    bed_audit(host, &map, 1);
     CHECK_STR(bed_state(&c), "linger");
     CHECK_INT(BED_COUNT(RELEASED), 1);
     bed_close();
@@ -547,20 +170,20 @@ test_adopt(void)
     struct bed_client c;
 
     bed_open(4, 64);
-    c = old_client(0);
+    c = bed_old_client(0);
     map = bed_mapping(&c, FLOW);
     map.yours = 0;
-    audit(2, &map, 1);
+    bed_audit(2, &map, 1);
     CHECK_STR(bed_state(&c), "standby");
-    audit(2, &map, 1);
+    bed_audit(2, &map, 1);
     CHECK_INT(BED_COUNT(ADOPTED), 1);
-    CHECK_INT(engine_host(2)->n_connections, 1);
-    CHECK_INT(engine_host(2)->n_records, 1);
+    CHECK_INT(bed_engine_host(2)->n_connections, 1);
+    CHECK_INT(bed_engine_host(2)->n_records, 1);
 
     /* Not one that this host cannot have. */
     address_parse("2001:db8::1", &map.client);
     map.flow_id++;
-    audit(2, &map, 1);
+    bed_audit(2, &map, 1);
     CHECK_INT(BED_COUNT(ADOPTED), 1);
     CHECK_INT(BED_COUNT(DROP_CONTROL), 1);
     bed_close();
@@ -577,7 +200,7 @@ test_conflict(void)
     uint32_t flow_id;
 
     bed_open(4, 64);
-    old = old_client(0);
+    old = bed_old_client(0);
     c = bed_client(0, BED_HTTP);
     flow_id = bed_live(&c, &host);
     other = (host + 1) % BED_HOSTS;
@@ -587,28 +210,28 @@ test_conflict(void)
     map = bed_mapping(&old, FLOW);
     map.age = htonl(2000);
     map.yours = 0;
-    audit(other, &map, 1);
+    bed_audit(other, &map, 1);
     bed_expect_none();
     map.yours = 1;
     map.state = MIGRATE_MAPPING_ENDED;
-    audit(other, &map, 1);
+    bed_audit(other, &map, 1);
     bed_expect_none();
     map.state = MIGRATE_MAPPING_LIVE;
-    audit(other, &map, 1);
+    bed_audit(other, &map, 1);
     bed_expect_abort(other, FLOW);
     bed_expect_none();
     CHECK_INT(bed_record(&c)->flow_id, flow_id);
-    CHECK_INT(engine_host(other)->n_connections, 0);
+    CHECK_INT(bed_engine_host(other)->n_connections, 0);
 
     map.age = htonl(500);
-    audit(other, &map, 1);
+    bed_audit(other, &map, 1);
     bed_expect_none();
     CHECK_INT(bed_record(&c)->flow_id, FLOW);
     CHECK_INT(bed_record(&c)->host, other);
     CHECK_STR(bed_state(&c), "live");
-    CHECK_INT(engine_host(host)->n_connections, 0);
-    CHECK_INT(engine_host(host)->n_records, 0);
-    CHECK_INT(engine_host(other)->n_connections, 1);
+    CHECK_INT(bed_engine_host(host)->n_connections, 0);
+    CHECK_INT(bed_engine_host(host)->n_records, 0);
+    CHECK_INT(bed_engine_host(other)->n_connections, 1);
     bed_close();
 }
 
@@ -628,15 +251,15 @@ test_newer_than_request(void)
         CHECK_STR(bed_state(&c), rejected ? "rejected" : "gather");
         bed_wait(1000);
         bed_clear();
-        newer = old_client(0);
+        newer = bed_old_client(0);
         newer.tuple = c.tuple;
         map = bed_mapping(&newer, FLOW);
         map.yours = 0;
         map.age = htonl(1500);
-        audit(0, &map, 1);
+        bed_audit(0, &map, 1);
         CHECK_STR(bed_state(&c), rejected ? "rejected" : "gather");
         map.age = htonl(500);
-        audit(0, &map, 1);
+        bed_audit(0, &map, 1);
         CHECK_STR(bed_state(&c), "standby");
         CHECK_INT(bed_record(&c)->flow_id, FLOW);
         bed_close();
@@ -654,7 +277,7 @@ test_both_ended(void)
     uint32_t flow_id;
 
     bed_open(4, 64);
-    old = old_client(0);
+    old = bed_old_client(0);
     c = bed_client(0, BED_HTTP);
     flow_id = bed_live(&c, &host);
     other = (host + 1) % BED_HOSTS;
@@ -665,14 +288,14 @@ test_both_ended(void)
     map = bed_mapping(&old, FLOW);
     map.state = MIGRATE_MAPPING_ENDED;
     map.age = htonl(2000);
-    audit(other, &map, 1);
+    bed_audit(other, &map, 1);
     CHECK_INT(bed_record(&c)->flow_id, flow_id);
     map.age = htonl(500);
-    audit(other, &map, 1);
+    bed_audit(other, &map, 1);
     CHECK_INT(bed_record(&c)->flow_id, FLOW);
     CHECK_INT(bed_record(&c)->host, other);
     CHECK_STR(bed_state(&c), "linger");
-    CHECK_INT(engine_host(host)->n_records, 0);
+    CHECK_INT(bed_engine_host(host)->n_records, 0);
     bed_close();
 }
 
@@ -690,7 +313,7 @@ test_double(void)
     flow_id = bed_live(&c, &host);
     other = (host + 1) % BED_HOSTS;
     map = bed_mapping(&c, FLOW);
-    audit(other, &map, 1);
+    bed_audit(other, &map, 1);
     bed_expect_abort(other, FLOW);
     CHECK_INT(bed_record(&c)->flow_id, flow_id);
     bed_close();
@@ -708,7 +331,7 @@ test_on_its_way(void)
     uint32_t flow_id;
 
     bed_open(4, 64);
-    audit_all();
+    bed_audit_all();
     for (unsigned int i = 0; i < BED_HOSTS; i++) {
         uint32_t after;
 
@@ -728,8 +351,8 @@ test_on_its_way(void)
     CHECK_INT(b.host, second);
     CHECK_INT(b.flow_id, FLOW);
     bed_bundle_free(&b);
-    CHECK_INT(engine_host(first)->n_connections, 0);
-    CHECK_INT(engine_host(second)->n_connections, 1);
+    CHECK_INT(bed_engine_host(first)->n_connections, 0);
+    CHECK_INT(bed_engine_host(second)->n_connections, 1);
 
     bed_mappings(first, 0, true, NULL, 0);
     bed_mappings((second + 1) % BED_HOSTS, 0, true, NULL, 0);
@@ -740,14 +363,14 @@ test_on_its_way(void)
     flow_id = b.flow_id;
     third = b.host;
     bed_bundle_free(&b);
-    audit(second, &map, 1);
+    bed_audit(second, &map, 1);
     bed_expect_abort(second, FLOW);
     bed_expect_none();
     CHECK_INT(bed_record(&c)->flow_id, flow_id);
     CHECK_INT(bed_record(&c)->host, third);
     bed_report(third, flow_id, MIGRATE_CONFIRM, 0, c.seq);
     CHECK_STR(bed_state(&c), "live");
-    CHECK_INT(engine_host(second)->n_records, 0);
+    CHECK_INT(bed_engine_host(second)->n_records, 0);
     bed_close();
 }
 
@@ -769,7 +392,7 @@ test_gathering(void)
     maps[1].state = MIGRATE_MAPPING_ENDED;
     bed_wait(100);
     bed_clear();
-    audit(1, maps, 2);
+    bed_audit(1, maps, 2);
     b = bed_expect_bundle();
     CHECK_INT(b.host, 1);
     CHECK_INT(b.flow_id, FLOW);
@@ -791,126 +414,24 @@ test_flow_id_of_another(void)
     uint32_t flow_id;
 
     bed_open(4, 64);
-    other = old_client(7);
+    other = bed_old_client(7);
     c = bed_client(0, BED_HTTP);
     flow_id = bed_live(&c, &host);
     map = bed_mapping(&other, flow_id);
-    audit(host, &map, 1);
+    bed_audit(host, &map, 1);
     CHECK_STR(bed_state(&c), "none");
     CHECK_STR(bed_state(&other), "live");
-    CHECK_INT(engine_host(host)->n_connections, 1);
+    CHECK_INT(bed_engine_host(host)->n_connections, 1);
 
     /* Our own offer it will refuse. */
     bed_request(&c, "/images");
     bed_clear();
     flow_id = bed_record(&c)->flow_id;
-    other = old_client(8);
+    other = bed_old_client(8);
     map = bed_mapping(&other, flow_id);
-    audit(2, &map, 1);
+    bed_audit(2, &map, 1);
     CHECK_STR(bed_state(&c), "offered");
     CHECK_STR(bed_state(&other), "none");
-    bed_close();
-}
-
-/* A CONFIRM of something unknown is not answered with ABORT as long as the
- * connection might be an earlier engine's. */
-static void
-test_no_abort_before(void)
-{
-    uint32_t after;
-
-    open_silent();
-    wake(1);
-    bed_expect_audit(&after);
-    bed_report(1, FLOW, MIGRATE_CONFIRM, 0, 0);
-    bed_expect_none();
-    bed_mappings(1, 0, true, NULL, 0);
-    bed_report(1, FLOW, MIGRATE_CONFIRM, 0, 0);
-    bed_expect_abort(1, FLOW);
-    bed_close();
-}
-
-/* Data that proves nothing may be of a connection that the engine missed: it
- * asks, but not for each. */
-static void
-test_hurry(void)
-{
-    struct migrate_mapping map;
-    struct bed_client c;
-    uint32_t after;
-
-    bed_open(4, 64);
-    c = old_client(0);
-    bed_wait(1000);
-    bed.keep_audits = true;
-    bed_text(&c, "data");
-    CHECK_INT(BED_COUNT(DROP_COOKIE), 1);
-    bed_wait(0);
-    map = bed_mapping(&c, FLOW);
-    for (unsigned int i = 0; i < BED_HOSTS; i++) {
-        CHECK_INT(bed_expect_audit(&after), i);
-        bed_mappings(i, 0, true, &map, i == 0);
-    }
-    CHECK_STR(bed_state(&c), "live");
-    c = old_client(1);
-    for (unsigned int i = 0; i < 10; i++) {
-        bed_text(&c, "data");
-        bed_wait(100);
-        bed_expect_none();
-    }
-    bed_close();
-}
-
-/* Sends 'c' its first data again and returns whether it is reset. */
-static bool
-resets(const struct bed_client *c, const char *data)
-{
-    uint64_t n = BED_COUNT(RESET);
-    struct bed_frame *f;
-
-    bed_clear();
-    bed_segment(c, SEG_ACK | SEG_PSH, c->seq, data, strlen(data));
-    if (BED_COUNT(RESET) == n) {
-        bed_expect_none();
-        return false;
-    }
-    f = bed_expect(c, SEG_RST, 0);
-    CHECK_INT(f->packet.seq, c->ack);
-    free(f);
-    return true;
-}
-
-/* Who goes on sending for a connection that nobody has, such as one whose
- * cookie has expired, is told, once that is certain. */
-static void
-test_nobodys(void)
-{
-    struct bed_client c;
-
-    bed_open(4, 64);
-    bed_wait(1000);
-    c = old_client(0);
-    CU_ASSERT(!resets(&c, "data"));
-    CU_ASSERT(!resets(&c, "data"));     /* Hosts have not answered yet. */
-    bed_wait(STRANGER_AGE - 1);
-    CU_ASSERT(!resets(&c, "data"));     /* Its first data may be late. */
-    bed_wait(1);
-    CU_ASSERT(resets(&c, "data"));
-    CU_ASSERT(resets(&c, "data"));      /* The reset may be lost. */
-    c.seq++;
-    CU_ASSERT(!resets(&c, "data"));     /* It may be another by now. */
-    bed_wait(STRANGER_LIFE + 1);
-    CU_ASSERT(!resets(&c, "data"));
-
-    /* A host that is away may have it, but not for ever. */
-    bed.hosts[1].alive = false;
-    bed_wait(2000);
-    c = old_client(1);
-    CU_ASSERT(!resets(&c, "data"));
-    bed_wait(HOST_LOST - 3000);
-    CU_ASSERT(!resets(&c, "data"));
-    bed_wait(3000);
-    CU_ASSERT(resets(&c, "data"));
     bed_close();
 }
 
@@ -923,18 +444,18 @@ test_full(void)
 
     bed_open(4, 10);
     for (unsigned int i = 0; i < 20; i++) {
-        c = old_client(i);
+        c = bed_old_client(i);
         maps[i] = bed_mapping(&c, FLOW + i);
     }
-    audit(0, maps, 20);
+    bed_audit(0, maps, 20);
     CHECK_INT(migrate_connection_count(bed.engine), 10);
     CHECK_INT(BED_COUNT(DROP_TABLE_FULL), 10);
-    CHECK_INT(engine_host(0)->n_connections, 10);
+    CHECK_INT(bed_engine_host(0)->n_connections, 10);
 
     /* What found no room is not what nobody has. */
     bed_wait(1);
     bed_segment(&c, SEG_ACK, c.seq, "data", 4);
-    audit(0, maps, 20);
+    bed_audit(0, maps, 20);
     bed.keep_audits = true;     /* Nobody else answers for the hosts. */
     bed_wait(STRANGER_AGE);
     bed_segment(&c, SEG_ACK, c.seq, "data", 4);
@@ -959,7 +480,7 @@ test_on_its_way_and_acknowledged(void)
     b = bed_expect_bundle();
     other = (b.host + 1) % BED_HOSTS;
     map = bed_mapping(&c, FLOW);
-    audit(other, &map, 1);
+    bed_audit(other, &map, 1);
     bed_expect_abort(b.host, b.flow_id);
     bed_report(other, FLOW, MIGRATE_CONFIRM, 0, c.seq - 5);
     CHECK_STR(bed_state(&c), "offered");
@@ -994,7 +515,7 @@ test_other_name(void)
     bed_wait(SWEEP_ROUND + SWEEP_INTERVAL);
     CHECK_INT(bed.placed.n, 1);
     map = bed_mapping(&c, FLOW);
-    audit(host, &map, 1);
+    bed_audit(host, &map, 1);
     bed_expect_none();
     CHECK_INT(bed.unplaced.n, 1);
     CHECK_INT(bed.unplaced.flow.flow_id, flow_id);
@@ -1006,16 +527,6 @@ test_other_name(void)
 }
 
 static const struct unit_test tests[] = {
-    { "rebuild", test_rebuild },
-    { "rebuild: placement=flow", test_rebuild_placed },
-    { "unsettled engine drops what a cookie proves", test_unsettled },
-    { "unsettled engine, and a port that is used again",
-      test_unsettled_reuse },
-    { "hosts that are silent for long", test_silent_for_long },
-    { "timestamps go on", test_timestamps },
-    { "settled in time", test_settle_time },
-    { "host with much to tell", test_settle_long },
-    { "host with nothing to tell", test_settle_empty },
     { "lost, late and wrong answers", test_lost_slices },
     { "every so often", test_periodic },
     { "repair: lost RELEASE", test_repair_lost_release },
@@ -1031,9 +542,6 @@ static const struct unit_test tests[] = {
       test_on_its_way_and_acknowledged },
     { "connection with an incomplete request", test_gathering },
     { "flow ID of another connection", test_flow_id_of_another },
-    { "no ABORT of what may be an earlier engine's", test_no_abort_before },
-    { "hurry", test_hurry },
-    { "connection that nobody has", test_nobodys },
     { "full table", test_full },
     { "known connection under another flow ID", test_other_name },
     { NULL, NULL }
