@@ -68,6 +68,7 @@ FLOWS = (
     "actions=migrate(service=1,table=1)",
     f"table=0,priority=100,udp,nw_dst={MIGRATE_ADDRESS},tp_dst=7471,"
     "actions=migrate(control,table=1)",
+    f"table=0,priority=65535,ip,nw_src={MIGRATE_ADDRESS},actions=drop",
     "table=1,actions=NORMAL",
 )
 
