@@ -158,6 +158,13 @@ class System:
         return {name: int(fields[name], 16)
                 for name in ('CapEff', 'CapPrm', 'NoNewPrivs', 'Seccomp')}
 
+    def kill(self, unit=UNIT):
+        """Kills its program; returns the process's number."""
+        pid = self.show('MainPID', unit)
+        check(pid not in ('', '0'), unit + ' does not run')
+        self.run('kill', '-9', pid)
+        return pid
+
     def log(self, unit=UNIT):
         return self.run('journalctl', '--no-pager', '-u', unit)
 
@@ -218,8 +225,7 @@ def serve():
 
 def restart():
     """killed or restarted, it finds its connections again"""
-    pid = system.show('MainPID')
-    system.run('kill', '-9', pid)
+    pid = system.kill()
     check(wait_until(lambda: system.show('MainPID') not in ('0', pid)
                      and system.log().count('ready') == 2, 10), system.log())
     system.ctl('restart', UNIT)
@@ -270,8 +276,7 @@ def controller():
                      '{"ip": "10.0.0.11"}',
                      'http://127.0.0.1:7480/v1/hosts/h1')
     check('"ip":"10.0.0.11"' in out, out)
-    pid = system.show('MainPID', CONTROLLER)
-    system.run('kill', '-9', pid)
+    pid = system.kill(CONTROLLER)
     check(wait_until(lambda: system.show('MainPID', CONTROLLER)
                      not in ('0', pid) and healthy(), 10),
           system.log(CONTROLLER))
