@@ -196,12 +196,12 @@ reports(struct migrate *m, struct host *host,
     }
     /* Flow IDs come again in another epoch.  What a host has that has begun
      * anew counts when its status has said so: that ends what it had. */
-    if (ntohl(header->sequence) != m->epoch) {
+    if (ntohl(header->sequence) != m->epoch
+        || ntohl(header->epoch) != host->epoch) {
         count(m, COUNTER_DROP_OLD);
-        return;
-    } else if (ntohl(header->epoch) != host->epoch) {
-        count(m, COUNTER_DROP_OLD);
-        ask_again(m, host, now);
+        if (ntohl(header->sequence) == m->epoch) {
+            ask_again(m, host, now);
+        }
         return;
     }
     for (size_t i = 0; i < n; i++) {

@@ -9,7 +9,7 @@
 #include "infuse.h"
 
 /* How long a mapping that waits for its socket stays without one. */
-#define INFUSING_NS (3 * MIGRATE_DEADLINE * NS_PER_MS)
+#define INFUSING (3 * MIGRATE_DEADLINE)     /* ms. */
 
 struct batch batch;
 
@@ -45,7 +45,7 @@ batch_abort(struct mapping *m, const struct batch_entry *e)
 {
     __u32 state = m->state;
 
-    if ((state != MAPPING_INFUSING && state != MAPPING_ESTABLISHED)
+    if (!state_lives(state)
         || !address_eq(&m->switch_address, &e->switch_address)) {
         return BATCH_NONE;
     }
@@ -78,7 +78,7 @@ batch_forget(__be32 flow_id, struct mapping *m, __u32 state)
 static __always_inline __u32
 batch_check(struct __sk_buff *skb, __be32 flow_id, struct mapping *m)
 {
-    __s64 age = bpf_ktime_get_ns() - m->changed;
+    __u64 now = bpf_ktime_get_ns(), changed = m->changed;
     __u32 state = m->state, rcv_nxt;
 
     if (state == MAPPING_ESTABLISHED) {
@@ -88,10 +88,10 @@ batch_check(struct __sk_buff *skb, __be32 flow_id, struct mapping *m)
     } else if (state == MAPPING_INFUSING) {
         if (batch_socket(skb, m, &rcv_nxt)) {
             mapping_establish(flow_id, m);
-        } else if (age > (__s64) INFUSING_NS) {
+        } else if (is_past(now, changed, INFUSING)) {
             batch_forget(flow_id, m, state);
         }
-    } else if (age > (__s64) (2 * MIGRATE_LINGER * NS_PER_MS)
+    } else if (is_past(now, changed, 2 * MIGRATE_LINGER)
                && batch_forget(flow_id, m, state)) {
         /* Nobody reaped it, so nobody heard of its end either. */
         return BATCH_RELEASED;
@@ -104,8 +104,8 @@ batch_reap(__be32 flow_id, struct mapping *m, const struct batch_entry *e)
 {
     __u32 state = m->state;
 
-    return (m->changed == e->changed && state != MAPPING_INFUSING
-            && state != MAPPING_ESTABLISHED && batch_forget(flow_id, m, state)
+    return (m->changed == e->changed && !state_lives(state)
+            && batch_forget(flow_id, m, state)
             ? BATCH_DONE : BATCH_NONE);
 }
 

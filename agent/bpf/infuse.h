@@ -20,12 +20,12 @@
                                      * MIGRATE_CONFIRM_WAIT. */
 #define REASON_LATER MIGRATE_N_REASONS  /* Not now: the bundle comes again. */
 
-/* Whether the bundle came more than 'ms' after 'then'.  Another processor may
- * have set that since, so that it did not come after it at all. */
+/* Whether 'now' is more than 'ms' after 'then'.  Another processor may have set
+ * that since, so that it is not after it at all. */
 static __always_inline int
-is_after(const struct work *w, __u64 then, __u32 ms)
+is_past(__u64 now, __u64 then, __u32 ms)
 {
-    return (__s64) (w->mapping.changed - then) > (__s64) (ms * NS_PER_MS);
+    return (__s64) (now - then) > (__s64) (ms * NS_PER_MS);
 }
 
 /* Refuses the bundle, and remembers it: see 'struct refusal'. */
@@ -95,9 +95,9 @@ mapping_forget(__be32 flow_id, struct mapping *m, __u32 state)
 }
 
 static __always_inline int
-mapping_lives(const struct mapping *m)
+state_lives(__u32 state)
 {
-    return m->state == MAPPING_INFUSING || m->state == MAPPING_ESTABLISHED;
+    return state == MAPPING_INFUSING || state == MAPPING_ESTABLISHED;
 }
 
 /* A socket has 'm': says so if it is news. */
@@ -138,22 +138,21 @@ known(struct __sk_buff *skb, const struct packet *p, struct work *w,
       struct mapping *m, __be32 flow_id)
 {
     struct bpf_sock *sk;
-    __u32 rcv_nxt = 0, state;
+    /* As it is before the socket is looked for: another processor may be at
+     * the infusion, and make one just behind us. */
+    __u32 rcv_nxt = 0, state = m->state;
     int alive;
 
-    if (m->state == MAPPING_FORGOTTEN) {
+    if (state == MAPPING_FORGOTTEN) {
         return drop(COUNTER_DUPLICATE);     /* Its like will find nothing. */
-    } else if (!mapping_lives(m)) {
-        if (flow_id != w->flow_id && m->state == MAPPING_ABORTED) {
+    } else if (!state_lives(state)) {
+        if (flow_id != w->flow_id && state == MAPPING_ABORTED) {
             return refuse(skb, p, w, MIGRATE_REASON_CLOSED, COUNTER_LATE);
         }
         count(COUNTER_LATE);
         return answer(skb, p, w, MIGRATE_RELEASE, MIGRATE_REASON_NONE, 0);
     }
 
-    /* As it was before the socket is looked for: another processor may be at
-     * the infusion, and have made one just behind us. */
-    state = m->state;
     sk = tuple_socket(skb, &w->mapping.tuple);
     alive = sk && socket_is_connection(sk, &rcv_nxt);
     if (sk) {
@@ -168,7 +167,7 @@ known(struct __sk_buff *skb, const struct packet *p, struct work *w,
                 : answer(skb, p, w, MIGRATE_KNOWN, MIGRATE_REASON_NONE,
                          flow_id));
     } else if (state == MAPPING_INFUSING) {
-        return (!is_after(w, m->changed, INFUSION)
+        return (!is_past(w->mapping.changed, m->changed, INFUSION)
                 || m->state != MAPPING_INFUSING
                 ? drop(COUNTER_DUPLICATE) : -1);
     }
@@ -185,7 +184,7 @@ refused_before(struct __sk_buff *skb, const struct packet *p, struct work *w)
     struct refusal *r = bpf_map_lookup_elem(&refusals, &w->refusal_key);
 
     if (!r || r->epoch != w->bundle.header.epoch
-        || is_after(w, r->made, MIGRATE_LINGER)) {
+        || is_past(w->mapping.changed, r->made, MIGRATE_LINGER)) {
         return -1;
     }
     if (r->any) {
@@ -448,7 +447,7 @@ admit(struct __sk_buff *skb, const struct packet *p, struct work *w)
             return verdict;
         }
     }
-    if (is_after(w, peer->heard, MIGRATE_STALE)) {
+    if (is_past(w->mapping.changed, peer->heard, MIGRATE_STALE)) {
         return drop(COUNTER_NO_HELLO);
     }
     if (flow_is_older(bpf_ntohl(w->flow_id), peer->floor)) {

@@ -248,6 +248,12 @@ class Switch:
         return [line.strip() for line in text.splitlines()
                 if "actions=" in line]
 
+    def is_met(self, match):
+        """Whether a packet has met the one flow of the bridge that is dumped
+        by 'match'."""
+        return "n_packets=0," not in self.ofctl("dump-flows", self.bridge,
+                                                match)
+
     def add_port(self, interface):
         self.vsctl("add-port", self.bridge, interface)
         wait_until(lambda: self.vsctl("get", "interface", interface,

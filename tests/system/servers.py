@@ -160,6 +160,11 @@ class Nginx(_Nginx):
 """
 
 
+def nginx_of_both(node, **kwargs):
+    """nginx that listens to both families."""
+    return Nginx(node, both=True, **kwargs)
+
+
 class NginxH2(Nginx):
     """nginx with HTTP/2 and no TLS."""
 

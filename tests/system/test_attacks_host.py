@@ -411,8 +411,7 @@ class Attacks(LabTest):
 
         def dropped():
             self.send(harmless)
-            return "n_packets=0," not in self.switch.ofctl(
-                "dump-flows", "br0", f"table=0,{match}")
+            return self.switch.is_met(f"table=0,{match}")
 
         wait_until(dropped, "the flow to be in force")
         seq, ack = self.numbers()

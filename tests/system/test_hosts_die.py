@@ -150,8 +150,7 @@ class Die(LabTest):
         self.switch.add_flow(f"cookie=0xd,{match},actions=drop")
         try:
             # The datapath follows a moment later.
-            wait_until(lambda: "n_packets=0," not in self.switch.ofctl(
-                "dump-flows", self.switch.bridge, cookie), "a drop")
+            wait_until(lambda: self.switch.is_met(cookie), "a drop")
             yield
         finally:
             self.switch.ofctl("del-flows", self.switch.bridge, cookie)

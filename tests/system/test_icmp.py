@@ -24,7 +24,7 @@ from lab import SERVICE_ADDRESS, SERVICE_ADDRESS6
 from labtest import LabTest, curl
 from netns import Node, cable, offload
 from ovs import SWITCH_MAC
-from servers import Nginx, random_file, sha256
+from servers import nginx_of_both, random_file, sha256
 from workspace import CommandError, wait_until
 
 MTU = 1280
@@ -42,7 +42,7 @@ def is_too_big(frame):
 
 class IcmpTest(LabTest):
     FAMILIES = (4, 6)
-    SERVER = staticmethod(lambda node: Nginx(node, both=True))
+    SERVER = staticmethod(nginx_of_both)
 
 
 class NarrowPathTests:

@@ -12,15 +12,14 @@ from capture import Capture
 from lab import MIGRATE_ADDRESS6, SERVICE_ADDRESS, SERVICE_ADDRESS6
 from labtest import LabTest, curl
 from ovs import SWITCH_MAC
-from servers import Nginx, random_file, sha256
+from servers import nginx_of_both, random_file, sha256
 from workspace import CommandError, wait_until
 
 MEGABYTE = 1 << 20
 
 
-def nginx_of_both(node):
-    return Nginx(node, both=True,
-                 extra="location /slow { limit_rate 400k; }")
+def nginx_with_slow(node):
+    return nginx_of_both(node, extra="location /slow { limit_rate 400k; }")
 
 
 class DualStackTests:
@@ -28,7 +27,7 @@ class DualStackTests:
 
     FAMILIES = (4, 6)
     PLACEMENT = None
-    SERVER = staticmethod(nginx_of_both)
+    SERVER = staticmethod(nginx_with_slow)
 
     @classmethod
     def configure(cls):
@@ -146,7 +145,7 @@ class Ipv6Only(LabTest):
     """Nothing but IPv6 migrates here."""
 
     FAMILIES = (6,)
-    SERVER = staticmethod(nginx_of_both)
+    SERVER = staticmethod(nginx_with_slow)
 
     def neighbor(self, node, address):
         """What 'node' has in its neighbor cache, a list of words."""

@@ -8,7 +8,7 @@ import tap
 from crowd import Crowd, put_files
 from lab import SERVICE_ADDRESS, SERVICE_ADDRESS6
 from labtest import LabTest, curl, curls
-from servers import Nginx
+from servers import nginx_of_both
 from workspace import wait_until
 
 ALONE = True                    # It measures times.
@@ -26,6 +26,9 @@ class Restart(LabTest):
     def configure(cls):
         super().configure()
         cls.content = put_files(cls.lab.hosts, SIZE)
+
+    def url(self):
+        return self.lab.url("/name", self.ADDRESS)
 
     def _live(self):
         return [connection for connection in self.switch.connections()
@@ -64,7 +67,7 @@ class Restart(LabTest):
             self.assertEqual(counters["reset"], 0)
         wait_until(lambda: not self.switch.connections(),
                    "the connections to end")
-        self.assertEqual(curl(self.client, self.lab.url("/name", self.ADDRESS)).status, 200)
+        self.assertEqual(curl(self.client, self.url()).status, 200)
 
     def test_killed(self):
         """kill -9 of ovs-vswitchd with 1000 live connections, 100 of them
@@ -78,7 +81,7 @@ class Restart(LabTest):
     def test_under_load(self):
         """Requests that are made meanwhile are answered, each once."""
         before = self.served()
-        with curls(self.client, self.lab.url("/name", self.ADDRESS), 4) as results:
+        with curls(self.client, self.url(), 4) as results:
             for kill in True, False, True:
                 time.sleep(1)
                 self.switch.restart(kill)
@@ -99,7 +102,7 @@ class RestartIpv6(Restart):
     VARIANT = "IPv6"
     FAMILIES = (6,)
     ADDRESS = SERVICE_ADDRESS6
-    SERVER = staticmethod(lambda node: Nginx(node, both=True))
+    SERVER = staticmethod(nginx_of_both)
     test_exited = test_under_load = None    # As in IPv4.
 
 

@@ -89,9 +89,8 @@ class TcpTests:
         self.switch.add_flow(f"table=0,priority=200,{acks},actions=drop")
         with self.counted("syn-ack-again"), \
                 self.client.connect((SERVICE_ADDRESS, 25)) as sock:
-            wait_until(lambda: "n_packets=0," not in self.switch.ofctl(
-                "dump-flows", self.switch.bridge, f"table=0,{acks}"),
-                "the ACK")
+            wait_until(lambda: self.switch.is_met(f"table=0,{acks}"),
+                       "the ACK")
             self.switch.ofctl("del-flows", self.switch.bridge, acks)
             sock.settimeout(5)
             self.assertTrue(sock.recv(100).startswith(b"220 "))

@@ -18,7 +18,7 @@ from lab import (
 from labtest import LabTest, curl, curls
 from netns import Node, cable
 from ovs import Pool, Service, Switch
-from servers import Nginx
+from servers import nginx_of_both
 from workspace import wait_until
 
 ALONE = True                    # It measures times.
@@ -205,7 +205,7 @@ class TwoSwitchesIpv6(TwoSwitches):
     FAMILIES = (6,)
     FIRST, SECOND = MIGRATE_ADDRESS6, "fd00::fd"
     ADDRESS = SERVICE_ADDRESS6
-    SERVER = staticmethod(lambda node: Nginx(node, both=True))
+    SERVER = staticmethod(nginx_of_both)
 
 
 if __name__ == "__main__":

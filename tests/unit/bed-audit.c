@@ -4,12 +4,6 @@
 
 /* What hosts are asked in audits, and tests answer for them. */
 
-struct host *
-bed_engine_host(unsigned int i)
-{
-    return bed.engine->hosts[i];
-}
-
 struct bed_client
 bed_old_client(unsigned int n)
 {

@@ -422,6 +422,12 @@ bed_configure(void)
     free(error);
 }
 
+struct host *
+bed_engine_host(unsigned int i)
+{
+    return bed.engine->hosts[i];
+}
+
 void
 bed_host_vlan(unsigned int host, uint16_t vlan)
 {

@@ -117,6 +117,9 @@ void bed_restart(void);
 /* Applies 'bed.config'. */
 void bed_configure(void);
 
+/* What the engine knows of host 'i'. */
+struct host *bed_engine_host(unsigned int i);
+
 /* Puts host 'host' in VLAN 'vlan', and says so in 'bed.config'. */
 void bed_host_vlan(unsigned int host, uint16_t vlan);
 
@@ -247,9 +250,6 @@ size_t bed_build_message(unsigned int host, uint8_t type, const void *body,
                          size_t len, uint16_t count, uint8_t *buf);
 
 /* bed-audit.c. */
-
-/* What the engine knows of host 'i'. */
-struct host *bed_engine_host(unsigned int i);
 
 /* Client 'n', whose connection an earlier engine has handed to a host. */
 struct bed_client bed_old_client(unsigned int n);

@@ -189,6 +189,22 @@ test_adopt(void)
     bed_close();
 }
 
+/* Opens a bed with connection 'c', live at '*host' under the flow ID that is
+ * returned, and 'old' of the same client port, which another engine had handed
+ * over. */
+static uint32_t
+open_reused(struct bed_client *c, struct bed_client *old, unsigned int *host)
+{
+    uint32_t flow_id;
+
+    bed_open(4, 64);
+    *old = bed_old_client(0);
+    *c = bed_client(0, BED_HTTP);
+    flow_id = bed_live(c, host);
+    old->tuple = c->tuple;
+    return flow_id;
+}
+
 /* Of two connections from one client port the newer one lives; the other is
  * aborted if it is this switch's. */
 static void
@@ -199,12 +215,8 @@ test_conflict(void)
     unsigned int host, other;
     uint32_t flow_id;
 
-    bed_open(4, 64);
-    old = bed_old_client(0);
-    c = bed_client(0, BED_HTTP);
-    flow_id = bed_live(&c, &host);
+    flow_id = open_reused(&c, &old, &host);
     other = (host + 1) % BED_HOSTS;
-    old.tuple = c.tuple;
     bed_wait(1000);
 
     map = bed_mapping(&old, FLOW);
@@ -276,12 +288,8 @@ test_both_ended(void)
     unsigned int host, other;
     uint32_t flow_id;
 
-    bed_open(4, 64);
-    old = bed_old_client(0);
-    c = bed_client(0, BED_HTTP);
-    flow_id = bed_live(&c, &host);
+    flow_id = open_reused(&c, &old, &host);
     other = (host + 1) % BED_HOSTS;
-    old.tuple = c.tuple;
     bed_report(host, flow_id, MIGRATE_RELEASE, 0, 0);
     CHECK_STR(bed_state(&c), "linger");
     bed_wait(1000);

@@ -8,12 +8,6 @@
 
 #include "csum.h"
 
-static const struct host *
-engine_host(unsigned int i)
-{
-    return bed.engine->hosts[i];
-}
-
 /* Opens a bed with connection 0 offered to '*host' under the flow ID that is
  * returned. */
 static uint32_t
@@ -46,7 +40,7 @@ snapshot(const struct bed_client *c)
     s.state = bed_record(c)->state;
     s.flow_id = bed_record(c)->flow_id;
     for (unsigned int i = 0; i < BED_HOSTS; i++) {
-        memcpy(&s.hosts[i], engine_host(i), sizeof s.hosts[i]);
+        memcpy(&s.hosts[i], bed_engine_host(i), sizeof s.hosts[i]);
     }
     return s;
 }
@@ -246,16 +240,16 @@ test_up_and_down(void)
     int64_t start;
 
     bed_open(4, 64);
-    start = engine_host(1)->last_heard;
+    start = bed_engine_host(1)->last_heard;
     bed.hosts[1].alive = false;
-    while (engine_host(1)->up && bed.now < start + 2000) {
+    while (bed_engine_host(1)->up && bed.now < start + 2000) {
         bed_wait(1);
     }
     CU_ASSERT(bed.now - start >= MIGRATE_HELLO_TIMEOUT);
     CU_ASSERT(bed.now - start <= MIGRATE_HELLO_TIMEOUT
               + 2 * MIGRATE_HELLO_INTERVAL);
     CU_ASSERT(strstr(bed.last_log, "host h2 is down") != NULL);
-    CU_ASSERT(engine_host(0)->up && engine_host(2)->up);
+    CU_ASSERT(bed_engine_host(0)->up && bed_engine_host(2)->up);
     for (unsigned int n = 0; n < 4; n++) {
         struct bed_client c = bed_client(n, BED_HTTP);
         unsigned int host;
@@ -280,9 +274,9 @@ test_up_and_down(void)
     bed.hosts[1].alive = true;
     bed.hosts[1].mac[5] = 0x77;     /* It has a new one. */
     bed_wait(2 * MIGRATE_HELLO_INTERVAL);
-    CU_ASSERT(engine_host(1)->up);
+    CU_ASSERT(bed_engine_host(1)->up);
     CHECK_STR(bed.last_log, "host h2 is up");
-    CU_ASSERT(!memcmp(engine_host(1)->mac, bed.hosts[1].mac, 6));
+    CU_ASSERT(!memcmp(bed_engine_host(1)->mac, bed.hosts[1].mac, 6));
     bed_close();
 }
 
@@ -318,8 +312,8 @@ test_restarted(void)
     CHECK_STR(bed_state(&other), "live");
     CHECK_INT(BED_COUNT(LOST), 2);
     CHECK_INT(bed.unplaced.n, bed.placed.n);
-    CHECK_INT(engine_host(host)->n_connections, 0);
-    CU_ASSERT(engine_host(host)->up);
+    CHECK_INT(bed_engine_host(host)->n_connections, 0);
+    CU_ASSERT(bed_engine_host(host)->up);
 
     bed_clear();
     CHECK_INT(bed_segment(&placed, SEG_RST, placed.seq, NULL, 0),
@@ -362,7 +356,7 @@ test_restarted_partly_confirmed(void)
     bed.hosts[b.host].epoch++;
     bed_wait(MIGRATE_HELLO_INTERVAL);
     CHECK_STR(bed_state(&c), "lost");
-    CHECK_INT(engine_host(b.host)->n_connections, 0);
+    CHECK_INT(bed_engine_host(b.host)->n_connections, 0);
     bed_clear();
     bed_bundle_free(&b);
     bed_wait(1000);
@@ -385,7 +379,7 @@ test_away(void)
     bed_live(&c, &host);
     bed.hosts[host].alive = false;
     bed_wait(HOST_LOST);
-    CU_ASSERT(!engine_host(host)->up);
+    CU_ASSERT(!bed_engine_host(host)->up);
     CHECK_INT(bed_text(&c, "x"), MIGRATE_FORWARD);
     bed.hosts[host].alive = true;
     bed_wait(2 * MIGRATE_HELLO_INTERVAL);
@@ -393,14 +387,14 @@ test_away(void)
 
     bed.hosts[host].mute = true;
     bed_wait(5 * HOST_LOST);
-    CU_ASSERT(!engine_host(host)->up);
+    CU_ASSERT(!bed_engine_host(host)->up);
     CHECK_INT(bed_text(&c, "x"), MIGRATE_FORWARD);
 
     bed.hosts[host].alive = false;
     bed_wait(HOST_LOST + MIGRATE_HELLO_INTERVAL);
     CHECK_STR(bed_state(&c), "lost");
     CHECK_STR(bed.last_log + 8, "was away too long: 1 connections are lost");
-    CHECK_INT(engine_host(host)->n_connections, 0);
+    CHECK_INT(bed_engine_host(host)->n_connections, 0);
     bed_clear();
     bed_text(&c, "x");
     free(bed_expect(&c, SEG_RST, 0));
@@ -417,9 +411,9 @@ test_asked(void)
     bed.hosts[1].alive = false;
     bed_restart();              /* It was not heard of yet. */
     bed_wait(HOST_LOST - MIGRATE_HELLO_INTERVAL);
-    CU_ASSERT(!engine_host(1)->lost);
+    CU_ASSERT(!bed_engine_host(1)->lost);
     bed_wait(2 * MIGRATE_HELLO_INTERVAL);
-    CU_ASSERT(engine_host(1)->lost);
+    CU_ASSERT(bed_engine_host(1)->lost);
     CHECK_STR(bed.last_log + 8, "was away too long: 0 connections are lost");
     bed_clear();
     bed.keep_hellos = true;
@@ -437,7 +431,7 @@ test_asked(void)
     bed.keep_hellos = false;
     bed.hosts[1].alive = true;
     bed_wait(1000 + MIGRATE_HELLO_INTERVAL);
-    CU_ASSERT(engine_host(1)->up);
+    CU_ASSERT(bed_engine_host(1)->up);
     bed_close();
 }
 
@@ -478,7 +472,7 @@ test_back(void)
     CHECK_INT(bed_expect_audit(&after), host);
     bed_mappings(host, 0, true, maps, 1);
     CHECK_STR(bed_state(&untold), "live");
-    CHECK_INT(engine_host(host)->n_connections, 1);
+    CHECK_INT(bed_engine_host(host)->n_connections, 1);
     CHECK_INT(bed_text(&untold, "x"), MIGRATE_FORWARD);
     bed_close();
 }
@@ -502,9 +496,9 @@ test_leaving(void)
     bed.pools[0].n_members = bed.config.n_hosts;
     bed.pools[1].members = bed.members;
     bed_configure();
-    CU_ASSERT(engine_host(host) && !engine_host(host)->configured);
+    CU_ASSERT(bed_engine_host(host) && !bed_engine_host(host)->configured);
     bed_wait(HOST_LOST);
-    CU_ASSERT(engine_host(host)->up);
+    CU_ASSERT(bed_engine_host(host)->up);
     bed.hosts[host].alive = false;
     bed_wait(HOST_LOST + 2000);
     CHECK_STR(bed_state(&c), "lost");
@@ -513,7 +507,7 @@ test_leaving(void)
     bed_report(host, flow_id, MIGRATE_RELEASE, 0, 0);
     bed_text(&c, "x");
     bed_wait(MIGRATE_LINGER + SWEEP_ROUND);
-    CU_ASSERT(!engine_host(host));
+    CU_ASSERT(!bed_engine_host(host));
     bed_close();
 }
 
@@ -538,7 +532,7 @@ test_replayed_status(void)
         bed_control(old, len);          /* Answered at once. */
         /* The latest question, asked by another engine; it may have had the
          * same numbers. */
-        bed.hosts[0].heard = engine_host(0)->asked;
+        bed.hosts[0].heard = bed_engine_host(0)->asked;
         status.epoch++;
         bed_build_message(0, MIGRATE_STATUS, &status, sizeof status, 0,
                           other);
@@ -547,20 +541,20 @@ test_replayed_status(void)
         bed_control(other, len);
         bed_wait(100);
     }
-    CU_ASSERT(!engine_host(0)->up);
+    CU_ASSERT(!bed_engine_host(0)->up);
     CHECK_INT(BED_COUNT(DROP_OLD), 40);
 
     /* One that was held back for too long. */
-    bed.hosts[0].heard = engine_host(0)->asked - 3;
+    bed.hosts[0].heard = bed_engine_host(0)->asked - 3;
     bed_build_message(0, MIGRATE_STATUS, &status, sizeof status, 0, old);
     bed.hosts[0].heard++;
     bed_build_message(0, MIGRATE_STATUS, &status, sizeof status, 0, other);
     bed_wait(MIGRATE_HELLO_INTERVAL);
     bed_control(old, len);
     CHECK_INT(BED_COUNT(DROP_OLD), 41);
-    CU_ASSERT(!engine_host(0)->up);
+    CU_ASSERT(!bed_engine_host(0)->up);
     bed_control(other, len);
-    CU_ASSERT(engine_host(0)->up);
+    CU_ASSERT(bed_engine_host(0)->up);
     bed_close();
 }
 
@@ -635,12 +629,12 @@ test_challenge(void)
     bed_open(4, 64);
     bed.hosts[0].alive = false;
     bed_wait(2000);
-    CU_ASSERT(!engine_host(0)->up);
+    CU_ASSERT(!bed_engine_host(0)->up);
     bed.hosts[0].alive = true;
     bed.hosts[0].challenge = 0x1122334455667788;
     n = BED_COUNT(HELLO);
     bed_wait(bed.engine->next_hello - bed.now);
-    CU_ASSERT(engine_host(0)->up);
+    CU_ASSERT(bed_engine_host(0)->up);
     CHECK_INT(BED_COUNT(HELLO) - n, BED_HOSTS + 1);
 
     /* In detail; a host that is up stays so meanwhile. */
@@ -658,7 +652,7 @@ test_challenge(void)
     CHECK_INT(second.hello.challenge, 77);
     CHECK_INT(ntohl(second.header.sequence),
               ntohl(first.header.sequence) + 1);
-    CU_ASSERT(engine_host(0)->up);
+    CU_ASSERT(bed_engine_host(0)->up);
     bed.hosts[0].heard++;
     bed.hosts[0].challenge = 0;
     bed_status(0);
@@ -707,7 +701,7 @@ test_epoch_met(void)
         bed.hosts[i].challenge = 55 + i;    /* As hosts do at first. */
     }
     bed_wait(5000);
-    CU_ASSERT(!engine_host(0)->anew);
+    CU_ASSERT(!bed_engine_host(0)->anew);
     epoch = bed.engine->epoch;
     for (unsigned int i = 0; i < BED_HOSTS; i++) {
         bed.hosts[i].challenge = 77 + i;
@@ -718,9 +712,9 @@ test_epoch_met(void)
     CU_ASSERT(bed.engine->epoch != epoch);
     b = bed_expect_bundle();
     bed_wait(MIGRATE_CONFIRM_WAIT);
-    CU_ASSERT((int32_t) (b.flow_id - engine_host(b.host)->floor) < 0);
+    CU_ASSERT((int32_t) (b.flow_id - bed_engine_host(b.host)->floor) < 0);
     CU_ASSERT((int32_t) (bed_record(&c)->flow_id
-                         - engine_host(b.host)->floor) >= 0);
+                         - bed_engine_host(b.host)->floor) >= 0);
     CHECK_INT(bed_record(&c)->host, b.host);
     bed_bundle_free(&b);
     bed_close();
@@ -785,9 +779,9 @@ test_late_switch(void)
     n_logs = bed.n_logs;
     bed.now += 60000;
     bed_wait(0);
-    CU_ASSERT(engine_host(0)->up);
+    CU_ASSERT(bed_engine_host(0)->up);
     bed_wait(300);
-    CU_ASSERT(engine_host(0)->up);
+    CU_ASSERT(bed_engine_host(0)->up);
     CHECK_INT(bed.n_logs, n_logs);      /* Not down for a moment either. */
     bed_close();
 }
@@ -807,8 +801,8 @@ test_many_hellos(void)
         bed_segment(&c, SEG_SYN, c.isn, NULL, 0);
         bed_wait(10);           /* A hello with the new address. */
     }
-    CU_ASSERT(engine_host(0)->unanswered >= 10);
-    CU_ASSERT(engine_host(0)->up);
+    CU_ASSERT(bed_engine_host(0)->unanswered >= 10);
+    CU_ASSERT(bed_engine_host(0)->up);
     bed_close();
 }
 

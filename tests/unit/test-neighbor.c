@@ -10,12 +10,6 @@
 
 static uint8_t mac[6] = { 2, 9, 9, 9, 9, 9 };
 
-static const struct host *
-engine_host(unsigned int i)
-{
-    return bed.engine->hosts[i];
-}
-
 /* Gives the engine an ARP frame that says that 'sender' is at 'mac'. */
 static enum migrate_verdict
 give_arp(uint16_t op, const char *sender, const char *target)
@@ -56,7 +50,7 @@ test_arp(void)
      * further: that would be back to where they came from. */
     CHECK_INT(give_arp(ARP_REPLY, "10.0.0.11", "10.0.0.254"),
               MIGRATE_DROP);
-    CU_ASSERT(!memcmp(engine_host(0)->mac, bed.hosts[0].mac, 6));
+    CU_ASSERT(!memcmp(bed_engine_host(0)->mac, bed.hosts[0].mac, 6));
     bed_clear();
     bed.hosts[0].alive = false;
     bed.keep_hellos = false;
@@ -64,8 +58,8 @@ test_arp(void)
     n = BED_COUNT(NEIGHBOR);
     CHECK_INT(give_arp(ARP_REPLY, "10.0.0.11", "10.0.0.254"),
               MIGRATE_DROP);
-    CU_ASSERT(!memcmp(engine_host(0)->mac, mac, 6));
-    CU_ASSERT(!engine_host(0)->up);     /* Only its STATUS says that. */
+    CU_ASSERT(!memcmp(bed_engine_host(0)->mac, mac, 6));
+    CU_ASSERT(!bed_engine_host(0)->up);     /* Only its STATUS says that. */
     CHECK_INT(BED_COUNT(NEIGHBOR), n + 1);
     bed_close();
 }
@@ -85,8 +79,8 @@ test_moving(void)
         give_arp(ARP_REPLY, "10.0.0.11", "10.0.0.254");
         bed_wait(1);
     }
-    CU_ASSERT(!memcmp(engine_host(0)->mac, mac, 5));
-    CHECK_INT(engine_host(0)->mac[5], 99);
+    CU_ASSERT(!memcmp(bed_engine_host(0)->mac, mac, 5));
+    CHECK_INT(bed_engine_host(0)->mac[5], 99);
     CU_ASSERT(BED_COUNT(HELLO) - n <= BED_HOSTS);
     mac[5] = 9;
     bed_close();
@@ -260,7 +254,7 @@ test_invalid(void)
     bed.hosts[0].alive = false;
     bed_wait(2000);
     bed_clear();
-    CU_ASSERT(!engine_host(0)->up);
+    CU_ASSERT(!bed_engine_host(0)->up);
     for (int i = 0; i < 2; i++) {
         for (int fault = 1; fault < N_FAULTS; fault++) {
             CHECK_INT(give_nd(&good[i], fault), MIGRATE_DROP);
@@ -274,10 +268,10 @@ test_invalid(void)
         CHECK_INT(BED_COUNT(DROP_ND), ++n);
     }
     bed_expect_none();
-    CU_ASSERT(!memcmp(engine_host(0)->mac, bed.hosts[0].mac, 6));
+    CU_ASSERT(!memcmp(bed_engine_host(0)->mac, bed.hosts[0].mac, 6));
 
     CHECK_INT(give_nd(&good[0], FAULT_NONE), MIGRATE_DROP);
-    CU_ASSERT(!memcmp(engine_host(0)->mac, mac, 6));
+    CU_ASSERT(!memcmp(bed_engine_host(0)->mac, mac, 6));
     bed_close();
 }
 
@@ -291,18 +285,18 @@ test_advertised(void)
 
     bed_open(6, 64);
     CHECK_INT(give_nd(&g, FAULT_NONE), MIGRATE_DROP);
-    CU_ASSERT(!memcmp(engine_host(0)->mac, bed.hosts[0].mac, 6));
+    CU_ASSERT(!memcmp(bed_engine_host(0)->mac, bed.hosts[0].mac, 6));
     bed.hosts[0].alive = false;
     bed_wait(2000);
     bed_clear();
     g.bare = true;
     CHECK_INT(give_nd(&g, FAULT_NONE), MIGRATE_DROP);
-    CU_ASSERT(!memcmp(engine_host(0)->mac, bed.hosts[0].mac, 6));
+    CU_ASSERT(!memcmp(bed_engine_host(0)->mac, bed.hosts[0].mac, 6));
     g.bare = g.solicited = false;
     g.dst = "ff02::1";
     CHECK_INT(give_nd(&g, FAULT_NONE), MIGRATE_DROP);
-    CU_ASSERT(!memcmp(engine_host(0)->mac, mac, 6));
-    CU_ASSERT(!engine_host(0)->up);     /* Only its STATUS says that. */
+    CU_ASSERT(!memcmp(bed_engine_host(0)->mac, mac, 6));
+    CU_ASSERT(!bed_engine_host(0)->up);     /* Only its STATUS says that. */
     bed_close();
 }
 

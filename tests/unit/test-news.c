@@ -11,20 +11,13 @@
 
 #define FLOW 0x00770007u
 
-static struct host *
-engine_host(unsigned int i)
-{
-    return bed.engine->hosts[i];
-}
-
 /* Client 'n', whose connection another switch has handed to a host, and the
  * mapping that the host has of it. */
 static struct bed_client
 other_client(unsigned int n, struct migrate_mapping *map)
 {
-    struct bed_client c = bed_client(n, BED_HTTP);
+    struct bed_client c = bed_old_client(n);
 
-    c.ack = 0x51000000 + n;
     *map = bed_mapping(&c, FLOW + n);
     map->yours = 0;
     return c;
@@ -69,8 +62,8 @@ test_life(void)
     c = other_client(0, &map);
     news(1, 1, &map);
     CHECK_STR(bed_state(&c), "standby");
-    CHECK_INT(engine_host(1)->n_connections, 1);
-    CHECK_INT(engine_host(1)->n_standby, 1);
+    CHECK_INT(bed_engine_host(1)->n_connections, 1);
+    CHECK_INT(bed_engine_host(1)->n_standby, 1);
     CHECK_INT(BED_COUNT(NEWS), 1);
     bed_expect_none();
 
@@ -84,16 +77,16 @@ test_life(void)
     CHECK_INT(BED_COUNT(TAKEN_OVER), 1);
     bed_text(&c, "more");
     CHECK_INT(BED_COUNT(TAKEN_OVER), 1);
-    CHECK_INT(engine_host(1)->n_connections, 1);
-    CHECK_INT(engine_host(1)->n_standby, 0);
+    CHECK_INT(bed_engine_host(1)->n_connections, 1);
+    CHECK_INT(bed_engine_host(1)->n_standby, 0);
 
     map.state = MIGRATE_MAPPING_ENDED;
     news(1, 2, &map);
     CHECK_STR(bed_state(&c), "linger");
-    CHECK_INT(engine_host(1)->n_connections, 0);
+    CHECK_INT(bed_engine_host(1)->n_connections, 0);
     bed_wait(MIGRATE_LINGER + 2 * SWEEP_ROUND);
     CHECK_STR(bed_state(&c), "none");
-    CHECK_INT(engine_host(1)->n_records, 0);
+    CHECK_INT(bed_engine_host(1)->n_records, 0);
     bed_close();
 }
 
@@ -110,16 +103,16 @@ test_end(void)
     map.state = MIGRATE_MAPPING_ENDED;
     news(1, 2, &map);
     CHECK_STR(bed_state(&c), "linger");
-    CHECK_INT(engine_host(1)->n_standby, 0);
+    CHECK_INT(bed_engine_host(1)->n_standby, 0);
 
     c = other_client(1, &map);
     news(1, 3, &map);
     map.state = MIGRATE_MAPPING_ABORTED;
     news(1, 4, &map);
     CHECK_STR(bed_state(&c), "none");
-    CHECK_INT(engine_host(1)->n_connections, 0);
-    CHECK_INT(engine_host(1)->n_standby, 0);
-    CHECK_INT(engine_host(1)->n_records, 1);
+    CHECK_INT(bed_engine_host(1)->n_connections, 0);
+    CHECK_INT(bed_engine_host(1)->n_standby, 0);
+    CHECK_INT(bed_engine_host(1)->n_records, 1);
 
     /* And without having been known. */
     c = other_client(2, &map);
@@ -192,7 +185,7 @@ test_audit(void)
     c = other_client(0, &map);
     news(0, 1, &map);
     bed.keep_audits = true;
-    engine_host(0)->audit.next = 0;
+    bed_engine_host(0)->audit.next = 0;
     bed_wait(MIGRATE_HELLO_INTERVAL);
     for (;;) {
         uint32_t after;
@@ -206,7 +199,7 @@ test_audit(void)
     bed.keep_audits = false;
     bed_wait(SWEEP_ROUND + SWEEP_INTERVAL);
     CHECK_STR(bed_state(&c), "linger");
-    CHECK_INT(engine_host(0)->n_standby, 0);
+    CHECK_INT(bed_engine_host(0)->n_standby, 0);
     bed_close();
 }
 
@@ -269,8 +262,8 @@ test_elsewhere(void)
     news(1, 1, &map);
     CHECK_STR(bed_state(&c), "standby");
     CHECK_INT(bed_record(&c)->flow_id, FLOW + 9);
-    CHECK_INT(engine_host(0)->n_standby, 0);
-    CHECK_INT(engine_host(1)->n_standby, 1);
+    CHECK_INT(bed_engine_host(0)->n_standby, 0);
+    CHECK_INT(bed_engine_host(1)->n_standby, 1);
 
     /* The older one, told late, is of no interest. */
     map.flow_id = htonl(FLOW);
@@ -293,7 +286,7 @@ test_no_reset(void)
     news(1, 1, &map);
     bed.hosts[1].alive = false;
     bed_wait(HOST_LOST + 2000);
-    CHECK_INT(engine_host(1)->lost, true);
+    CHECK_INT(bed_engine_host(1)->lost, true);
     CHECK_STR(bed_state(&c), "standby");
 
     /* If it says itself that it has none, the client is told. */
@@ -301,7 +294,7 @@ test_no_reset(void)
     bed.hosts[1].epoch++;
     bed_wait(1000);
     CHECK_STR(bed_state(&c), "lost");
-    CHECK_INT(engine_host(1)->n_standby, 0);
+    CHECK_INT(bed_engine_host(1)->n_standby, 0);
     bed_clear();
     bed_wait(2 * SWEEP_ROUND);  /* Nobody knows yet where the client is. */
     bed_expect_none();
@@ -331,7 +324,7 @@ test_replaced(void)
     CHECK_INT(bed_record(&old)->isn, c.ack - 1);
     CHECK_INT(BED_COUNT(REPLACED), 1);
     CHECK_INT(BED_COUNT(ABORT), 0);
-    CHECK_INT(engine_host(2)->n_standby, 0);
+    CHECK_INT(bed_engine_host(2)->n_standby, 0);
     bed_close();
 }
 
@@ -415,12 +408,12 @@ test_pause(void)
 
     bed_open(4, 64);
     bed_wait(1000);
-    number = engine_host(0)->audit.number;
+    number = bed_engine_host(0)->audit.number;
     bed.keep_audits = true;
     bed.hosts[0].challenge = htobe64(77);
     bed_wait(2 * MIGRATE_HELLO_INTERVAL);
     CHECK_INT(bed_expect_audit(&after), 0);
-    CHECK_INT(engine_host(0)->audit.number, number + 1);
+    CHECK_INT(bed_engine_host(0)->audit.number, number + 1);
     bed_close();
 }
 
