@@ -21,6 +21,9 @@ REQUESTS = 600                  # Honest ones, each time.
 SERVED = 0.95                   # So many of them at least...
 SLOWER = 3                      # ...whose median time is so many times longer
                                 # at most than without a flood.
+TRIES = 3                       # Of which one has to be that fast: others use
+                                # this machine too, and to be slow by our own
+                                # fault is to be so each time.
 STRANGERS = "10.128.0.0/9"      # Addresses that nobody has.
 MEGABYTE = 1 << 20
 SLACK = 8 * MEGABYTE            # What a process may grow by in its ordinary
@@ -98,10 +101,10 @@ class FloodTests:
         times = requests.times()
         return times[len(times) // 2]
 
-    def hold(self, kind, *options, attacker=None, grows=0, slower=SLOWER,
-             **kwargs):
+    def flood(self, kind, *options, attacker=None, grows=0, **kwargs):
         """Honest clients are served during a flood, and the switch grows by
-        no more than 'grows' bytes.  Returns what the switch counted."""
+        no more than 'grows' bytes.  Returns what the switch counted, and by
+        how many times the honest were slower than before."""
         quiet = self.median(self.honest())
         before = resident(self.switch.vswitchd)
         counters = self.switch.counters()
@@ -118,14 +121,24 @@ class FloodTests:
             grown = resident(self.switch.vswitchd) - before
         moved = {name: value - counters.get(name, 0)
                  for name, value in self.switch.counters().items()}
+        median = statistics.median(times)
         print(f"# {flood.numbers['sent'] / flood.numbers['seconds']:.0f} a "
               f"second, {moved['syn']} SYNs answered; median "
-              f"{statistics.median(times) * 1000:.1f} ms, "
-              f"{quiet * 1000:.1f} ms before; {grown >> 10} KiB more")
-        self.assertLess(statistics.median(times), slower * quiet)
+              f"{median * 1000:.1f} ms, {quiet * 1000:.1f} ms before; "
+              f"{grown >> 10} KiB more")
         self.assertLess(grown, (grows + SLACK) * PATIENCE)
         for sock in self.live:
             self._ask(sock)
+        return moved, median / quiet
+
+    def hold(self, kind, *options, slower=SLOWER, **kwargs):
+        """Floods as flood() does, and the honest are not slower than 'slower'
+        times.  Returns what the switch counted."""
+        ratios = []
+        while not ratios or ratios[-1] >= slower:
+            self.assertLess(len(ratios), TRIES, f"slower by {ratios}")
+            moved, ratio = self.flood(kind, *options, **kwargs)
+            ratios.append(ratio)
         return moved
 
     def test_syn(self):
