@@ -99,8 +99,7 @@ $(AGENT_UNITS): agent/%@.service: agent/%.service.in Makefile
 	$(AM_V_GEN)sed 's,@''sbindir@,$(sbindir),g' $< > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
 
-# The BPF programs.  They need no kernel headers but the user API's, whose
-# directories clang forgets when its target is not this machine.
+# The BPF programs, one object.
 AGENT_BPF_FILES = \
 	agent/bpf/answer.h \
 	agent/bpf/batch.h \
@@ -117,24 +116,9 @@ AGENT_BPF_FILES = \
 	agent/bpf/state.h
 EXTRA_DIST += $(AGENT_BPF_FILES)
 
-BPF_CFLAGS = -g -O2 -target bpf -mcpu=v3 -Wall -Werror \
-	-Wno-address-of-packed-member
-BPF_INCLUDES = $(CLANG) -v -E - < /dev/null 2>&1 \
-	| sed -n '/<...> search starts here:/,/End of search list/s/^ \//-idirafter &/p'
-
 agent/bpf/migrator.bpf.o: $(AGENT_BPF_FILES) \
-		agent/bpf/counters-shared.h agent/bpf/migrator-shared.h \
-		lib/messages.h lib/siphash.h
-	@$(MKDIR_P) agent/bpf
-	$(AM_V_GEN)$(CLANG) $(BPF_CFLAGS) -I$(srcdir) `$(BPF_INCLUDES)` \
-		-c $(srcdir)/agent/bpf/migrator.bpf.c -o $@.tmp
-	$(AM_V_at)$(BPFTOOL) gen object $@ $@.tmp
-	$(AM_V_at)rm -f $@.tmp
-
-agent/bpf/migrator.skel.h: agent/bpf/migrator.bpf.o
-	$(AM_V_GEN)$(BPFTOOL) gen skeleton agent/bpf/migrator.bpf.o \
-		name migrator_bpf > $@.tmp
-	$(AM_V_at)mv $@.tmp $@
+	agent/bpf/counters-shared.h agent/bpf/migrator-shared.h \
+	lib/messages.h lib/packet-bpf.h lib/siphash.h
 
 BUILT_SOURCES += agent/bpf/migrator.skel.h
 CLEANFILES += agent/bpf/migrator.bpf.o agent/bpf/migrator.skel.h

@@ -100,6 +100,14 @@ describe(const struct origin *o, const char *sw,
     return item;
 }
 
+static const char *
+placement(const struct migrate_connection *c)
+{
+    return (c->placed == MIGRATE_PLACED_FLOW ? "flow"
+            : c->placed == MIGRATE_PLACED_KERNEL ? "kernel"
+            : "table");
+}
+
 struct json *
 describe_connection(const struct ovsdb_idl *idl, const char *sw,
                     const struct migrate_connection *c)
@@ -126,7 +134,7 @@ describe_connection(const struct ovsdb_idl *idl, const char *sw,
     json_object_put(item, "idle", json_integer_create(ntohl(c->idle)));
     json_object_put(item, "packets", json_integer_create(ntohl(c->packets)));
     json_object_put(item, "bytes", json_integer_create(ntohll(c->bytes)));
-    json_object_put_string(item, "placement", c->placed ? "flow" : "table");
+    json_object_put_string(item, "placement", placement(c));
     return item;
 }
 

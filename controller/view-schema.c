@@ -45,14 +45,17 @@ const struct view_schema view_schemas[N_VIEW_SCHEMAS] = {
       "say the host. offered: a host is to take it. live: it has. rejected: "
       "it is told an error. linger: it has ended. lost: its host has it no "
       "more.\"},"
-      "  \"placement\": {\"enum\": [\"table\", \"flow\"], \"description\":"
-      "   \"Whether it has an OpenFlow flow of its own now.\"},"
+      "  \"placement\": {\"enum\": [\"table\", \"flow\", \"kernel\"],"
+      "   \"description\": \"flow: it has an OpenFlow flow of its own now. "
+      "kernel: the switch's kernel forwards its packets now. table: "
+      "neither.\"},"
       "  \"flow_id\": " INTEGER("What it is called on its way to the host.")
       ", \"age\": " INTEGER("Milliseconds since it began, or the host took "
                             "it.")
       ", \"idle\": " INTEGER("Milliseconds since a packet came, as far as "
                              "the engine has seen.")
-      ", \"packets\": " INTEGER("Of the client, sent on by the engine.")
+      ", \"packets\": " INTEGER("Of the client, sent on by the engine, or by "
+                                "the kernel in its stead.")
       ", \"bytes\": " INTEGER("Of these.")
       ", " RETARGETS "}}" },
     { "decisions", "Decision",

@@ -77,11 +77,30 @@ $(LLHTTP_OBJECTS): datapath/llhttp-%.$(OBJEXT): $(LLHTTP_DIR)/%.c
 	$(AM_V_CC)$(CC) -DLLHTTP_STRICT_MODE=1 $(LLHTTP_CPPFLAGS) $(LLHTTP_CPPFLAGS)/llhttp \
 		$(CPPFLAGS) $(CFLAGS) $(SANITIZER_CFLAGS) -w -c -o $@ $<
 
-# The engine and the glue, to be linked into ovs-vswitchd.
+# The short way through the kernel, with its BPF programs.
+noinst_LIBRARIES += datapath/libshortcut.a
+datapath_libshortcut_a_SOURCES = \
+	datapath/bpf/shortcut-shared.h \
+	datapath/shortcut.c \
+	datapath/shortcut.h
+nodist_datapath_libshortcut_a_SOURCES = datapath/bpf/shortcut.skel.h
+datapath_libshortcut_a_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)
+datapath_libshortcut_a_CFLAGS = $(AM_CFLAGS) $(LIBBPF_CFLAGS)
+
+datapath/bpf/shortcut.bpf.o: datapath/bpf/shortcut.bpf.c \
+	datapath/bpf/shortcut-shared.h lib/messages.h lib/packet-bpf.h
+$(datapath_libshortcut_a_OBJECTS): datapath/bpf/shortcut.skel.h
+
+EXTRA_DIST += datapath/bpf/shortcut.bpf.c
+BUILT_SOURCES += datapath/bpf/shortcut.skel.h
+CLEANFILES += datapath/bpf/shortcut.bpf.o datapath/bpf/shortcut.skel.h
+
+# All of this and the glue, to be linked into ovs-vswitchd.
 if OVS
 noinst_LIBRARIES += datapath/libmigrate.a
 datapath_libmigrate_a_SOURCES = \
 	datapath/migrate-ovs-config.c \
+	datapath/migrate-ovs-kernel.c \
 	datapath/migrate-ovs-show.c \
 	datapath/migrate-ovs.c \
 	datapath/migrate-ovs.h
@@ -92,6 +111,7 @@ datapath_libmigrate_a_CPPFLAGS = \
 	$(LLHTTP_CPPFLAGS)
 datapath_libmigrate_a_LIBADD = \
 	$(datapath_libmigrate_engine_a_OBJECTS) \
+	$(datapath_libshortcut_a_OBJECTS) \
 	$(LLHTTP_OBJECTS)
 $(datapath_libmigrate_a_OBJECTS): $(OVS_GENERATED)
 endif

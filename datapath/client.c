@@ -250,7 +250,7 @@ is_ahead(const struct record *r, const struct packet *p)
 static bool
 is_far(const struct record *r, const struct packet *p)
 {
-    return (r->client_known && p->seq - r->client_seq + FAR > 2 * FAR
+    return (r->client_known && !r->client_ahead && p->seq - r->client_seq + FAR > 2 * FAR
             && p->ack - r->client_ack + FAR > 2 * FAR);
 }
 
@@ -259,7 +259,33 @@ is_far(const struct record *r, const struct packet *p)
 static bool
 may_be_newer(const struct record *r)
 {
-    return r->syn_seen || r->standby || r->state == RECORD_LINGER;
+    return (r->syn_seen || r->standby || r->client_ahead
+            || r->state == RECORD_LINGER);
+}
+
+/* Whether the kernel may go on with packets of 'r'. */
+static bool
+may_place(const struct record *r)
+{
+    return (r->wants == MIGRATE_PLACED_KERNEL && r->state == RECORD_LIVE
+            && !r->syn_seen);
+}
+
+/* Has who sends 'p' on have 'r' placed in the kernel; returns whether it is to.
+ * Where that cannot be, to find out costs more than to send the packet on: so
+ * once a second. */
+static bool
+ask_to_place(struct record *r, const struct packet *p, int64_t now)
+{
+    uint8_t second = now / 1000 % UINT8_MAX + 1;
+
+    if (r->asked_to_place == second || !may_place(r)
+        || p->flags & (SEG_FIN | SEG_RST)) {
+        return false;
+    }
+    r->asked_to_place = second;
+    r->placeable = true;
+    return true;
 }
 
 /* Sends a packet on to the host of 'r' under its flow ID. */
@@ -271,7 +297,7 @@ forward(struct migrate *m, struct record *r, struct arrival *a)
     if (!host->mac_known) {
         return drop(m, COUNTER_DROP_NO_HOST);
     }
-    if (r->state != RECORD_LINGER && !r->placed) {
+    if (r->state != RECORD_LINGER && r->placed != MIGRATE_PLACED_FLOW) {
         r->touched = a->now;
     }
     if (r->standby) {
@@ -288,6 +314,10 @@ forward(struct migrate *m, struct record *r, struct arrival *a)
                    htons(flow_id_src_port(r->flow_id)),
                    htons(flow_id_dst_port(r->flow_id)));
     a->frame->tag = vlan_tag_make(host->vlan, a->frame->tag);
+    a->frame->placeable = ask_to_place(r, a->packet, a->now);
+    if (a->frame->placeable) {
+        handoff_unplace(m, r);  /* The kernel has let go of it. */
+    }
     return MIGRATE_FORWARD;
 }
 
@@ -422,6 +452,22 @@ service_packet(struct migrate *m, struct arrival *a)
     gather_note(r->pending, a);
     reject_packet(m, r->pending, p, a->now);
     return MIGRATE_DROP;
+}
+
+void
+migrate_place(struct migrate *m, const struct migrate_address *address,
+              uint32_t flow_id, int64_t now)
+{
+    const struct host *host = engine_find_host(m, address);
+    struct record *r = (host ? record_find_flow(m->records, host->index,
+                                                flow_id) : NULL);
+
+    if (r && r->placeable) {
+        r->placeable = false;
+        if (may_place(r)) {
+            handoff_place(m, r, now);
+        }
+    }
 }
 
 enum migrate_verdict

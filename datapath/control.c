@@ -236,8 +236,7 @@ status(struct migrate *m, struct host *host, const struct frame *frame,
     if (!host->up) {
         /* The seal does not cover this, so a host that is up keeps what it
          * has. */
-        memcpy(host->mac, frame->data + 6, 6);
-        host->mac_known = true;
+        host_set_mac(host, frame->data + 6, now);
     }
     if (host->epoch != ntohl(header->epoch)) {
         if (host->epoch) {

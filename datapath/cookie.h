@@ -31,13 +31,6 @@
 #define COOKIE_LIFETIME 120     /* Seconds a secret is given out; it is taken
                                  * for as long again. */
 
-struct tuple {                  /* One TCP connection. */
-    struct migrate_address client;
-    struct migrate_address service;
-    __be16 client_port;
-    __be16 service_port;
-};
-
 /* What a SYN said, as far as a cookie holds it (values are rounded down to
  * those that the tables have). */
 struct syn_options {

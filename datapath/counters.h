@@ -21,6 +21,8 @@
     COUNTER(ENCAPSULATED, "encapsulated", "packets sent on under a flow ID") \
     COUNTER(ENCAPSULATED_BYTES, "encapsulated-bytes",                        \
             "bytes of these, Ethernet header included")                      \
+    COUNTER(KERNEL, "kernel", "of these packets, those that the kernel "     \
+            "sent on")                                                       \
     /* Questions to the controller. */                                       \
     COUNTER(DECIDE, "decide", "connections that the controller was asked "   \
             "about")                                                         \

@@ -256,6 +256,7 @@ note_client(struct record *r, const struct arrival *a)
 
     if (p->flags & SEG_ACK && !(p->flags & SEG_RST)) {
         r->client_known = true;
+        r->client_ahead = false;
         memcpy(r->client_mac, a->frame->data + 6, 6);
         r->vlan = vlan_tag_vid(a->frame->tag);
         r->client_seq = (p->seq + p->payload_len

@@ -80,6 +80,8 @@ struct frame {
     struct packet packet;
     uint32_t bucket;            /* FRAME_TCP: where the record of its
                                  * connection is, if there is one. */
+    bool placeable;             /* MIGRATE_FORWARD: migrate_place() would place
+                                 * its connection. */
 };
 
 /* Parses the frame into '*packet'.  IP header checksums are verified; those of

@@ -282,12 +282,14 @@ handoff_choose(struct migrate *m, struct pending *pending,
     }
 }
 
-/* The flow that does for packets of 'r' what the engine does. */
+/* What 'placement' is to do with packets of 'r': the same as the engine. */
 static struct migrate_flow
-record_flow(const struct migrate *m, const struct record *r)
+record_flow(const struct migrate *m, const struct record *r,
+            enum migrate_placement placement)
 {
     const struct host *host = record_host(m, r);
     struct migrate_flow flow = {
+        .placement = placement,
         .tuple = r->tuple,
         .service_id = r->service_id,
         .flow_id = r->flow_id,
@@ -305,13 +307,11 @@ record_flow(const struct migrate *m, const struct record *r)
 void
 handoff_place(struct migrate *m, struct record *r, int64_t now)
 {
-    if (r->wants_flow && !r->placed && !r->syn_seen) {
-        struct migrate_flow flow = record_flow(m, r);
+    struct migrate_flow flow = record_flow(m, r, r->wants);
 
-        r->placed = m->ops->place(m->aux, &flow);
-        if (r->placed) {
-            r->touched = now;
-        }
+    if (m->ops->place(m->aux, &flow)) {
+        r->placed = r->wants;
+        r->touched = now;
     }
 }
 
@@ -319,10 +319,14 @@ void
 handoff_unplace(struct migrate *m, struct record *r)
 {
     if (r->placed) {
-        struct migrate_flow flow = record_flow(m, r);
+        struct migrate_flow flow = record_flow(m, r, r->placed);
+        struct migrate_use use = { .packets = 0 };
 
-        r->placed = false;
-        m->ops->unplace(m->aux, &flow);
+        m->ops->unplace(m->aux, &flow, &use);
+        r->packets += use.packets;
+        r->bytes += use.bytes;
+        r->placed = MIGRATE_PLACED_TABLE;
+        r->client_ahead = true;
     }
 }
 
@@ -348,7 +352,7 @@ become_live(struct migrate *m, struct record *r)
 
     r->state = RECORD_LIVE;
     r->audit = record_host(m, r)->audit.number;
-    r->wants_flow = service && service->placement == PLACEMENT_FLOW;
+    r->wants = service ? service->placement : MIGRATE_PLACED_TABLE;
 }
 
 void

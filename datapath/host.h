@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "address.h"
 
@@ -51,6 +52,8 @@ struct host {
                                  * while it has connections. */
     bool mac_known;             /* Whether 'mac' (next hop) was learned. */
     uint8_t mac[6];
+    int64_t moved;              /* When frames to it last became others: what
+                                 * was placed before goes the old way. */
     bool up;                    /* Answered within MIGRATE_HELLO_TIMEOUT. */
     uint32_t epoch;             /* Of its mappings: another one means that it
                                  * has lost them.  0: not known. */
@@ -97,6 +100,17 @@ static inline bool
 host_wanted(const struct host *host)
 {
     return host->configured || host->n_records;
+}
+
+/* 'host' has told its Ethernet address, 'mac'. */
+static inline void
+host_set_mac(struct host *host, const uint8_t mac[6], int64_t now)
+{
+    if (host->mac_known && memcmp(host->mac, mac, 6)) {
+        host->moved = now;
+    }
+    memcpy(host->mac, mac, 6);
+    host->mac_known = true;
 }
 
 /* Whether 'host' may get a new connection. */

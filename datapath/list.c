@@ -53,6 +53,7 @@ describe(const struct migrate *m, const struct record *r, int64_t now)
 {
     const struct host *host = migrate_record_host(m, r);
     const char *state = migrate_state_name(r);
+    struct migrate_use use = migrate_record_use(m, r, now);
     struct migrate_connection c = {
         .client = r->tuple.client,
         .service = r->tuple.service,
@@ -61,9 +62,9 @@ describe(const struct migrate *m, const struct record *r, int64_t now)
         .service_id = htonl(r->service_id),
         .flow_id = htonl(r->flow_id),
         .age = htonl((uint32_t) now - r->made),
-        .idle = htonl((uint32_t) now - r->touched),
-        .packets = htonl(r->packets),
-        .bytes = htobe64(r->bytes),
+        .idle = htonl((uint32_t) now - use.last),
+        .packets = htonl(use.packets),
+        .bytes = htobe64(use.bytes),
         .placed = r->placed,
         .rule = r->rule,
         .rule_priority = htons(r->rule_priority),

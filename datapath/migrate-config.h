@@ -20,11 +20,6 @@ enum service_protocol {
     PROTOCOL_AUTO,              /* Decide by what comes: one of the above. */
 };
 
-enum service_placement {
-    PLACEMENT_TABLE,            /* A row in the engine's record table. */
-    PLACEMENT_FLOW,             /* ... and an OpenFlow flow, once confirmed. */
-};
-
 enum pool_policy {
     POOL_ROUND_ROBIN,
     POOL_LEAST_CONNECTIONS,
@@ -71,7 +66,7 @@ struct service_config {
     char *name;
     uint32_t id;                /* Not 0. */
     enum service_protocol protocol;
-    enum service_placement placement;
+    enum migrate_placement placement;
     uint32_t request_timeout;   /* Milliseconds to complete a request. */
     uint32_t first_data_timeout;    /* Milliseconds that a client may seem to
                                      * wait for the server. */

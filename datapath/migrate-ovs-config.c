@@ -195,8 +195,10 @@ add_service(struct builder *b, const struct ovsrec_migration_service *row)
     service->name = xstrdup(row->name);
     service->id = row->id;
     service->protocol = protocol_from_name(row->protocol);
-    service->placement = (row->placement && !strcmp(row->placement, "flow")
-                          ? PLACEMENT_FLOW : PLACEMENT_TABLE);
+    service->placement = placement_from_name(row->placement);
+    if (service->placement == MIGRATE_PLACED_KERNEL) {
+        ovs_kernel_open();
+    }
     service->request_timeout = get_uint(b, where, config, "request-timeout",
                                         10, 1, 3600) * 1000;
     service->first_data_timeout = get_uint(b, where, config,

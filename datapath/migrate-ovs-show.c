@@ -11,6 +11,7 @@
 #include "reader.h"
 #include "reason.h"
 #include "rule.h"
+#include "shortcut.h"
 #include "timeval.h"
 #include "unixctl.h"
 #include "util.h"
@@ -62,8 +63,11 @@ show_service(struct ds *ds, const struct service *service)
                   "%"PRIu32" connections, %"PRIu64" handoffs\n",
                   service->name, service->id,
                   protocol_name(service->protocol),
-                  service->placement == PLACEMENT_FLOW ? "flow" : "table",
+                  placement_name(service->placement),
                   service->n_connections, service->n_handoffs);
+    if (service->placement == MIGRATE_PLACED_KERNEL && !ovs_kernel_open()) {
+        ds_put_format(ds, "        like table: %s\n", shortcut_error());
+    }
     for (size_t i = 0; i < service->n_rules; i++) {
         ds_put_format(ds, "        rule %"PRIuSIZE": %s -> pool %s\n", i,
                       service_rule_text(service, i),
@@ -161,6 +165,8 @@ show_connection(const struct migrate *m, const struct record *r,
 {
     const struct service *service = record_service(m, r);
     const struct host *host = migrate_record_host(m, r);
+    long long int now = time_msec();
+    struct migrate_use use = migrate_record_use(m, r, now);
 
     if ((q->service && (!service || strcmp(q->service, service->name)))
         || (q->host && (!host || strcmp(q->host, host->name)))) {
@@ -179,11 +185,11 @@ show_connection(const struct migrate *m, const struct record *r,
         ds_put_format(q->ds, ",host=%s,flow_id=0x%08"PRIx32, host->name,
                       r->flow_id);
         show_decision(service, r, q->ds);
-        ds_put_format(q->ds, ",placement=%s", r->placed ? "flow" : "table");
+        ds_put_format(q->ds, ",placement=%s", placement_name(r->placed));
     }
-    ds_put_format(q->ds, ",packets=%"PRIu32",bytes=%"PRIu64
-                  ",idle=%.1fs\n", r->packets, r->bytes,
-                  ((uint32_t) time_msec() - r->touched) / 1000.0);
+    ds_put_format(q->ds, ",packets=%"PRIu64",bytes=%"PRIu64
+                  ",idle=%.1fs\n", use.packets, use.bytes,
+                  ((uint32_t) now - use.last) / 1000.0);
 }
 
 static void
@@ -219,7 +225,8 @@ show_counters(struct ovs_engine *engine, const struct query *q)
     for (int i = 0; i < N_COUNTERS; i++) {
         ds_put_format(q->ds, "    %-20s %12"PRIu64"  %s\n",
                       migrate_counter_name(i),
-                      migrate_counter(engine->migrate, i),
+                      migrate_counter(engine->migrate, i)
+                      + ovs_kernel_counter(engine->id, i),
                       migrate_counter_text(i));
     }
     ovs_mutex_unlock(&engine->mutex);

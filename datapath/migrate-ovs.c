@@ -18,6 +18,7 @@
 #include "random.h"
 #include "entropy.h"
 #include "seq.h"
+#include "shortcut.h"
 #include "timeval.h"
 
 VLOG_DEFINE_THIS_MODULE(migrate);
@@ -230,9 +231,13 @@ op_place(void *engine_, const struct migrate_flow *flow)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     struct ovs_engine *engine = engine_;
-    struct placement_config *placement = find_placement(engine,
-                                                        flow->service_id);
+    struct placement_config *placement;
 
+    if (flow->placement == MIGRATE_PLACED_KERNEL) {
+        ovs_assert(engine->way);    /* The engine was asked to. */
+        return ovs_kernel_place(engine->id, engine->way, flow);
+    }
+    placement = find_placement(engine, flow->service_id);
     if (!placement || placement->n >= placement->limit) {
         return false;
     }
@@ -242,17 +247,29 @@ op_place(void *engine_, const struct migrate_flow *flow)
 }
 
 static void
-op_unplace(void *engine_, const struct migrate_flow *flow)
+op_unplace(void *engine_, const struct migrate_flow *flow,
+           struct migrate_use *use)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     struct ovs_engine *engine = engine_;
-    struct placement_config *placement = find_placement(engine,
-                                                        flow->service_id);
+    struct placement_config *placement;
 
+    if (flow->placement == MIGRATE_PLACED_KERNEL) {
+        ovs_kernel_unplace(&flow->tuple, use);
+        return;
+    }
+    placement = find_placement(engine, flow->service_id);
     if (placement && placement->n) {
         placement->n--;
         queue_flow(engine, flow, placement, false);
     }
+}
+
+static void
+op_use(void *engine_ OVS_UNUSED, const struct tuple *tuple,
+       struct migrate_use *use)
+{
+    ovs_kernel_use(tuple, use);
 }
 
 static void
@@ -267,6 +284,7 @@ static const struct migrate_ops migrate_ops = {
     .output = op_output,
     .place = op_place,
     .unplace = op_unplace,
+    .use = op_use,
     .log = op_log,
 };
 
@@ -282,6 +300,7 @@ ovs_engine_start(struct ovs_engine *engine) OVS_NO_THREAD_SAFETY_ANALYSIS
         if (!engine->migrate) {
             out_of_memory();
         }
+        shortcut_begin(engine->id);
     }
 }
 
@@ -321,8 +340,9 @@ forward_packet(struct ovs_engine *engine, struct batch_writer *w,
 }
 
 /* Has the engine take the packets of 'batch'; 'w' gets those that go on and
- * those that it makes. */
-static void
+ * those that it makes.  Returns whether some of those that go on may be
+ * placed. */
+static bool
 process_batch(struct ovs_engine *engine, const struct migrate_action *action,
               struct dp_packet_batch *batch, struct batch_writer *w,
               long long int now)
@@ -330,6 +350,7 @@ process_batch(struct ovs_engine *engine, const struct migrate_action *action,
 {
     size_t n = dp_packet_batch_size(batch);
     bool control = action->flags & MIGRATE_F_CONTROL;
+    bool placeable = false;
     struct frame frames[NETDEV_MAX_BURST];
     struct dp_packet *packet;
 
@@ -351,6 +372,7 @@ process_batch(struct ovs_engine *engine, const struct migrate_action *action,
                    : migrate_service_frame(engine->migrate, action->service,
                                            &frames[i], now));
         if (verdict == MIGRATE_FORWARD) {
+            placeable |= frames[i].placeable;
             push_tag(packet, frames[i].tag);
             forward_packet(engine, w, packet);
         } else {
@@ -358,22 +380,23 @@ process_batch(struct ovs_engine *engine, const struct migrate_action *action,
         }
     }
     engine->writer = NULL;
+    return placeable;
 }
 
-static void
+static bool
 provider_execute(const struct migrate_action *action,
                  struct dp_packet_batch *batch, long long int now)
 {
     struct ovs_engine *engine = engine_by_id(action->engine);
     struct batch_writer writer = { .n = 0 };
-    bool configured = false;
+    bool configured = false, placeable = false;
 
     if (engine) {
         ovs_mutex_lock(&engine->mutex);
         configured = engine->migrate != NULL;
         if (configured) {
             engine->table = action->table;
-            process_batch(engine, action, batch, &writer, now);
+            placeable = process_batch(engine, action, batch, &writer, now);
             if (migrate_deadline(engine->migrate) < engine->wakes) {
                 engine->wakes = 0;
                 seq_change(wake_seq);
@@ -390,6 +413,31 @@ provider_execute(const struct migrate_action *action,
     for (size_t i = 0; i < writer.n; i++) {
         dp_packet_batch_add(batch, writer.packets[i]);
     }
+    return placeable;
+}
+
+static void
+provider_place(const struct migrate_way *way,
+               const struct dp_packet_batch *batch, long long int now)
+{
+    struct ovs_engine *engine = engine_by_id(way->action->engine);
+    struct dp_packet *packet;
+
+    ovs_mutex_lock(&engine->mutex);
+    engine->way = way;
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        struct frame frame = packet_frame(packet);
+        struct packet p;
+
+        if (engine->migrate && frame_parse(&frame, &p) == FRAME_TCP) {
+            migrate_place(engine->migrate, &p.dst,
+                          flow_id_from_ports(ntohs(p.src_port),
+                                             ntohs(p.dst_port)), now);
+        }
+        push_tag(packet, frame.tag);
+    }
+    engine->way = NULL;
+    ovs_mutex_unlock(&engine->mutex);
 }
 
 /* Sends 'q' through the OpenFlow table of 'ofproto', as a packet-out would. */
@@ -608,6 +656,10 @@ provider_exit(void)
 static const struct migrate_provider provider = {
     .engine_id = provider_engine_id,
     .execute = provider_execute,
+    .place = provider_place,
+    .hop_changed = ovs_kernel_hop_changed,
+    .hop_gone = ovs_kernel_hop_gone,
+    .hop_stats = ovs_kernel_hop_stats,
     .reconfigure = migrate_ovs_reconfigure,
     .refresh = migrate_ovs_refresh,
     .run = provider_run,

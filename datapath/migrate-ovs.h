@@ -2,9 +2,10 @@
 #ifndef MIGRATE_OVS_H
 #define MIGRATE_OVS_H 1
 
-/* What the three parts of the glue to Open vSwitch share: migrate-ovs.c (the
- * provider that OVS calls), migrate-ovs-config.c (OVSDB), migrate-ovs-show.c
- * (ovs-appctl).  Only these files see both OVS and the engine. */
+/* What the parts of the glue to Open vSwitch share: migrate-ovs.c (the
+ * provider that OVS calls), migrate-ovs-config.c (OVSDB), migrate-ovs-kernel.c
+ * (placement "kernel"), migrate-ovs-show.c (ovs-appctl).  Only these files see
+ * both OVS and the engine. */
 
 #include "migrate.h"
 
@@ -12,6 +13,9 @@
 #include "ovs-thread.h"
 #include "openvswitch/shash.h"
 
+struct dpif_flow_stats;
+struct migrate_hop;
+struct migrate_way;
 struct ovsrec_bridge;
 struct ovsrec_open_vswitch;
 
@@ -42,6 +46,7 @@ struct ovs_engine {
     struct ovs_list frames OVS_GUARDED; /* Of "struct queued_frame". */
     struct ovs_list flows OVS_GUARDED;  /* Of "struct queued_flow". */
     struct batch_writer *writer OVS_GUARDED;    /* In ->execute() only. */
+    const struct migrate_way *way OVS_GUARDED;  /* In ->place() only. */
     int64_t wakes OVS_GUARDED;  /* When the main loop will wake by itself, in
                                  * milliseconds; before it is 0. */
 };
@@ -64,6 +69,31 @@ void ovs_engine_stop(struct ovs_engine *);
 /* migrate-ovs-config.c. */
 void migrate_ovs_reconfigure(const struct ovsrec_open_vswitch *);
 void migrate_ovs_refresh(const struct ovsrec_open_vswitch *);
+
+/* migrate-ovs-kernel.c. */
+
+/* Makes the kernel ready for connections to be placed in it, once: returns
+ * whether it is.  Main thread only. */
+bool ovs_kernel_open(void);
+
+/* Has the kernel take 'flow', whose packets go 'way'.  Returns false if it
+ * cannot. */
+bool ovs_kernel_place(uint32_t engine, const struct migrate_way *way,
+                      const struct migrate_flow *flow);
+
+/* Takes that back, and says what became of it. */
+void ovs_kernel_unplace(const struct tuple *, struct migrate_use *);
+
+/* What became of it so far. */
+void ovs_kernel_use(const struct tuple *, struct migrate_use *);
+
+/* What the kernel adds to 'counter' of 'engine'. */
+uint64_t ovs_kernel_counter(uint32_t engine, enum migrate_counter counter);
+
+/* See migrate-provider.h. */
+void ovs_kernel_hop_changed(struct migrate_hop *);
+void ovs_kernel_hop_gone(struct migrate_hop *);
+void ovs_kernel_hop_stats(struct migrate_hop *, struct dpif_flow_stats *);
 
 /* migrate-ovs-show.c. */
 void migrate_ovs_show_init(void);

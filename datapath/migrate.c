@@ -267,6 +267,7 @@ migrate_apply(struct migrate *m, const struct migrate_config *config,
     uint16_t *index = xcalloc(config->n_hosts, sizeof *index);
     char *error = hosts_obtain(m, config, index, now);
     struct generation *g;
+    bool moved;
 
     if (error) {
         policy_destroy(policy);
@@ -287,7 +288,7 @@ migrate_apply(struct migrate *m, const struct migrate_config *config,
         if (host->vlan != config->hosts[i].vlan) {
             host->vlan = config->hosts[i].vlan;
             host->mac_known = host->up = host->lost = false;
-            host->seen = host->next_ask = m->next_hello = now;
+            host->seen = host->next_ask = m->next_hello = host->moved = now;
         }
         free(host->name);
         host->name = xasprintf("%s", config->hosts[i].name);
@@ -305,11 +306,18 @@ migrate_apply(struct migrate *m, const struct migrate_config *config,
     }
     m->generation = g;
     hosts_tidy(m);
+    moved = m->configured
+            && (!address_equals(&m->address4, &config->address4)
+                || !address_equals(&m->address6, &config->address6)
+                || memcmp(m->mac, config->mac, sizeof m->mac));
     m->address4 = config->address4;
     m->address6 = config->address6;
     for (size_t i = 0; i < m->n_hosts; i++) {
         struct host *host = m->hosts[i];
 
+        if (host && moved) {
+            host->moved = now;
+        }
         if (host
             && !address_is_unicast(engine_address(m, &host->address))) {
             host->mac_known = false;    /* Nothing can be sent there. */
@@ -418,7 +426,8 @@ engine_send(struct migrate *m, const struct host *host, uint8_t type,
 /* A connection in use gets its flow only now, because most do not live to see
  * it, and a flow costs more than they do.  Now and then it is taken away until
  * the next packet: the bridge learns from that where the client is, and what
- * is not in use any more does without. */
+ * is not in use any more does without.  So it is when its host's frames look
+ * different now. */
 static void
 sweep_placement(struct migrate *m, struct record *r, uint32_t idle,
                 int64_t now)
@@ -427,10 +436,13 @@ sweep_placement(struct migrate *m, struct record *r, uint32_t idle,
         r->syn_seen = false;    /* Its cookie is not taken any more. */
     }
     if (r->placed) {
-        if (idle > FLOW_LIFE) {
+        if (idle > FLOW_LIFE
+            || now - m->hosts[r->host]->moved
+               <= SWEEP_ROUND + SWEEP_INTERVAL) {
             handoff_unplace(m, r);
         }
-    } else if (idle < 2 * SWEEP_ROUND) {
+    } else if (r->wants == MIGRATE_PLACED_FLOW && !r->syn_seen
+               && idle < 2 * SWEEP_ROUND) {
         handoff_place(m, r, now);
     }
 }
@@ -637,6 +649,25 @@ const struct host *
 migrate_record_host(const struct migrate *m, const struct record *r)
 {
     return r->flow_id ? m->hosts[r->host] : NULL;
+}
+
+struct migrate_use
+migrate_record_use(const struct migrate *m, const struct record *r,
+                   int64_t now)
+{
+    struct migrate_use use = { .packets = 0 };
+
+    if (r->placed == MIGRATE_PLACED_KERNEL) {
+        m->ops->use(m->aux, &r->tuple, &use);
+    }
+    if (!use.packets || (int32_t) (r->touched - use.last) > 0) {
+        use.last = r->touched;
+    } else if ((int32_t) (use.last - (uint32_t) now) > 0) {
+        use.last = now;         /* It came while we were at it. */
+    }
+    use.packets += r->packets;
+    use.bytes += r->bytes;
+    return use;
 }
 
 const struct record *

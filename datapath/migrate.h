@@ -21,8 +21,9 @@ struct policy;
 struct service;
 
 /* The 5-tuple of a confirmed connection and what becomes of its packets, for
- * an OpenFlow flow that does the same. */
+ * who does the same: an OpenFlow flow, or the kernel. */
 struct migrate_flow {
+    enum migrate_placement placement;   /* Not TABLE. */
     struct tuple tuple;
     uint32_t service_id;
     uint32_t flow_id;
@@ -33,17 +34,30 @@ struct migrate_flow {
     uint16_t client_vlan, host_vlan;    /* 0: none. */
 };
 
+/* Packets of a connection that who else has it sent on. */
+struct migrate_use {
+    uint64_t packets;
+    uint64_t bytes;             /* Ethernet headers included. */
+    uint32_t last;              /* When the last one came: milliseconds, low 32
+                                 * bits; if there was one. */
+};
+
 struct migrate_ops {
     /* Sends the 'len' bytes at 'frame', which the callee copies, with 'tag'
      * put in. */
     void (*output)(void *aux, const void *frame, size_t len, vlan_tag tag);
 
-    /* Installs a flow, unless there are too many: returns whether it did.
+    /* Places a connection, unless there are too many: returns whether it did.
      * Either way, the engine's table knows the connection. */
     bool (*place)(void *aux, const struct migrate_flow *);
 
-    /* Removes a flow that was installed. */
-    void (*unplace)(void *aux, const struct migrate_flow *);
+    /* Takes back what place() did; and what became of it, as far as is known,
+     * for who counts that. */
+    void (*unplace)(void *aux, const struct migrate_flow *,
+                    struct migrate_use *);
+
+    /* What has become of a connection so far that is placed in the kernel. */
+    void (*use)(void *aux, const struct tuple *, struct migrate_use *);
 
     /* Something an operator wants to know: rare, and of hosts, not of
      * packets. */
@@ -92,6 +106,12 @@ enum migrate_verdict migrate_service_frame(struct migrate *,
                                            uint32_t service_id,
                                            struct frame *, int64_t now);
 
+/* Has the connection placed in the kernel whose packets go to 'host' under
+ * 'flow_id', if that is what its service wants: the datapath knows now what
+ * becomes of them (frame.placeable). */
+void migrate_place(struct migrate *, const struct migrate_address *host,
+                   uint32_t flow_id, int64_t now);
+
 /* Takes a frame for the switch itself: a message of a host, ARP, neighbor
  * discovery, ICMP.  It goes no further, except in what it was turned into. */
 enum migrate_verdict migrate_control_frame(struct migrate *, struct frame *,
@@ -120,6 +140,12 @@ const char *migrate_state_name(const struct record *);
 /* The host of 'record', or NULL before one was chosen. */
 const struct host *migrate_record_host(const struct migrate *,
                                        const struct record *record);
+
+/* Packets of 'record' that were sent on under its flow ID, by whomever, as far
+ * as is known, and when the last one came. */
+struct migrate_use migrate_record_use(const struct migrate *,
+                                      const struct record *record,
+                                      int64_t now);
 
 uint32_t migrate_connection_count(const struct migrate *);
 

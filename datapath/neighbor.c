@@ -60,8 +60,7 @@ learn(struct migrate *m, const struct frame *frame,
         if (!host->mac_known) {
             m->next_hello = 0;
         }
-        memcpy(host->mac, mac, 6);
-        host->mac_known = true;
+        host_set_mac(host, mac, now);
         host->seen = now;
     }
 }

@@ -3,6 +3,7 @@
 #include "policy.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "rule.h"
 #include "xalloc.h"
@@ -32,6 +33,29 @@ const char *
 service_rule_text(const struct service *service, int rule)
 {
     return rule < 0 ? "default" : service->rules[rule].text;
+}
+
+static const char *const placements[] = {
+    [MIGRATE_PLACED_TABLE] = "table",
+    [MIGRATE_PLACED_FLOW] = "flow",
+    [MIGRATE_PLACED_KERNEL] = "kernel",
+};
+
+const char *
+placement_name(enum migrate_placement placement)
+{
+    return placements[placement];
+}
+
+enum migrate_placement
+placement_from_name(const char *name)
+{
+    enum migrate_placement placement = MIGRATE_PLACED_KERNEL;
+
+    while (placement && (!name || strcmp(placements[placement], name))) {
+        placement--;
+    }
+    return placement;
 }
 
 /* Compiling.  These functions return NULL, or an error message that the

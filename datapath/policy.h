@@ -19,7 +19,7 @@ struct service {
     char *name;
     uint32_t id;
     enum service_protocol protocol;
-    enum service_placement placement;
+    enum migrate_placement placement;
     /* Milliseconds. */
     uint32_t request_timeout, first_data_timeout, decide_timeout;
     struct rule *rules;         /* Highest priority first; among equals, in
@@ -33,6 +33,12 @@ struct service {
     int64_t decide_retry;       /* ...and, if those are too many, when there is
                                  * to be another one. */
 };
+
+/* The name of 'placement', as in the column of Migration_Service. */
+const char *placement_name(enum migrate_placement placement);
+
+/* The placement of that name; MIGRATE_PLACED_TABLE if 'name' is NULL. */
+enum migrate_placement placement_from_name(const char *name);
 
 /* Compiles 'config', which has HOST_MAX hosts at most, into a policy that needs
  * policy_bind() then.  What 'old', which may be null and in use, has the same

@@ -38,21 +38,22 @@ struct record {
     uint32_t next_by_tuple, next_by_flow;   /* Indexes. */
     uint32_t service_id;
     uint32_t isn;               /* The switch's, a cookie. */
-    uint32_t touched;           /* When a packet last came, or 'placed' was
-                                 * set: milliseconds, low 32 bits. */
+    uint32_t touched;           /* When a packet last came, or it was placed,
+                                 * or, with a flow, only the latter:
+                                 * milliseconds, low 32 bits. */
     uint32_t made;              /* When it began, and again when it became
                                  * LIVE: the same. */
     uint16_t host;              /* Index, from OFFERED on. */
     uint16_t rule_priority;     /* Of the rule that matched. */
     uint8_t state : 4;          /* enum record_state. */
     uint8_t chooser : 2;        /* enum migrate_chooser: of the host. */
+    uint8_t wants : 2;          /* enum migrate_placement: its service's. */
     uint8_t audit;              /* The host's last audit that found it. */
     bool syn_seen : 1;          /* The tuple's last SYN was answered with
                                  * another cookie than 'isn': what comes next
                                  * may be a new connection's. */
     uint8_t syn_generation : 2; /* Of that cookie, and... */
-    bool wants_flow : 1;        /* Its service places connections... */
-    bool placed : 1;            /* ...and it has its OpenFlow flow. */
+    uint8_t placed : 2;         /* enum migrate_placement: what it has. */
     bool told : 1;              /* LOST: the client was, at least once. */
     bool standby : 1;           /* LIVE: another switch handed it over, and
                                  * its client's packets did not come here
@@ -72,8 +73,14 @@ struct record {
     uint32_t client_ack;        /* ...and what it expects next... */
     uint8_t client_mac[6];      /* ...and where that came from... */
     bool client_known : 1;      /* ...if one came. */
+    bool client_ahead : 1;      /* Others than the engine may have sent on
+                                 * packets of the client's since. */
     uint8_t hints : 3;          /* LOST: so many times it was told unasked: see
                                  * lost.c. */
+    bool placeable : 1;         /* Wants KERNEL: migrate_place() is to place
+                                 * it. */
+    uint8_t asked_to_place;     /* When that was set last: seconds, low 8 bits,
+                                 * and 0 is never. */
     struct pending *pending;    /* What is needed until the host confirmed;
                                  * NULL in LIVE and LINGER. */
 };

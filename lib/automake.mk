@@ -6,6 +6,7 @@ lib_libcommon_a_SOURCES = \
 	lib/address.c \
 	lib/address.h \
 	lib/messages.h \
+	lib/packet-bpf.h \
 	lib/reason.h \
 	lib/seal.c \
 	lib/seal.h \

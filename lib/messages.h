@@ -54,6 +54,16 @@ struct migrate_address {
     __u8 byte[16];
 };
 
+/* One TCP connection. */
+struct tuple {
+    struct migrate_address client;
+    struct migrate_address service;
+    __be16 client_port;
+    __be16 service_port;
+};
+
+_Static_assert(sizeof(struct tuple) == 36, "no hole in a key");
+
 /* Starts every message. */
 struct migrate_header {
     __u8 version;               /* MIGRATE_VERSION. */
@@ -305,6 +315,13 @@ enum migrate_rule {
     MIGRATE_RULE_MATCHED = 2,
 };
 
+/* Where a confirmed connection is kept. */
+enum migrate_placement {
+    MIGRATE_PLACED_TABLE = 0,   /* A row in the engine's table... */
+    MIGRATE_PLACED_FLOW = 1,    /* ...and an OpenFlow flow... */
+    MIGRATE_PLACED_KERNEL = 2,  /* ...or an entry in the switch's kernel. */
+};
+
 enum migrate_chooser {
     MIGRATE_CHOOSER_POLICY = 0, /* The pool's. */
     MIGRATE_CHOOSER_CONTROLLER = 1,
@@ -324,7 +341,7 @@ struct migrate_connection {
     __be32 packets;             /* Of the client, sent on by the engine... */
     __be64 bytes;               /* ...Ethernet headers included. */
     char state[8];              /* Its name; padded with zeros. */
-    __u8 placed;                /* 1: it has an OpenFlow flow. */
+    __u8 placed;                /* enum migrate_placement. */
     __u8 rule;                  /* enum migrate_rule. */
     __be16 rule_priority;       /* Of that which matched. */
     __u8 chooser;               /* enum migrate_chooser: of the host. */
@@ -398,6 +415,12 @@ static inline __u16
 flow_id_dst_port(__u32 flow_id)
 {
     return flow_id & 0xffff;
+}
+
+static inline __u32
+flow_id_from_ports(__u16 src_port, __u16 dst_port)
+{
+    return (__u32) src_port << 16 | dst_port;
 }
 
 /* Ports of 0 are left out: devices on the way may frown on them. */

@@ -6,6 +6,7 @@ OVS_PATCHES = \
 	$(srcdir)/ovs-patches/0005-vswitchd-add-tables-for-connection-migration.patch \
 	$(srcdir)/ovs-patches/0006-vswitchd-connect-the-migration-engine.patch \
 	$(srcdir)/ovs-patches/0007-netdev-linux-keep-the-segment-size-of-tso-packets.patch \
+	$(srcdir)/ovs-patches/0008-dpif-netdev-let-the-migrate-provider-place-connections.patch \
 	$(srcdir)/ovs-patches/common.sh \
 	$(srcdir)/ovs-patches/prepare \
 	$(srcdir)/ovs-patches/series

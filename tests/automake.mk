@@ -20,6 +20,7 @@ SYSTEM_TESTS = \
 	tests/system/test_icmp.py \
 	tests/system/test_injection.py \
 	tests/system/test_ipv6.py \
+	tests/system/test_kernel.py \
 	tests/system/test_live.py \
 	tests/system/test_loss.py \
 	tests/system/test_odd_clients.py \

@@ -20,7 +20,6 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
-#define EINVAL 22
 #define AF_INET 2
 #define AF_INET6 10
 #define PACKET_HOST 0               /* skb->pkt_type. */
@@ -35,9 +34,6 @@ enum {
     TCP_LISTEN = 10,
     TCP_NEW_SYN_RECV = 12,
 };
-
-/* A flag of bpf_l4_csum_replace(), from Linux 6.16 on. */
-#define CSUM_IPV6 (1 << 7)
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), \
                              apply_to = record)

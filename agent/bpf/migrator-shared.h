@@ -15,13 +15,6 @@
 #define MIGRATOR_KEYS 2                 /* SEAL_MAX_KEYS. */
 #define MIGRATOR_BATCH 128
 
-struct tuple {
-    struct migrate_address client;
-    struct migrate_address service;
-    __be16 client_port;
-    __be16 service_port;
-};
-
 /* INFUSING -> ESTABLISHED -> CLOSED; ABORTED comes from either of the first
  * two, REPLACED and FORGOTTEN from any.  Only a compare-and-swap changes it:
  * who wins one to either of the last two may change what map 'tuples' says of
@@ -153,7 +146,6 @@ struct batch {
 };
 
 _Static_assert(sizeof(struct refusal_key) == 20, "no hole in a key");
-_Static_assert(sizeof(struct tuple) == 36, "no hole in a key");
 _Static_assert(sizeof(struct mapping) == 104, "layout");
 _Static_assert(sizeof(struct refusal) == 64, "layout");
 _Static_assert(sizeof(struct switch_peer) == 40, "layout");

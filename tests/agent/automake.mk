@@ -56,7 +56,7 @@ EXTRA_DIST += \
 
 # AGENT_TESTS may be given on the command line.
 check-agent: all
-	@$(RUN_TESTS) tests/agent $(MIGRATOR_TESTS) \
+	@$(RUN_TESTS) tests/agent $(MIGRATOR_TESTS) $(SHORTCUT_TESTS) \
 	    $(AGENT_TESTS:%=$(srcdir)/%)
 
 # What one connection costs: see bench.py.

@@ -102,7 +102,15 @@ op_place(void *b __attribute__((unused)),
 
 static void
 op_unplace(void *b __attribute__((unused)),
-           const struct migrate_flow *flow __attribute__((unused)))
+           const struct migrate_flow *flow __attribute__((unused)),
+           struct migrate_use *use __attribute__((unused)))
+{
+}
+
+static void
+op_use(void *b __attribute__((unused)),
+       const struct tuple *tuple __attribute__((unused)),
+       struct migrate_use *use __attribute__((unused)))
 {
 }
 
@@ -116,6 +124,7 @@ static const struct migrate_ops ops = {
     .output = op_output,
     .place = op_place,
     .unplace = op_unplace,
+    .use = op_use,
     .log = op_log,
 };
 
@@ -457,7 +466,7 @@ configuration(struct bench *b)
     };
     static struct service_config service = {
         .name = service_name, .id = SERVICE_ID, .protocol = PROTOCOL_HTTP,
-        .placement = PLACEMENT_TABLE, .request_timeout = 10000,
+        .placement = MIGRATE_PLACED_TABLE, .request_timeout = 10000,
         .rules = rules, .n_rules = sizeof rules / sizeof rules[0],
     };
     struct migrate_config config = {

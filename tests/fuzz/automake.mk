@@ -150,7 +150,7 @@ tests_fuzz_fuzz_config_CPPFLAGS = $(OVS_CPPFLAGS) -I$(srcdir)/datapath \
 	-I$(srcdir)/lib $(LLHTTP_CPPFLAGS)
 tests_fuzz_fuzz_config_LDADD = $(FUZZ_MAIN) datapath/libmigrate.a \
 	lib/libcommon.a $(OVS_BUILDDIR)/ofproto/libofproto.la \
-	$(OVS_LIBOPENVSWITCH) $(NGHTTP2_LIBS)
+	$(OVS_LIBOPENVSWITCH) $(NGHTTP2_LIBS) $(LIBBPF_LIBS)
 tests_fuzz_fuzz_config_LINK = $(FUZZ_OVS_LINK)
 $(tests_fuzz_fuzz_config_OBJECTS): $(OVS_GENERATED)
 

@@ -3,12 +3,9 @@
 
 #include <arpa/inet.h>
 
+#include "compile.h"
 #include "fuzz.h"
 #include "seal.h"
-
-#define tuple switch_tuple      /* The programs have one of their own. */
-#include "compile.h"
-#undef tuple
 
 #include <migrator.bpf.c>
 
@@ -479,13 +476,13 @@ check_compiled(const uint8_t *data, size_t size, uint8_t settings)
         .tsval = s.tsval,
         .tsecr = s.tsecr,
         .window = s.window,
-        .switch_tuple = {
+        .tuple = {
             state_address(&s, s.client), state_address(&s, s.service),
             s.ports[0] ? s.ports[0] : 1, s.ports[1] ? s.ports[1] : 1,
         },
         .flow_id = FLOOR + s.flow_id % 0x80000000,
     };
-    if (s.v6 & 1 && address_is_v4(&c.switch_tuple.service)) {
+    if (s.v6 & 1 && address_is_v4(&c.tuple.service)) {
         return;
     }
     size = compile(&c, 500 + s.max % 8501, s.v6 & 1, frame);
@@ -493,7 +490,7 @@ check_compiled(const uint8_t *data, size_t size, uint8_t settings)
     FUZZ_CHECK(fate.counter == COUNTER_INFUSE_FAILED);
     FUZZ_CHECK(fate.flow_id == htonl(c.flow_id)
                && fate.mapping.service_id == htonl(c.service_id));
-    FUZZ_CHECK(!memcmp(&fate.mapping.tuple, &c.switch_tuple, 36));
+    FUZZ_CHECK(!memcmp(&fate.mapping.tuple, &c.tuple, 36));
     FUZZ_CHECK(fate.mapping.seq == htonl(c.client_isn + 1)
                && fate.mapping.ack_seq == htonl(c.switch_isn + 1));
     FUZZ_CHECK(fate.attrs.rcv_tsval == c.tsval

@@ -92,9 +92,17 @@ op_place(void *aux __attribute__((unused)),
 
 static void
 op_unplace(void *aux __attribute__((unused)),
-           const struct migrate_flow *flow __attribute__((unused)))
+           const struct migrate_flow *flow __attribute__((unused)),
+           struct migrate_use *use __attribute__((unused)))
 {
     FUZZ_CHECK(f.n_placed--);
+}
+
+static void
+op_use(void *aux __attribute__((unused)),
+       const struct tuple *tuple __attribute__((unused)),
+       struct migrate_use *use __attribute__((unused)))
+{
 }
 
 static void
@@ -107,6 +115,7 @@ static const struct migrate_ops ops = {
     .output = op_output,
     .place = op_place,
     .unplace = op_unplace,
+    .use = op_use,
     .log = op_log,
 };
 
@@ -128,7 +137,7 @@ check_books(bool all)
         bool handed = r->state == RECORD_OFFERED || r->state == RECORD_LIVE;
 
         n++;
-        n_placed += r->placed;
+        n_placed += r->placed != MIGRATE_PLACED_TABLE;
         FUZZ_CHECK(!r->placed || r->state == RECORD_LIVE);
         FUZZ_CHECK(!r->standby || r->state == RECORD_LIVE);
         FUZZ_CHECK(r->state != RECORD_DECIDED);
@@ -225,6 +234,9 @@ configure(unsigned int which_hosts, unsigned int which_services)
         { .priority = 1, .matches = &path, .n_matches = 1, .pool = 1 },
         { .priority = 1, .matches = &sni, .n_matches = 1, .pool = 1 },
     };
+    static const enum migrate_placement placements[3] = {
+        MIGRATE_PLACED_KERNEL, MIGRATE_PLACED_TABLE, MIGRATE_PLACED_FLOW
+    };
     struct service_config services[3];
     struct migrate_config config = {
         .mtu = 1500, .keys = f.keys,
@@ -253,7 +265,7 @@ configure(unsigned int which_hosts, unsigned int which_services)
             services[config.n_services++] = (struct service_config) {
                 .name = names[i], .id = 1 + i,
                 .protocol = protocol,
-                .placement = i == 2 ? PLACEMENT_FLOW : PLACEMENT_TABLE,
+                .placement = placements[i],
                 .request_timeout = 5000, .first_data_timeout = 200,
                 .rules = &rules[protocol == PROTOCOL_TLS],
                 .n_rules = (protocol == PROTOCOL_AUTO ? 2
@@ -325,6 +337,12 @@ give(uint32_t service_id, const void *data, size_t len, uint8_t offload)
             FUZZ_CHECK(frame_csum_ok(&frame, &p) == good);
             FUZZ_CHECK(kind == FRAME_ICMP
                        || address_equals(&p.src, &f.address));
+            if (frame.placeable) {
+                migrate_place(f.engine, &p.dst,
+                              flow_id_from_ports(ntohs(p.src_port),
+                                     ntohs(p.dst_port)),
+                              f.now);
+            }
         }
     } else {
         migrate_control_frame(f.engine, &frame, f.now);

@@ -132,7 +132,15 @@ op_place(void *s __attribute__((unused)), const struct migrate_flow *flow __attr
 }
 
 static void
-op_unplace(void *s __attribute__((unused)), const struct migrate_flow *flow __attribute__((unused)))
+op_unplace(void *s __attribute__((unused)), const struct migrate_flow *flow __attribute__((unused)),
+           struct migrate_use *use __attribute__((unused)))
+{
+}
+
+static void
+op_use(void *s __attribute__((unused)),
+       const struct tuple *tuple __attribute__((unused)),
+       struct migrate_use *use __attribute__((unused)))
 {
 }
 
@@ -145,6 +153,7 @@ static const struct migrate_ops ops = {
     .output = op_output,
     .place = op_place,
     .unplace = op_unplace,
+    .use = op_use,
     .log = op_log,
 };
 

@@ -6,11 +6,13 @@ import dataclasses
 import os
 import re
 import signal
+import socket
+import struct
 import sys
 import threading
 import unittest
 
-from lab import Lab
+from lab import SERVICE_ADDRESS, Lab
 from netns import Node
 from workspace import PATIENCE, wait_until, wait_value
 
@@ -150,6 +152,60 @@ def curl(node: Node, url, *args):
     body, _, last = text.rpartition("\n")
     status, port = last.split()
     return Answer(int(status), body, int(port))
+
+
+class KeptConnection:
+    """A keep-alive connection to the service, from 'port' if that is not
+    0."""
+
+    def __init__(self, client, port=0):
+        self.sock = client.socket()
+        self.sock.settimeout(30)
+        self.sock.bind(("", port))
+        self.sock.connect((SERVICE_ADDRESS, 80))
+        self.port = self.sock.getsockname()[1]
+
+    def ask(self, path, body=None):
+        """One request, with a body if there is one; returns the body of the
+        answer."""
+        lines = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.1",
+                 "Host: x", *([] if body is None
+                              else [f"Content-Length: {len(body)}"]), "", ""]
+        self.sock.sendall("\r\n".join(lines).encode() + (body or b""))
+        head, _, body = self._read_head().partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        if not head.startswith(b"HTTP/1.1 200 ") or not length:
+            raise ValueError(f"answered {head!r}")
+        body = bytearray(body)
+        while len(body) < int(length[1]):
+            body += self._read()
+        return bytes(body)
+
+    def _read_head(self):
+        """What there is when the head of an answer is there."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += self._read()
+        return data
+
+    def _read(self):
+        data = self.sock.recv(1 << 20)
+        if not data:
+            raise ConnectionError("closed")
+        return data
+
+    def request(self):
+        """A small one; returns the name of the host that answered."""
+        return self.ask("/name").decode().strip()
+
+    def close(self):
+        self.sock.close()
+
+    def reset(self):
+        """Closes it with an RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                             struct.pack("ii", 1, 0))
+        self.close()
 
 
 @contextlib.contextmanager

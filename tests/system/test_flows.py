@@ -8,32 +8,8 @@ import re
 import tap
 from capture import Capture
 from lab import MIGRATE_ADDRESS, SERVICE_ADDRESS
-from labtest import LabTest
+from labtest import KeptConnection, LabTest
 from workspace import CommandError, wait_until
-
-REQUEST = b"GET /name HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-class KeptConnection:
-    """A keep-alive connection to the service."""
-
-    def __init__(self, client):
-        self.sock = client.connect((SERVICE_ADDRESS, 80))
-        self.port = self.sock.getsockname()[1]
-
-    def request(self):
-        """One request; returns the name of the host that answered."""
-        self.sock.sendall(REQUEST)
-        answer = b""
-        while not re.search(rb"\r\n\r\n.*\n", answer):
-            data = self.sock.recv(4096)
-            if not data:
-                raise ConnectionError(f"closed after {answer!r}")
-            answer += data
-        return answer.split()[-1].decode()
-
-    def close(self):
-        self.sock.close()
 
 
 class Placement(LabTest):

@@ -254,16 +254,22 @@ class Die(LabTest):
         self.expect_end(waiting, TOLD)
         self.both_again()
 
-    def test_power_flow(self):
-        """The same, where a flow has taken its packets past the engine."""
-        self.switch.vsctl("set", "Migration_Service", "web", "placement=flow")
+    def _power_placed(self, placement):
+        self.switch.vsctl("set", "Migration_Service", "web",
+                          f"placement={placement}")
         try:
             waiting = self.connect()
-            wait_until(lambda: any(
-                line["placement"] == "flow"
-                for line in self.switch.all_connections()), "a flow")
-            waiting.sendall(REQUEST)
-            self.assertEqual(self.answer(waiting), self.host.name)
+            port = waiting.getsockname()[1]
+
+            def is_placed():
+                waiting.sendall(REQUEST)
+                self.assertEqual(self.answer(waiting), self.host.name)
+                return any(line["placement"] == placement
+                           and line["client"].endswith(f":{port}")
+                           for line in self.switch.all_connections())
+
+            wait_until(is_placed, f"placement={placement}")
+            is_placed()
             with self.power_off():
                 self.by_the_other()
             self.expect_end(waiting, TOLD)
@@ -271,6 +277,14 @@ class Die(LabTest):
             self.switch.vsctl("set", "Migration_Service", "web",
                               "placement=table")
         self.both_again()
+
+    def test_power_flow(self):
+        """The same, where a flow has taken its packets past the engine."""
+        self._power_placed("flow")
+
+    def test_power_kernel(self):
+        """... or the kernel has."""
+        self._power_placed("kernel")
 
     # The agent.
 

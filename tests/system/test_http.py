@@ -17,7 +17,7 @@ MEGABYTES = 100
 
 
 class HttpTests:
-    """Run by the four classes below."""
+    """Run by the classes below."""
 
     PLACEMENT = None
 
@@ -163,6 +163,23 @@ class FlowNoTso(HttpTests, LabTest):
 class FlowTso(HttpTests, LabTest):
     VARIANT = "placement=flow tso=true"
     PLACEMENT = "flow"
+    TSO = True
+
+
+class KernelTests(HttpTests):
+    PLACEMENT = "kernel"
+
+    def test_packets_keep_their_length(self):
+        with self.counted("kernel"):
+            super().test_packets_keep_their_length()
+
+
+class KernelNoTso(KernelTests, LabTest):
+    VARIANT = "placement=kernel tso=false"
+
+
+class KernelTso(KernelTests, LabTest):
+    VARIANT = "placement=kernel tso=true"
     TSO = True
 
 

@@ -23,7 +23,7 @@ def nginx_with_slow(node):
 
 
 class DualStackTests:
-    """Run by the four classes below."""
+    """Run by the classes below."""
 
     FAMILIES = (4, 6)
     PLACEMENT = None
@@ -138,6 +138,23 @@ class FlowNoTso(FlowTests, LabTest):
 
 class FlowTso(FlowTests, LabTest):
     VARIANT = "placement=flow tso=true"
+    TSO = True
+
+
+class KernelTests(DualStackTests):
+    PLACEMENT = "kernel"
+
+    def test_1_mb_up(self):
+        with self.counted("kernel"):
+            super().test_1_mb_up()
+
+
+class KernelNoTso(KernelTests, LabTest):
+    VARIANT = "placement=kernel tso=false"
+
+
+class KernelTso(KernelTests, LabTest):
+    VARIANT = "placement=kernel tso=true"
     TSO = True
 
 

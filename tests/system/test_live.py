@@ -77,6 +77,25 @@ class Live(FabricTest):
                       "switch=x"):
             self.assertEqual(self.list(query), [])
 
+    def test_placement(self):
+        """One that the switch's kernel forwards."""
+        self.net.patch("services/web", placement="kernel")
+        self.addCleanup(self.net.patch, "services/web", placement=None)
+        self.net.wait_synced()
+        sock, host = self.connect(self.net["c1"])[0]
+        while host not in ("h1", "h2"):         # Those behind its own leaf.
+            sock, host = self.connect(self.net["c1"])[0]
+
+        def placement():
+            sock.sendall(b"GET /name HTTP/1.1\r\nHost: x\r\n\r\n")
+            while not sock.recv(4096).endswith(b"\n"):
+                pass
+            found = self.list("client={}&client_port={}".format(
+                *sock.getsockname()))
+            return [item["placement"] for item in found]
+
+        wait_until(lambda: placement() == ["kernel"], "placement=kernel")
+
     def test_trace(self):
         sock, host = self.connect(self.net["c1"])[0]
         name = "{}:{}".format(*sock.getsockname())

@@ -72,5 +72,16 @@ class Flow(OneArm, LabTest):
     PLACEMENT = "flow"
 
 
+class Kernel(OneArm, LabTest):
+    """Out where it came in, and all in the kernel."""
+
+    VARIANT = "placement=kernel"
+    PLACEMENT = "kernel"
+
+    def test_down_and_up(self):
+        with self.counted("kernel"):
+            super().test_down_and_up()
+
+
 if __name__ == "__main__":
     tap.main()

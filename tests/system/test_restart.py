@@ -98,6 +98,18 @@ class RestartFlows(Restart):
     SERVICE = {"placement": "flow", "other_config": {"flow-limit": 2000}}
 
 
+class RestartKernel(Restart):
+    """With placement=kernel: what the kernel did ends with ovs-vswitchd."""
+
+    VARIANT = "kernel"
+    SERVICE = {"placement": "kernel"}
+    test_exited = test_under_load = None    # As without.
+
+    def _test(self, kill):
+        super()._test(kill)
+        self.assertGreater(self.switch.counters()["kernel"], IDLE)
+
+
 class RestartIpv6(Restart):
     VARIANT = "IPv6"
     FAMILIES = (6,)

@@ -200,6 +200,15 @@ class TwoSwitchesFlows(TwoSwitches):
     SERVICE = {"placement": "flow", "other_config": {"flow-limit": 2000}}
 
 
+class TwoSwitchesKernel(TwoSwitches):
+    """With placement=kernel: what the kernel of one switch has does no harm
+    when the path comes back."""
+
+    VARIANT = "kernel"
+    SERVICE = {"placement": "kernel"}
+    test_death = test_syn_here_data_there = None    # As without.
+
+
 class TwoSwitchesIpv6(TwoSwitches):
     VARIANT = "IPv6"
     FAMILIES = (6,)

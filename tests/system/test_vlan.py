@@ -9,7 +9,7 @@ import os
 import tap
 from capture import SYN, Capture, parse
 from lab import MIGRATE_ADDRESS, SERVICE_ADDRESS
-from labtest import LabTest, curl
+from labtest import KeptConnection, LabTest, curl
 from netns import cable, offload
 from servers import random_file, sha256
 from workspace import wait_until
@@ -159,6 +159,41 @@ class Flow(VlanTests, LabTest):
             self.assertIn("mod_vlan_vid:10", flow[0])
             self.assert_bypasses(
                 lambda: self.assertEqual(request(), name), 20)
+
+
+class Kernel(VlanTests, LabTest):
+    """What comes in or goes out with a tag is not for the kernel; what has one
+    only in between is."""
+
+    VARIANT = "placement=kernel"
+    PLACEMENT = "kernel"
+
+    def test_in_the_kernel(self):
+        for client in self.lab.clients:
+            kept = {}
+            while len(kept) < len(self.lab.hosts):
+                connection = KeptConnection(client)
+                self.addCleanup(connection.close)
+                kept[connection.request()] = connection
+            for name, connection in kept.items():
+                near = (client, name) == (self.client, "h1")
+
+                def placement():
+                    self.assertEqual(connection.request(), name)
+                    return next(line["placement"] for line
+                                in self.switch.connections()
+                                if line["client"].endswith(
+                                    f":{connection.port}"))
+
+                with self.subTest(client=client.name, host=name), \
+                        self.counted(*(["kernel"] if near else [])):
+                    if near:
+                        wait_until(lambda: placement() == "kernel",
+                                   "the kernel to forward")
+                        connection.request()
+                    else:
+                        self.assertEqual({placement() for _ in range(20)},
+                                         {"table"})
 
 
 class Routed(LabTest):

@@ -70,10 +70,20 @@ op_place(void *aux __attribute__((unused)), const struct migrate_flow *flow)
 }
 
 static void
-op_unplace(void *aux __attribute__((unused)), const struct migrate_flow *flow)
+op_unplace(void *aux __attribute__((unused)), const struct migrate_flow *flow,
+           struct migrate_use *use)
 {
     bed.unplaced.n++;
     bed.unplaced.flow = *flow;
+    *use = bed.use;
+}
+
+static void
+op_use(void *aux __attribute__((unused)),
+       const struct tuple *tuple __attribute__((unused)),
+       struct migrate_use *use)
+{
+    *use = bed.use;
 }
 
 static void
@@ -87,6 +97,7 @@ static const struct migrate_ops ops = {
     .output = op_output,
     .place = op_place,
     .unplace = op_unplace,
+    .use = op_use,
     .log = op_log,
 };
 
@@ -162,6 +173,7 @@ bed_service(uint32_t service_id, const void *data, size_t len, vlan_tag tag)
     if (verdict == MIGRATE_FORWARD) {
         free(bed.forwarded);
         bed.forwarded = frame_new(frame.data, frame.len, frame.tag);
+        bed.forwarded->frame.placeable = frame.placeable;
     }
     return verdict;
 }
@@ -465,13 +477,15 @@ make_config(void)
           .rules = &bed.rules[0], .n_rules = 1 },
         { .name = (char *) "tcp", .protocol = PROTOCOL_TCP },
         { .name = (char *) "flow", .protocol = PROTOCOL_HTTP,
-          .placement = PLACEMENT_FLOW },
+          .placement = MIGRATE_PLACED_FLOW },
         { .name = (char *) "tls", .protocol = PROTOCOL_TLS,
           .rules = &bed.rules[1], .n_rules = 1 },
         { .name = (char *) "h2c", .protocol = PROTOCOL_H2C,
           .rules = &bed.rules[0], .n_rules = 1 },
         { .name = (char *) "auto", .protocol = PROTOCOL_AUTO,
           .rules = bed.rules, .n_rules = 2 },
+        { .name = (char *) "kernel", .protocol = PROTOCOL_HTTP,
+          .placement = MIGRATE_PLACED_KERNEL },
     };
 
     for (unsigned int i = 0; i < BED_HOSTS; i++) {

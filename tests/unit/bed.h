@@ -21,8 +21,9 @@ enum {
     BED_TLS = 4,                /* Pool "all"; SNI "images.example": "h3". */
     BED_H2C = 5,                /* As BED_HTTP. */
     BED_AUTO = 6,               /* As BED_HTTP and BED_TLS. */
+    BED_KERNEL = 7,             /* As BED_HTTP, with placement=kernel. */
 };
-#define BED_SERVICES 6
+#define BED_SERVICES 7
 
 /* A frame that the engine sent, parsed. */
 struct bed_frame {
@@ -91,6 +92,7 @@ struct bed {
                                  * with what the engine knows. */
     bool may_place;             /* What place() answers. */
     struct bed_placement placed, unplaced;
+    struct migrate_use use;     /* What use() and unplace() say. */
     char last_log[256];
     unsigned int n_logs;
     struct bed_frame *forwarded;    /* Of the last MIGRATE_FORWARD. */

@@ -196,7 +196,7 @@ test_services(void)
     for (size_t i = 0; i < 5; i++) {
         services[i] = f.services[1];
         services[i].id = ids[i];
-        services[i].placement = PLACEMENT_FLOW;
+        services[i].placement = MIGRATE_PLACED_FLOW;
         services[i].request_timeout = 1000 + ids[i] % 1000;
     }
     f.config.services = services;
@@ -210,7 +210,7 @@ test_services(void)
     CU_ASSERT(!policy_service(policy, 3));
     for (uint64_t sum = 0; (s = policy_next(policy, &at)) != NULL; ) {
         sum += s->id;
-        CHECK_INT(s->placement, PLACEMENT_FLOW);
+        CHECK_INT(s->placement, MIGRATE_PLACED_FLOW);
         CHECK_INT(s->request_timeout, 1000 + s->id % 1000);
         CU_ASSERT(at < 5 || sum == 310ULL + UINT32_MAX);
     }
