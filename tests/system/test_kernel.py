@@ -405,8 +405,10 @@ class Kernel(KernelTest):
                 self.flow("table=2,tcp", "migrate(service=1,table=1)"):
             kept = self.connect()
             self.wait_not_forwarded(kept.request)
-            self.assertEqual(self.forwarded(
-                lambda: [kept.request() for _ in range(20)]), (0, 20))
+            kernel, engine = self.forwarded(
+                lambda: [kept.request() for _ in range(20)])
+            self.assertEqual(kernel, 0)
+            self.assertGreaterEqual(engine, 20)     # And some ACKs.
         self.wait_forwarded(kept.request)
 
     def test_killed(self):
