@@ -250,7 +250,8 @@ is_ahead(const struct record *r, const struct packet *p)
 static bool
 is_far(const struct record *r, const struct packet *p)
 {
-    return (r->client_known && !r->client_ahead && p->seq - r->client_seq + FAR > 2 * FAR
+    return (r->client_known && !r->client_ahead
+            && p->seq - r->client_seq + FAR > 2 * FAR
             && p->ack - r->client_ack + FAR > 2 * FAR);
 }
 

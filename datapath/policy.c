@@ -3,9 +3,9 @@
 #include "policy.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "rule.h"
+#include "text.h"
 #include "xalloc.h"
 
 struct policy {
@@ -50,12 +50,8 @@ placement_name(enum migrate_placement placement)
 enum migrate_placement
 placement_from_name(const char *name)
 {
-    enum migrate_placement placement = MIGRATE_PLACED_KERNEL;
-
-    while (placement && (!name || strcmp(placements[placement], name))) {
-        placement--;
-    }
-    return placement;
+    return name_index(name, placements,
+                      sizeof placements / sizeof placements[0]);
 }
 
 /* Compiling.  These functions return NULL, or an error message that the

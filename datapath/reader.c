@@ -2,6 +2,8 @@
 #include <config.h>
 #include "reader.h"
 
+#include "text.h"
+
 static const char *const names[] = {
     [PROTOCOL_HTTP] = "http",
     [PROTOCOL_H2C] = "h2c",
@@ -19,14 +21,7 @@ protocol_name(enum service_protocol protocol)
 enum service_protocol
 protocol_from_name(const char *name)
 {
-    enum service_protocol protocol = PROTOCOL_HTTP;
-
-    for (size_t i = 0; name && i < sizeof names / sizeof names[0]; i++) {
-        if (!strcmp(names[i], name)) {
-            protocol = i;
-        }
-    }
-    return protocol;
+    return name_index(name, names, sizeof names / sizeof names[0]);
 }
 
 /* Begins to read the bytes of 'r', from the first on, as 'protocol'. */

@@ -53,4 +53,17 @@ is_token(const char *s)
     return *s && !s[strspn(s, tchar)];
 }
 
+/* Which of the 'n' 'names' is 'name', or the first if none is or 'name' is
+ * NULL. */
+static inline size_t
+name_index(const char *name, const char *const names[], size_t n)
+{
+    for (size_t i = 0; name && i < n; i++) {
+        if (!strcmp(names[i], name)) {
+            return i;
+        }
+    }
+    return 0;
+}
+
 #endif /* text.h */

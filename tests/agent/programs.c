@@ -4,11 +4,7 @@
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
-#include <errno.h>
 #include <net/if.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -16,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/address.h"
+#include "unit.h"
 
 #define MAX_CPUS 256
 #define MAX_ENTRIES 1024            /* Of tables. */
@@ -23,13 +20,6 @@
 struct migrator_bpf *skel;
 struct keyring keyring;
 struct cast cast4, cast6;
-
-void
-die(const char *what)
-{
-    printf("Bail out! %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 static void
 endpoint(struct endpoint *e, const char *address, uint16_t port)
@@ -60,7 +50,7 @@ set_up_loopback(void)
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
     if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr)) {
-        die("lo");
+        unit_bail_out("lo");
     }
     close(fd);
 }
@@ -89,27 +79,21 @@ set_up(void)
     if (skel) {
         return;
     }
-    if (geteuid()) {
-        puts("1..0 # SKIP needs root");
-        exit(77);
-    }
-    if (unshare(CLONE_NEWNET)) {
-        die("network namespace");
-    }
+    unit_own_network();
     set_up_loopback();
     set_up_cast();
     seal_key_init(&keyring.keys[0], bytes);
     keyring.n = 1;
     skel = migrator_bpf__open();
     if (!skel) {
-        die("programs");
+        unit_bail_out("programs");
     }
     /* That a table is empty is seen sooner in a small one. */
     bpf_map__set_max_entries(skel->maps.mappings, MAX_ENTRIES);
     bpf_map__set_max_entries(skel->maps.tuples, MAX_ENTRIES);
     bpf_map__set_max_entries(skel->maps.refusals, MAX_ENTRIES);
     if (migrator_bpf__load(skel)) {
-        die("programs");
+        unit_bail_out("programs");
     }
     set_key(0, &keyring.keys[0]);
     config.own_v4 = address_to_v4(&cast4.host.address);
@@ -152,7 +136,7 @@ run(const struct bpf_program *prog, const struct frame *in,
                         .data_size_out = FRAME_MAX);
 
     if (bpf_prog_test_run_opts(bpf_program__fd(prog), &opts)) {
-        die("BPF_PROG_TEST_RUN");
+        unit_bail_out("BPF_PROG_TEST_RUN");
     }
     if (out) {
         out->size = opts.data_size_out;
@@ -177,7 +161,7 @@ all_counters(uint64_t counted[N_COUNTERS])
         || bpf_map_lookup_batch(bpf_map__fd(skel->maps.counters), NULL, &next,
                                 keys, per_cpu, &n, NULL)
         || n != N_COUNTERS) {
-        die("counters");
+        unit_bail_out("counters");
     }
     for (int i = 0; i < N_COUNTERS; i++) {
         counted[i] = 0;

@@ -33,9 +33,6 @@ void set_up(void);
 /* The same, and all switches have just said HELLO. */
 void set_up_switches(void);
 
-/* Ends the test: 'what' cannot be had, as errno says. */
-void die(const char *what) __attribute__((noreturn));
-
 /* Gives the programs key number 'index', or none. */
 void set_key(__u32 index, const struct seal_key *key);
 

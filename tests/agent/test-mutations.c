@@ -258,7 +258,7 @@ n_sockets(void)
         FILE *stream = fopen(files[i], "r");
 
         if (!stream) {
-            die(files[i]);
+            unit_bail_out(files[i]);
         }
         while (fgets(line, sizeof line, stream)) {
             n++;
@@ -362,7 +362,7 @@ test_bundles_listener(void)
     fd = socket(AF_INET6, SOCK_STREAM, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *) &any, sizeof any)
         || listen(fd, 8)) {
-        die("listening socket");
+        unit_bail_out("listening socket");
     }
     n = counter(COUNTER_REFUSED_KERNEL);
     check_bundles();

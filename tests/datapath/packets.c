@@ -3,12 +3,9 @@
 #include "packets.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "unit.h"
 
 #define V4(...) { .byte = { [10] = 0xff, 0xff, __VA_ARGS__ } }
 #define V6(LAST) { .byte = { 0xfd, [15] = LAST } }
@@ -85,26 +82,13 @@ bytes_equal(const struct bytes *a, const struct bytes *b)
 }
 
 void
-die(const char *what)
-{
-    printf("Bail out! %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-void
 set_up(void)
 {
     if (shortcut_filter() >= 0) {
         return;
     }
-    if (geteuid()) {
-        puts("1..0 # SKIP needs root");
-        exit(77);
-    }
-    if (unshare(CLONE_NEWNET)) {
-        die("network namespace");
-    }
+    unit_own_network();
     if (shortcut_open()) {
-        die(shortcut_error());
+        unit_bail_out(shortcut_error());
     }
 }

@@ -33,9 +33,6 @@ bool packet_redirect(struct bytes *, const struct shortcut *, bool partial);
 
 bool bytes_equal(const struct bytes *, const struct bytes *);
 
-/* Ends the test: 'what' cannot be had, as errno says. */
-void die(const char *what) __attribute__((noreturn));
-
 /* Opens the programs, once, in a network namespace of their own.  Ends the
  * test, which is skipped, without root. */
 void set_up(void);

@@ -44,7 +44,7 @@ static void
 shell(char *command)
 {
     if (system(command)) {
-        die(command);
+        unit_bail_out(command);
     }
     free(command);
 }
@@ -56,11 +56,11 @@ make_ns(void)
     int fd;
 
     if (unshare(CLONE_NEWNET)) {
-        die("network namespace");
+        unit_bail_out("network namespace");
     }
     fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        die("network namespace");
+        unit_bail_out("network namespace");
     }
     shell(xasprintf("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6"));
     return fd;
@@ -82,7 +82,7 @@ open_socket(const char *interface, int vnet)
         || setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &vnet, sizeof vnet)
         || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout)
         || bind(fd, (struct sockaddr *) &address, sizeof address)) {
-        die(interface);
+        unit_bail_out(interface);
     }
     return fd;
 }
@@ -100,7 +100,7 @@ make_end(const char *interface, const char *at_switch)
                     at_switch, (int) getpid(), switch_ns, interface));
     socket = open_socket(interface, 1);
     if (setns(switch_ns, CLONE_NEWNET)) {
-        die("setns");
+        unit_bail_out("setns");
     }
     shell(xasprintf("ip link set %s up", at_switch));
     return socket;
@@ -118,7 +118,7 @@ set_up_path(void)
     CPU_ZERO(&cpus);
     CPU_SET(sched_getcpu(), &cpus);     /* That keeps packets in order. */
     if (sched_setaffinity(0, sizeof cpus, &cpus)) {
-        die("sched_setaffinity");
+        unit_bail_out("sched_setaffinity");
     }
     switch_ns = make_ns();
     client = make_end("c0", "s0");
@@ -140,7 +140,7 @@ send_with(const struct bytes *b, const struct virtio_net_hdr *vnet)
     struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 
     if (sendmsg(client, &msg, 0) < 0) {
-        die("sendmsg");
+        unit_bail_out("sendmsg");
     }
 }
 

@@ -57,7 +57,7 @@ filter(const struct bytes *in, uint32_t gso_size)
     /* Here, and nowhere else, the kernel takes off one Ethernet header. */
     memcpy(shifted + ETH_LEN, in->p, in->n);
     if (bpf_prog_test_run_opts(shortcut_filter(), &opts)) {
-        die("BPF_PROG_TEST_RUN, filter");
+        unit_bail_out("BPF_PROG_TEST_RUN, filter");
     }
     return opts.retval;
 }
@@ -72,7 +72,7 @@ ingress(const struct bytes *in, struct bytes *out, uint32_t gso_size)
                         .ctx_in = &skb, .ctx_size_in = sizeof skb);
 
     if (bpf_prog_test_run_opts(shortcut_ingress(), &opts)) {
-        die("BPF_PROG_TEST_RUN, ingress");
+        unit_bail_out("BPF_PROG_TEST_RUN, ingress");
     }
     out->n = opts.data_size_out;
     return (int) opts.retval;

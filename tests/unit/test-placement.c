@@ -212,6 +212,19 @@ offer_place(struct bed_client *c)
     return placeable;
 }
 
+/* A client in a new bed whose connection is in the kernel. */
+static struct bed_client
+open_placed(int family)
+{
+    struct bed_client c;
+
+    bed_open(family, 64);
+    c = bed_client(0, BED_KERNEL);
+    bed_live(&c, NULL);
+    CU_ASSERT(offer_place(&c));
+    return c;
+}
+
 /* placement=kernel: placed with the first packet after the handoff; packets
  * that come nevertheless have it placed anew, now and then. */
 static void
@@ -313,13 +326,9 @@ static void
 test_kernel_use(void)
 {
     const struct record *r;
-    struct bed_client c;
+    struct bed_client c = open_placed(6);
     struct migrate_use use;
 
-    bed_open(6, 64);
-    c = bed_client(0, BED_KERNEL);
-    bed_live(&c, NULL);
-    CU_ASSERT(offer_place(&c));
     r = bed_record(&c);
     use = migrate_record_use(bed.engine, r, bed.now);
     CHECK_INT(use.packets, r->packets);
@@ -347,12 +356,8 @@ test_kernel_use(void)
 static void
 test_kernel_far(void)
 {
-    struct bed_client c;
+    struct bed_client c = open_placed(4);
 
-    bed_open(4, 64);
-    c = bed_client(0, BED_KERNEL);
-    bed_live(&c, NULL);
-    CU_ASSERT(offer_place(&c));
     bed_wait(FLOW_LIFE + 2 * SWEEP_ROUND);
     CHECK_INT(bed.unplaced.n, 1);
     c.seq += 1u << 30;
@@ -368,18 +373,13 @@ test_kernel_far(void)
 static void
 test_kernel_renewed(void)
 {
-    struct bed_client c;
+    struct bed_client c = open_placed(4);
 
-    bed_open(4, 64);
-    c = bed_client(0, BED_KERNEL);
-    bed_live(&c, NULL);
-    CU_ASSERT(offer_place(&c));
     bed_wait(FLOW_LIFE + 2 * SWEEP_ROUND);
     CHECK_INT(bed.unplaced.n, 1);
     CHECK_INT(bed.placed.n, 1);
     CU_ASSERT(offer_place(&c));
     CHECK_INT(bed.placed.n, 2);
-
     bed_close();
 
     bed_open(4, 64);

@@ -2,16 +2,38 @@
 #include <config.h>
 #include "unit.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <CUnit/TestRun.h>
 
 #include "xalloc.h"
 
 static unsigned int n_run;
+
+void
+unit_bail_out(const char *what)
+{
+    printf("Bail out! %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+void
+unit_own_network(void)
+{
+    if (geteuid()) {
+        puts("1..0 # SKIP needs root");
+        exit(77);
+    }
+    if (unshare(CLONE_NEWNET)) {
+        unit_bail_out("network namespace");
+    }
+}
 
 char *
 unit_source_path(const char *name)

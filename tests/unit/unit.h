@@ -37,6 +37,13 @@ void unit_check_str(const char *actual, const char *expected,
 /* A random number, from the same sequence in every run. */
 uint64_t unit_random(void);
 
+/* Ends the program: 'what' cannot be had, as errno says. */
+void unit_bail_out(const char *what) __attribute__((noreturn));
+
+/* Enters a new network namespace.  Ends the program, which is skipped, without
+ * root. */
+void unit_own_network(void);
+
 /* The path of 'name', which is relative to tests/unit in the source tree.
  * The caller frees it. */
 char *unit_source_path(const char *name);
